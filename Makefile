@@ -1,0 +1,37 @@
+# Two commands: `make demo` runs the main job, `make test` passes the tests. Each does all its set-up.
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint bench run clean
+
+help: ## Show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+
+demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running
+	@$(BIN)/tideline demo $(if $(JSON),--json '$(JSON)') $(if $(KEEP),--keep)
+
+test: $(READY) ## Unit, contract and engine tests, on a real Kafka and a real Cassandra
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(READY) ## ruff, mypy --strict, and the walls between the rooms
+	@$(BIN)/ruff check pipeline tests
+	@$(BIN)/ruff format --check pipeline tests
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(READY) ## The writer against a bare driver and a plain agent, in one interleaved run
+	@$(BIN)/tideline bench fanout
+
+run: $(READY) ## The pipeline on this machine, until Ctrl-C
+	@$(BIN)/tideline run
+
+clean: ## Remove the virtual environment and caches of the tools
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+$(READY): pyproject.toml .ci/constraints.txt
+	@echo "setting up $(VENV) (once) …" >&2
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tideline needs Python 3.11 or newer")'
+	@python3 -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	@touch $@

@@ -1,0 +1,172 @@
+"""Classify: a post gets its place in the canonical store, its author's class, and its fan-out tasks.
+
+Reads      posts (key author_id, so an author's posts come in order); policy.settings as a whole
+Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified
+Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
+           the table and in the topic before any task or post of that class leaves
+Replay     changes nothing: the class of an old post is looked up in the history by its id; tasks are sent
+           again and write the same rows
+Budget     part of every tier's: age counts from the publish
+"""
+
+import asyncio
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from pipeline.domain import budgets, hints, segments, snowflake
+from pipeline.domain.policy import Entries, Thresholds, class_of, is_plain_push, route_for
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteRecord
+from pipeline.store.ports import AuthorGraph, GraphStore, PostStore, RouteStore
+
+Post = Delivery[PostEvent]
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """How far back timelines reach, and how wrong a producer's clock may be (ms)."""
+
+    window_ms: int
+    behind_ms: int
+    ahead_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Classify:
+    """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name."""
+
+    posts: PostStore
+    graph: GraphStore
+    routes: RouteStore
+    emit: Emit
+    thresholds: Callable[[], Thresholds]
+    window: Window
+    tiers: Sequence[budgets.Tier]
+    fanout_topics: dict[str, str]
+    shards: dict[str, int]
+    tasks_per_post: int
+
+    async def handle(self, batch: Sequence[Post]) -> list[Refused]:
+        """Store a batch, then its routes, then its tasks: each durable before the next."""
+        accepted, refused = await self._accepted(batch)
+        published = [post for post in accepted if post.record.type == "published"]
+        authors = {post.record.author_id for post in published}
+        graphs, records = await asyncio.gather(self.graph.author_graphs(authors), self.routes.routes(authors))
+        hint_of = {p.record.post_id: _hints(p.record, graphs[p.record.author_id]) for p in published}
+        await self.posts.put_posts([post.record for post in accepted], hint_of)
+
+        before = dict(records)
+        for post in published:
+            self._route(post, graphs, records)
+        await self._put_routes(before, records, published)
+
+        classes = {p.record.post_id: _class_of(p.record, records) for p in published}
+        await self.emit.all(
+            task
+            for post in published
+            for task in self._tasks(
+                post, classes[post.record.post_id], graphs[post.record.author_id], hint_of
+            )
+        )
+        await self.emit.all(
+            self._classified(post, classes[post.record.post_id], graphs[post.record.author_id])
+            for post in published
+        )
+        return refused
+
+    async def _accepted(self, batch: Sequence[Post]) -> tuple[list[Post], list[Refused]]:
+        """Sort out ids whose clock is wrong, and ids that are another author's post."""
+        taken = await self.posts.authors_of([post.record.post_id for post in batch])
+        accepted: list[Post] = []
+        refused: list[Refused] = []
+        for post in batch:
+            event = post.record
+            owner = taken.setdefault(event.post_id, event.author_id)
+            wrong = self._clock_error(post) if event.type == "published" else None
+            if owner != event.author_id:
+                detail = f"post_id {event.post_id} is of author {owner}"
+                refused.append(Refused(post.message, "owner", detail))
+            elif wrong is not None:
+                refused.append(Refused(post.message, "clock", wrong))
+            else:
+                accepted.append(post)
+        return accepted, refused
+
+    def _clock_error(self, post: Post) -> str | None:
+        return snowflake.clock_error(
+            post.record.post_id,
+            post.message.timestamp_ms,
+            behind_ms=self.window.behind_ms,
+            ahead_ms=self.window.ahead_ms,
+            imported=post.record.imported,
+        )
+
+    def _route(self, post: Post, graphs: dict[int, AuthorGraph], records: dict[int, RouteRecord]) -> None:
+        author_id = post.record.author_id
+        record = records.get(author_id, RouteRecord(author_id, (), 0))
+        window_start = snowflake.first_id(post.message.timestamp_ms - self.window.window_ms)
+        records[author_id] = route_for(
+            post.record.post_id, record, graphs[author_id].followers, self.thresholds(), window_start
+        )
+
+    async def _put_routes(
+        self, before: dict[int, RouteRecord], after: dict[int, RouteRecord], published: Sequence[Post]
+    ) -> None:
+        """Store what changed; publish what readers need to know: any record but that of plain push authors.
+
+        A replayed post publishes its author's record once more: the crash may have come between the two.
+        """
+        changed = [record for author, record in after.items() if before.get(author) != record]
+        await self.routes.put_routes(changed)
+        sources = {post.record.author_id: post for post in published}
+        await self.emit.all(
+            self.emit.message("author.routes", str(author), record, source=sources[author])
+            if not is_plain_push(record.entries)
+            else self.emit.tombstone("author.routes", str(author))
+            for author, record in after.items()
+            if not is_plain_push(record.entries) or not is_plain_push(_entries(before, author))
+        )
+
+    def _tasks(
+        self, post: Post, author_class: AuthorClass, graph: AuthorGraph, hint_of: dict[int, int]
+    ) -> Iterable[Outgoing]:
+        """One task for each range of the author's segments, on the shard of its first; none when pulled."""
+        if author_class is AuthorClass.PULL or not graph.segments:
+            return
+        event = post.record
+        tier = budgets.tier_for(graph.followers, self.tiers).name
+        topic, shards = self.fanout_topics[tier], self.shards[tier]
+        for part in segments.tasks(graph.segments, self.tasks_per_post):
+            task = FanoutTask(
+                event.post_id, event.author_id, author_class, part.first, part.last, hint_of[event.post_id]
+            )
+            shard = segments.shard(event.author_id, part.first, shards)
+            yield self.emit.message(topic, str(event.author_id), task, source=post, partition=shard)
+
+    def _classified(self, post: Post, author_class: AuthorClass, graph: AuthorGraph) -> Outgoing:
+        event = post.record
+        record = ClassifiedPost(
+            event.post_id,
+            event.author_id,
+            event.at,
+            event.visibility or "public",
+            event.region or "",
+            author_class,
+            graph.followers,
+        )
+        return self.emit.message("posts.classified", str(event.author_id), record, source=post)
+
+
+def _hints(event: PostEvent, graph: AuthorGraph) -> int:
+    return hints.of_post(followers=graph.followers, body=event.body or "", media=len(event.media or ()))
+
+
+def _class_of(event: PostEvent, records: dict[int, RouteRecord]) -> AuthorClass:
+    return class_of(event.post_id, records[event.author_id].entries)
+
+
+def _entries(records: dict[int, RouteRecord], author_id: int) -> Entries:
+    record = records.get(author_id)
+    return record.entries if record is not None else ()

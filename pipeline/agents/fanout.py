@@ -1,0 +1,93 @@
+"""Fan-out: a task becomes rows in the timelines of one segment of followers.
+
+Reads      one tier's topic, partitioned by follower shard
+Writes     timeline_by_reader; the rest of a range back to the tier's topic, on the next segment's shard
+Guarantee  a task is acknowledged when its last row is; one message costs at most one segment (1,000 rows),
+           so a large author's backlog and everyone else's posts take turns
+Replay     writes the same rows again: USING TIMESTAMP of the post, TTL to the end of its window
+Budget     lag_budget of the tier in topology/tiers.yaml
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pipeline import metrics
+from pipeline.agents.segment_cache import SegmentCache
+from pipeline.domain import segments, snowflake
+from pipeline.domain.coverage import EdgeCover, pushed
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import AuthorClass, FanoutTask
+from pipeline.store.ports import Followers, TimelineEntry, TimelineStore
+
+Task = Delivery[FanoutTask]
+
+
+@dataclass(frozen=True, slots=True)
+class Fanout:
+    """The writer of one tier. `shards`: partitions of its topic."""
+
+    tier: str
+    topic: str
+    shards: int
+    timelines: TimelineStore
+    followers: SegmentCache
+    emit: Emit
+    now_ms: Callable[[], int]
+    window_ms: int
+
+    async def handle(self, batch: Sequence[Task]) -> list[Refused]:
+        """Write one segment for each task; tasks of one segment share its read and its batches."""
+        by_segment: dict[tuple[int, int], list[Task]] = defaultdict(list)
+        rest: list[Outgoing] = []
+        for delivery in batch:
+            task = delivery.record
+            first, after = segments.quantum(segments.SegmentRange(task.first_segment, task.last_segment))
+            by_segment[task.author_id, first].append(delivery)
+            if after is not None:
+                rest.append(self._requeued(delivery, after))
+        await asyncio.gather(
+            self.emit.all(rest), *(self._segment(*key, tasks) for key, tasks in by_segment.items())
+        )
+        return []
+
+    async def _segment(self, author_id: int, segment: int, tasks: Sequence[Task]) -> None:
+        followers = await self.followers.followers(author_id, segment)
+        entries: dict[Sequence[int], list[TimelineEntry]] = defaultdict(list)
+        for task in tasks:
+            entries[readers_of(task.record, followers)].append(self._entry(task.record))
+        written = await asyncio.gather(*(self.timelines.push(*each) for each in entries.items()))
+        metrics.FANOUT_ROWS.labels(self.tier).inc(sum(written))
+        metrics.FANOUT_TASKS.labels(self.tier).inc(len(tasks))
+        now = self.now_ms()
+        for task in tasks:
+            metrics.PUBLISH_TO_WRITTEN.labels(self.tier).observe((now - task.origin_ts) / 1000)
+
+    def _entry(self, task: FanoutTask) -> TimelineEntry:
+        created = snowflake.time_ms(task.post_id)
+        left_s = (created + self.window_ms - self.now_ms()) // 1000
+        return TimelineEntry(task.post_id, task.author_id, task.hints, created * 1000, left_s)
+
+    def _requeued(self, delivery: Task, after: segments.SegmentRange) -> Outgoing:
+        task = delivery.record
+        record = FanoutTask(
+            task.post_id, task.author_id, task.author_class, after.first, after.last, task.hints
+        )
+        shard = segments.shard(task.author_id, after.first, self.shards)
+        return self.emit.message(self.topic, str(task.author_id), record, source=delivery, partition=shard)
+
+
+def readers_of(task: FanoutTask, followers: Followers) -> tuple[int, ...]:
+    """The readers of a segment that a post is pushed to, by the coverage rule; the whole segment as it is
+    when the author is plain push, since no edge can then say otherwise.
+    """
+    if task.author_class is AuthorClass.PUSH:
+        return followers.ids
+    return tuple(
+        reader
+        for reader, since in followers.warm_since.items()
+        if pushed(task.post_id, task.author_class, EdgeCover(covered_from=0, warm_since=since))
+    )

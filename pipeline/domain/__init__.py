@@ -1,0 +1,7 @@
+"""The rules of Tideline, without I/O, clock, randomness or logging: plain values in, outcomes out.
+
+`intake` what an event may look like · `snowflake` ids and time · `edges` what a follow event changes ·
+`segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking
+may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
+`visibility` what a reader may see · `cursor` the place in a feed · `budgets` how late is too late.
+"""

@@ -1,0 +1,33 @@
+"""Eight bytes of what is known at write time and ranking may use at read time (W10).
+
+    bits 63..48        47..32          31..16           15..0
+    reserved (0)       proximity       author prior     quality
+
+Age is not among them: it is in the post id. Every part is a fraction in 1/65,535.
+"""
+
+import math
+
+_ONE = 0xFFFF
+_PRIOR_AT_ONE = 24  # log2 of the audience that saturates the prior: about 16 M followers
+
+
+def pack(*, author_prior: float, quality: float, proximity: float = 0.0) -> int:
+    """Hints as one non-negative 64-bit integer; each part is clipped to 0..1."""
+    parts = (proximity, author_prior, quality)
+    packed = 0
+    for part in parts:
+        packed = packed << 16 | round(min(max(part, 0.0), 1.0) * _ONE)
+    return packed
+
+
+def unpack(packed: int) -> dict[str, float]:
+    """The parts by name."""
+    names = ("quality", "author_prior", "proximity")
+    return {name: (packed >> 16 * i & _ONE) / _ONE for i, name in enumerate(names)}
+
+
+def of_post(*, followers: int, body: str, media: int) -> int:
+    """What the classifier knows of a post: the size of its audience and whether there is much to see."""
+    quality = 0.7 * min(len(body), 280) / 280 + 0.3 * min(media, 1)
+    return pack(author_prior=math.log2(followers + 1) / _PRIOR_AT_ONE, quality=quality)

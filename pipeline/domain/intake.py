@@ -1,0 +1,226 @@
+"""What an event may look like: JSON-shaped values in, `Accepted` or `Rejected` out.
+
+Every field is checked, every unknown one refused by name. Ids are 64-bit integers or decimal strings, times
+milliseconds. What is accepted can be encoded, and no stage downstream has to doubt it again.
+
+    accounts  registered, updated    user_id, region "", protected false, at
+    follows   followed, unfollowed   author_id, follower_id or follower_ids (at most 1,000), at
+    posts     published              author_id, created_at, body, post_id (else one is made here),
+                                     visibility public, region "", media [], imported false
+              edited                 post_id, author_id, at; visibility, region, body, media if changed
+              deleted                post_id, author_id, at
+    activity  opened                 reader_id, at
+              engaged                reader_id, author_id, post_id, at
+    policy    blocked, unblocked     reader_id, author_id, at
+              muted, unmuted         reader_id, author_id, at
+              suspended, reinstated  author_id, at
+              taken_down, restored   post_id, regions [] (everywhere), at
+"""
+
+import struct
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any
+
+from pipeline.domain import fields, snowflake
+from pipeline.domain.fields import FieldError
+from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+
+Event = AccountEvent | FollowEvent | PostEvent | ActivityEvent | PolicyEvent
+Fields = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """An event, the topic it belongs to, and the key that keeps it in order with its kind."""
+
+    topic: str
+    key: bytes
+    record: Event
+
+    @property
+    def event_id(self) -> str:
+        """The same for the same event, however often it is published; other events have others."""
+        return f"{self.topic}:{self.key.decode()}:{self.record.type}:{self.record.at}:{_about(self.record)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """Why a value is not an event. `field` is empty when it is about the value as a whole."""
+
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+def parse(value: object, *, default_topic: str | None) -> Accepted | Rejected:
+    """The event this value describes. `default_topic` is for values that do not name their topic.
+
+    A published post without a post_id gets one, see `post_id_of`. Never raises for any value.
+    """
+    if not isinstance(value, dict):
+        return Rejected("", "must be a JSON object")
+    topic, kind = value.get("topic", default_topic), value.get("type")
+    if not isinstance(topic, str) or topic not in _SHAPES:
+        return Rejected("topic", f"must be one of {', '.join(_SHAPES)}")
+    if not isinstance(kind, str) or kind not in _SHAPES[topic]:
+        return Rejected("type", f"must be one of {', '.join(_SHAPES[topic])} on topic {topic}")
+    shape = _SHAPES[topic][kind]
+    outcome = _read(shape, value)
+    if isinstance(outcome, Rejected):
+        return outcome
+    record = shape.record(kind, **outcome)
+    return Accepted(topic, b"%d" % getattr(record, shape.key), record)
+
+
+def post_id_of(author_id: int, created_at: int, body: str, media: tuple[Mapping[str, str], ...]) -> int:
+    """The id of a post that came without one: its millisecond, and 22 bits of a hash of what it says.
+
+    The same post gets the same id, so publishing a line twice is publishing it once. Two different posts of
+    one millisecond share an id once in 4 million; the classify stage refuses an id that is another author's.
+    """
+    digest = blake2b(struct.pack(">qq", author_id, created_at), digest_size=8)
+    for text in (body, *(text for item in media for pair in sorted(item.items()) for text in pair)):
+        data = text.encode()
+        digest.update(len(data).to_bytes(4, "big") + data)
+    sequence = int.from_bytes(digest.digest(), "big") >> (64 - snowflake.SEQUENCE_BITS)
+    return snowflake.first_id(created_at) | sequence or 1  # 0 is no id
+
+
+def _as_read(read: Fields) -> Fields | Rejected:
+    return read
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """One type of event: its record, the record's field that is the key, and the check of each field.
+
+    `defaults`: the fields that may be left out. `finish` makes what was read into what the record takes.
+    """
+
+    record: Callable[..., Event]
+    key: str
+    checks: Mapping[str, Callable[[Any], Any]]
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    finish: Callable[[Fields], Fields | Rejected] = _as_read
+
+
+def _read(shape: _Shape, value: Mapping[Any, Any]) -> Fields | Rejected:
+    read: Fields = dict(shape.defaults)
+    for name, given in value.items():
+        if name in ("topic", "type"):
+            continue
+        check = shape.checks.get(name)
+        if check is None:
+            return Rejected(str(name)[:64], f"unknown; this type has {', '.join(shape.checks)}")
+        try:
+            read[name] = check(given)
+        except FieldError as wrong:
+            return Rejected(name, str(wrong))
+    for name in shape.checks:
+        if name not in read:
+            return Rejected(name, "is missing")
+    return shape.finish(read)
+
+
+def _follow(read: Fields) -> Fields | Rejected:
+    """One follower or many, in either case as `follower_ids`."""
+    one, many = read.pop("follower_id"), read.pop("follower_ids")
+    if (one is None) == (many is None):
+        return Rejected("follower_id", "give either follower_id or follower_ids")
+    read["follower_ids"] = many or (one,)
+    if read["author_id"] in read["follower_ids"]:
+        return Rejected("follower_id" if many is None else "follower_ids", "nobody follows themselves")
+    return read
+
+
+def _published(read: Fields) -> Fields | Rejected:
+    read["at"] = read.pop("created_at")
+    if read["post_id"] is None:
+        if not snowflake.EPOCH_MS <= read["at"] <= snowflake.time_ms(snowflake.MAX_ID):
+            return Rejected("created_at", "must be from 2020 to 2089 for a post without a post_id")
+        read["post_id"] = post_id_of(read["author_id"], read["at"], read["body"], read["media"])
+    return read
+
+
+def _relation(read: Fields) -> Fields | Rejected:
+    if read["author_id"] == read["reader_id"]:
+        return Rejected("author_id", "must not be the reader")
+    return read
+
+
+def _about(record: Event) -> str:
+    """What tells apart two events of one topic, key, type and millisecond."""
+    match record:
+        case AccountEvent():
+            return str(record.user_id)
+        case FollowEvent(follower_ids=(follower,)):
+            return str(follower)
+        case FollowEvent(follower_ids=many):
+            return blake2b(struct.pack(f">{len(many)}q", *many), digest_size=8).hexdigest()
+        case PostEvent():
+            return str(record.post_id)
+        case ActivityEvent():
+            return f"{record.author_id or ''}:{record.post_id or ''}"
+        case PolicyEvent():
+            return f"{record.author_id or ''}:{record.post_id or ''}:{','.join(record.regions)}"
+
+
+_ID, _TIME = fields.identifier, fields.time
+_OF_A_POST = {"post_id": _ID, "author_id": _ID, "at": _TIME}
+_SHOWN = {
+    "visibility": fields.visibility,
+    "region": fields.region,
+    "body": fields.body,
+    "media": fields.media,
+}
+
+_ACCOUNT = _Shape(
+    AccountEvent,
+    "user_id",
+    {"user_id": _ID, "at": _TIME, "region": fields.region, "protected": fields.flag},
+    {"region": "", "protected": False},
+)
+_FOLLOW = _Shape(
+    FollowEvent,
+    "author_id",
+    {"author_id": _ID, "follower_id": _ID, "follower_ids": fields.followers, "at": _TIME},
+    {"follower_id": None, "follower_ids": None},
+    _follow,
+)
+_PUBLISHED = _Shape(
+    PostEvent,
+    "author_id",
+    {"post_id": _ID, "author_id": _ID, "created_at": _TIME, **_SHOWN, "imported": fields.flag},
+    {"post_id": None, "visibility": "public", "region": "", "media": (), "imported": False},
+    _published,
+)
+_EDITED = _Shape(PostEvent, "author_id", {**_OF_A_POST, **_SHOWN}, dict.fromkeys(_SHOWN))
+_DELETED = _Shape(PostEvent, "author_id", _OF_A_POST)
+_OPENED = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, "at": _TIME})
+_ENGAGED = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, **_OF_A_POST})
+_RELATION = _Shape(
+    PolicyEvent, "reader_id", {"reader_id": _ID, "author_id": _ID, "at": _TIME}, finish=_relation
+)
+_SUSPENSION = _Shape(PolicyEvent, "author_id", {"author_id": _ID, "at": _TIME})
+_TAKE_DOWN = _Shape(
+    PolicyEvent, "post_id", {"post_id": _ID, "regions": fields.regions, "at": _TIME}, {"regions": ()}
+)
+
+_SHAPES: Mapping[str, Mapping[str, _Shape]] = {
+    "accounts": {"registered": _ACCOUNT, "updated": _ACCOUNT},
+    "follows": {"followed": _FOLLOW, "unfollowed": _FOLLOW},
+    "posts": {"published": _PUBLISHED, "edited": _EDITED, "deleted": _DELETED},
+    "activity": {"opened": _OPENED, "engaged": _ENGAGED},
+    "policy": {
+        **dict.fromkeys(("blocked", "unblocked", "muted", "unmuted"), _RELATION),
+        **dict.fromkeys(("suspended", "reinstated"), _SUSPENSION),
+        **dict.fromkeys(("taken_down", "restored"), _TAKE_DOWN),
+    },
+}
+
+TOPICS = tuple(_SHAPES)
+"""The topics events may be published to."""

@@ -1,0 +1,22 @@
+"""Every error a user or an operator can meet, in one small tree."""
+
+
+class TidelineError(Exception):
+    """Something the user can act on: what happened, and what to do next."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class ConfigError(TidelineError):
+    """A file or a setting that cannot be used; the message names file, line and key."""
+
+
+class EngineError(TidelineError):
+    """Kafka or Cassandra could not be started or reached."""
+
+
+class Unavailable(TidelineError):
+    """An engine did not answer in time; the outcome of the last write is unknown, so try it again."""

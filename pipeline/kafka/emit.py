@@ -1,0 +1,38 @@
+"""Messages that one event causes: encoded, headed, and with the publish time of their cause."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from pipeline.codec import encode
+from pipeline.kafka.headers import carry, cloud_event
+from pipeline.kafka.messages import Delivery
+from pipeline.kafka.outbox import Outbox, Outgoing
+
+
+class Emit:
+    """How one stage speaks. `source`: the stage, as CloudEvents name it."""
+
+    def __init__(self, outbox: Outbox, stage: str) -> None:
+        self._outbox, self._source = outbox, f"tideline/{stage}"
+
+    async def all(self, messages: Iterable[Outgoing]) -> int:
+        """Send in order; returns how many, once every one is acknowledged. Raises NotDelivered."""
+        return await self._outbox.send_all(messages)
+
+    def message(
+        self, topic: str, key: str, record: Any, *, source: Delivery[Any], partition: int | None = None
+    ) -> Outgoing:
+        """A message caused by `source`. Its id follows from its cause, so a replay sends the same id."""
+        cause = source.message
+        headers = cloud_event(
+            event_id=f"{cause.topic}:{cause.partition}:{cause.offset}:{topic}:{partition}:{key}",
+            event_type=f"io.tideline.{topic}",
+            source=self._source,
+            at_ms=cause.timestamp_ms,
+            carried=carry(cause.headers) or [("origin_ts", b"%d" % source.origin_ts)],
+        )
+        return Outgoing(topic, encode(record), key.encode(), headers, partition)
+
+    def tombstone(self, topic: str, key: str) -> Outgoing:
+        """Take a key out of a compacted topic."""
+        return Outgoing(topic, None, key.encode())

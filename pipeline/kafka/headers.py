@@ -1,0 +1,62 @@
+"""The headers of every message: CloudEvents in binary mode, the publish time, and the trace.
+
+Pure functions, the same for all stages. `origin_ts` and `traceparent` are carried unchanged across every
+hop, so that age is measured from the publish and one trace spans the path; the `ce_*` headers are made anew
+for each message. Headers come from strangers: nothing here raises for what they hold.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+Header = tuple[str, bytes]
+
+ORIGIN_TS = "origin_ts"
+TRACEPARENT = "traceparent"
+_CARRIED = (ORIGIN_TS, TRACEPARENT)
+
+_LONGEST = 13
+"""Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
+
+
+def cloud_event(
+    *, event_id: str, event_type: str, source: str, at_ms: int, carried: Iterable[Header] = ()
+) -> list[Header]:
+    """The headers of one message, CloudEvents 1.0 in binary mode.
+
+    `event_id`: the same whenever the same event is sent again, as subscribers drop duplicates by it and
+    `source`. `at_ms`: when the event happened. `carried`: what the message takes along, see `carry`.
+    """
+    return [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", event_id.encode()),
+        ("ce_type", event_type.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(at_ms).encode()),
+        *carried,
+    ]
+
+
+def published(now_ms: int, traceparent: bytes | None = None) -> list[Header]:
+    """What the first message of a path carries: when it was published, and the producer's trace."""
+    trace = [(TRACEPARENT, traceparent)] if traceparent else []
+    return [(ORIGIN_TS, b"%d" % now_ms), *trace]
+
+
+def carry(headers: Iterable[tuple[str, bytes | None]] | None) -> list[Header]:
+    """Those headers of a message that go along with all it causes; of a repeated one the first."""
+    found: dict[str, bytes] = {}
+    for name, value in headers or ():
+        if value is not None and name in _CARRIED:
+            found.setdefault(name, value)
+    return list(found.items())
+
+
+def origin_ts(headers: Iterable[tuple[str, bytes | None]] | None, default: int) -> int:
+    """When the path of this message began, in ms; `default` when the header is missing or is no time."""
+    value = dict(carry(headers)).get(ORIGIN_TS, b"")
+    return int(value) if value.isdigit() and len(value) <= _LONGEST else default
+
+
+def rfc3339(at_ms: int) -> str:
+    """A time as RFC 3339 in UTC, to the millisecond."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds")[:-6] + "Z"

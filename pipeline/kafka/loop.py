@@ -1,0 +1,154 @@
+"""The safe loop: nothing is acknowledged before its writes are durable, and nothing leaves the loop.
+
+Faust acknowledges an event whose agent raised, and a whole batch under `take()`, so a stage never iterates
+its stream itself. Here batches come from `noack_take`, a bounded number of them is in flight, and the oldest
+is acknowledged when it has settled: driven by completions, so that the tail is acknowledged when no further
+event arrives. What a stage refuses goes to the dead letters first; while an engine is away a batch is tried
+again without end; a message that breaks the code is found by itself and becomes a dead letter too.
+
+Guarantee: at least once. A crash replays what was not acknowledged; stages are idempotent.
+`tests/engines/test_safe_loop.py` kills it with SIGKILL and SIGTERM in mid-batch.
+"""
+
+import asyncio
+import random
+import traceback
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any, TypeVar
+
+import structlog
+
+from pipeline.codec import CodecError, decode
+from pipeline.errors import Unavailable
+from pipeline.kafka.dead_letters import DeadLetters
+from pipeline.kafka.headers import origin_ts
+from pipeline.kafka.messages import Delivery, Incoming, Refused
+
+Record = TypeVar("Record")
+Handler = Callable[[Sequence[Delivery[Any]]], Awaitable[Iterable[Refused]]]
+
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_log = structlog.get_logger()
+
+
+class SafeLoop:
+    """Feeds one stage from one Faust stream."""
+
+    def __init__(
+        self,
+        records: dict[str, type],
+        dead_letters: DeadLetters,
+        *,
+        batch: int,
+        in_flight: int,
+        within_s: float = 0.005,
+    ) -> None:
+        """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill."""
+        self._records, self._dead_letters = records, dead_letters
+        self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
+        self._slots: asyncio.Semaphore
+        self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]]
+        self._arrived: asyncio.Event
+
+    async def run(self, stream: Any, handle: Handler) -> None:
+        """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
+        self._slots, self._open, self._arrived = asyncio.Semaphore(self._in_flight), deque(), asyncio.Event()
+        acking = asyncio.create_task(self._ack_in_order(stream))
+        try:
+            async for events in stream.noack_take(self._batch, self._within_s):
+                await self._slots.acquire()
+                settling = asyncio.create_task(self._settle([incoming(e) for e in events], handle))
+                self._open.append((settling, events))
+                self._arrived.set()
+        finally:
+            acking.cancel()
+            for settling, _ in self._open:
+                settling.cancel()
+
+    async def _ack_in_order(self, stream: Any) -> None:
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._open:
+                settling, events = self._open[0]
+                await settling
+                for event in events:  # nothing here suspends: all of a batch or none of it
+                    await stream.ack(event)
+                self._open.popleft()
+                self._slots.release()
+
+    async def _settle(self, messages: Sequence[Incoming], handle: Handler) -> None:
+        good: list[Delivery[Any]] = []
+        refused: list[Refused] = []
+        for message in messages:
+            outcome = self._decode(message)
+            (good if isinstance(outcome, Delivery) else refused).append(outcome)  # type: ignore[arg-type]
+        if good:
+            refused += await self._handled(good, handle)
+        if refused:
+            await insist(lambda: self._keep(refused), refused[0].message)
+
+    def _decode(self, message: Incoming) -> "Delivery[Any] | Refused":
+        try:
+            record: Any = decode(message.value or b"", self._records[message.topic])
+        except CodecError as error:
+            return Refused(message, "codec", error.message)
+        return Delivery(record, message, origin_ts(message.headers, message.timestamp_ms))
+
+    async def _handled(self, good: Sequence[Delivery[Any]], handle: Handler) -> list[Refused]:
+        first = good[0].message
+        try:
+            return list(await insist(lambda: handle(good), first))
+        except Exception as bug:
+            if len(good) == 1:
+                trace = traceback.format_exc(limit=-8)
+                next_step = "tideline dlq list"
+                _log.exception("stage.bug", **_where(first), data="kept in dead.letters", next=next_step)
+                return [Refused(first, type(bug).__name__, str(bug), trace)]
+            return [one for each in good for one in await self._handled([each], handle)]
+
+    async def _keep(self, refused: Sequence[Refused]) -> None:
+        await self._dead_letters.keep(refused)
+        for one in refused:
+            _log.warning("dead.letter", **_where(one.message), reason=one.reason, detail=one.detail)
+
+
+Outcome = TypeVar("Outcome")
+
+
+async def insist(attempt: Callable[[], Awaitable[Outcome]], first: Incoming) -> Outcome:
+    """Try until the engines answer, with jittered back-off; other errors are the caller's."""
+    pause = _FIRST_PAUSE_S
+    while True:
+        try:
+            return await attempt()
+        except Unavailable as away:
+            _log.warning(
+                "stage.waiting",
+                **_where(first),
+                error=away.message,
+                data="not acknowledged, tried again",
+                next=away.hint or "tideline status",
+            )
+        await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+        pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def incoming(event: Any) -> Incoming:
+    """A Faust event as plain values."""
+    message = event.message
+    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+    return Incoming(
+        topic=message.topic,
+        partition=message.partition,
+        offset=message.offset,
+        key=message.key,
+        value=message.value,
+        headers=tuple(headers),
+        timestamp_ms=int(message.timestamp * 1000),
+    )
+
+
+def _where(message: Incoming) -> dict[str, Any]:
+    return {"topic": message.topic, "partition": message.partition, "offset": message.offset}

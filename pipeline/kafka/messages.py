@@ -1,0 +1,39 @@
+"""What a stage receives, and what it may refuse."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """One message as Kafka gave it. `timestamp_ms` is the broker's time for it."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None = field(repr=False)
+    headers: Sequence[tuple[str, bytes]]
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery(Generic[Record]):
+    """A decoded message: the record, where it came from, and when it was first published (ms)."""
+
+    record: Record
+    message: Incoming
+    origin_ts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A message that cannot be processed, now or ever: it goes to the dead letters with this reason."""
+
+    message: Incoming
+    reason: str
+    detail: str
+    stacktrace: str = ""

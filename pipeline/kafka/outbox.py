@@ -1,0 +1,160 @@
+"""The one way messages leave a process: an idempotent producer whose deliveries can be awaited.
+
+Faust's own `send` only queues, and a later failure is lost (see docs/decisions). Here every message has a
+future that resolves when the broker has acknowledged it with `acks=all`; a stage awaits its messages
+before it acknowledges the event that caused them. One thread blocks in `poll`, so that an idle process
+costs nothing and the event loop never waits for librdkafka.
+"""
+
+import asyncio
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from confluent_kafka import KafkaError, KafkaException, Message, Producer
+
+from pipeline.errors import Unavailable
+
+Headers = Sequence[tuple[str, bytes]]
+
+_BY_KEY = -1  # librdkafka: let the partitioner choose
+
+QUEUE_MESSAGES = 50_000
+"""Messages waiting in this process at most: `send` then waits for room."""
+
+
+class NotDelivered(Unavailable):
+    """The broker did not acknowledge a message within the delivery time-out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outgoing:
+    """One message on its way. `partition` None: by murmur2 of the key, as Java clients do."""
+
+    topic: str
+    value: bytes | None
+    key: bytes | None = None
+    headers: Headers = ()
+    partition: int | None = None
+
+
+class Outbox:
+    """Send messages and await their acknowledgement. Use as an async context manager."""
+
+    def __init__(self, bootstrap: str, *, linger_ms: int = 2, delivery_timeout_ms: int = 120_000) -> None:
+        self._producer = Producer(
+            {
+                "bootstrap.servers": bootstrap,
+                "enable.idempotence": True,
+                "acks": "all",
+                "linger.ms": linger_ms,
+                "compression.type": "lz4",
+                "partitioner": "murmur2_random",
+                "delivery.timeout.ms": delivery_timeout_ms,
+                "queue.buffering.max.messages": QUEUE_MESSAGES * 2,
+                "message.max.bytes": 2 * 1024 * 1024,
+                "log_level": 3,
+            }
+        )
+        self._slots = threading.Semaphore(QUEUE_MESSAGES)
+        self._closing = threading.Event()
+        self._poller = threading.Thread(target=self._poll, name="outbox", daemon=True)
+        self._poller.start()
+
+    async def __aenter__(self) -> "Outbox":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def send(self, message: Outgoing) -> None:
+        """Send one message and wait for its acknowledgement.
+
+        Raises NotDelivered when the broker refuses it or does not answer in time.
+        """
+        await self.send_all([message])
+
+    async def send_all(self, messages: Iterable[Outgoing]) -> int:
+        """Send messages in order and wait for all acknowledgements with one wake-up; returns how many.
+
+        Raises NotDelivered for the first one that failed; the others may have been delivered.
+        """
+        flight = _Flight(asyncio.get_running_loop(), self._slots)
+        for message in messages:
+            while not self._slots.acquire(blocking=False):  # released on the polling thread
+                await asyncio.sleep(0.005)
+            flight.launch()
+            try:
+                self._produce(message, flight)
+            except BaseException:
+                flight.landed(None, None)
+                raise
+        return await flight.wait()
+
+    def _produce(self, message: Outgoing, flight: "_Flight") -> None:
+        try:
+            self._producer.produce(
+                message.topic,
+                value=message.value,
+                key=message.key,
+                headers=list(message.headers),
+                on_delivery=flight.landed,
+                partition=_BY_KEY if message.partition is None else message.partition,
+            )
+        except (KafkaException, BufferError) as error:
+            raise NotDelivered(
+                f"{message.topic}: not sent: {error}", "`tideline status` tells whether Kafka is up"
+            ) from error
+
+    async def close(self) -> None:
+        """Wait for what is under way, then end the polling thread."""
+        await asyncio.to_thread(self._producer.flush, 30)
+        self._closing.set()
+        await asyncio.to_thread(self._poller.join)
+
+    def _poll(self) -> None:
+        while not self._closing.is_set():
+            self._producer.poll(0.2)
+
+
+class _Flight:
+    """Counts the messages of one `send_all` down to the ground. `landed` runs on the polling thread."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, slots: threading.Semaphore) -> None:
+        self._loop, self._slots = loop, slots
+        self._lock = threading.Lock()
+        self._sent = 0
+        self._open = 1  # the caller's own hold, given back in `wait`
+        self._failure: str | None = None
+        self._done: asyncio.Future[None] = loop.create_future()
+
+    def launch(self) -> None:
+        with self._lock:
+            self._sent += 1
+            self._open += 1
+
+    def landed(self, error: KafkaError | None, message: Message | None) -> None:
+        self._slots.release()
+        with self._lock:
+            if error is not None and self._failure is None:
+                topic = message.topic() if message is not None else "?"
+                self._failure = f"{topic}: not delivered: {error.str()}"
+        self._let_go()
+
+    def _let_go(self) -> None:
+        with self._lock:
+            self._open -= 1
+            last = self._open == 0
+        if last:
+            self._loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        if not self._done.done():
+            self._done.set_result(None)
+
+    async def wait(self) -> int:
+        self._let_go()
+        await self._done
+        if self._failure is not None:
+            raise NotDelivered(self._failure, "`tideline status` tells whether Kafka is up")
+        return self._sent

@@ -1,0 +1,100 @@
+"""A compacted topic held whole: what every process of a stage knows of, without a group and without lag.
+
+A plain consumer on a thread of its own reads all partitions from the beginning and then follows. Faust
+tables have open stall reports and tie state to partitions; this needs neither (docs/decisions).
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+import structlog
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+
+from pipeline.codec import CodecError
+from pipeline.errors import EngineError
+
+Record = TypeVar("Record")
+_log = structlog.get_logger()
+
+
+class TopicView(Generic[Record]):
+    """The newest record of each key of one topic. `get` and `values` may be called from any thread."""
+
+    def __init__(self, bootstrap: str, topic: str, decode: Callable[[bytes], Record]) -> None:
+        self.topic = topic
+        self._decode = decode
+        self._records: dict[bytes, Record] = {}
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": f"view-of-{topic}",  # required by the client, never committed or joined
+                "enable.auto.commit": False,
+                "enable.partition.eof": False,
+                "log_level": 3,
+            }
+        )
+        self._positions: dict[int, int] = {}
+        self._behind: dict[int, int] = {}
+        self._caught_up, self._closing = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._follow, name=f"view {topic}", daemon=True)
+
+    def start(self, timeout_s: float = 30) -> None:
+        """Read to the end once, then follow. Raises EngineError when that takes longer than the time-out."""
+        partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
+        for partition in partitions:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
+            self._positions[partition] = low
+            self._behind[partition] = high
+        self._consumer.assign([TopicPartition(self.topic, p, OFFSET_BEGINNING) for p in partitions])
+        self._thread.start()
+        if not self._caught_up.wait(timeout_s):
+            raise EngineError(f"{self.topic}: not read to its end in {timeout_s:.0f} s", "tideline status")
+
+    def get(self, key: int | str) -> Record | None:
+        """The newest record under this key."""
+        return self._records.get(str(key).encode())
+
+    def positions(self) -> dict[int, int]:
+        """By partition, the next offset to be read."""
+        return dict(self._positions)
+
+    def close(self) -> None:
+        """Stop following."""
+        self._closing.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        self._consumer.close()
+
+    def _follow(self) -> None:
+        while not self._closing.is_set():
+            if not self._caught_up.is_set() and self._at_end():
+                self._caught_up.set()
+            try:
+                messages = self._consumer.consume(1000, timeout=0.1)
+            except KafkaException:
+                time.sleep(0.5)  # the broker is away; librdkafka reconnects by itself
+                continue
+            for message in messages:
+                if message.error() is None:
+                    self._take(message.key() or b"", message.value())
+                    self._positions[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def _at_end(self) -> bool:
+        """Compaction leaves holes, so the client's own position counts, not the last message's offset."""
+        for position in self._consumer.position(self._consumer.assignment()):
+            if position.offset >= 0:
+                known = self._positions[position.partition]
+                self._positions[position.partition] = max(position.offset, known)
+        return all(self._positions[p] >= end for p, end in self._behind.items())
+
+    def _take(self, key: bytes, value: bytes | None) -> None:
+        if value is None:
+            self._records.pop(key, None)
+            return
+        try:
+            self._records[key] = self._decode(value)
+        except CodecError as error:  # the record before it stays in force
+            name = key.decode(errors="replace")
+            _log.error("view.undecodable", topic=self.topic, key=name, error=error.message)

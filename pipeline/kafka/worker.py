@@ -1,0 +1,103 @@
+"""One stage in one process: `tideline worker STAGE`.
+
+It refuses to start when the topology does not match, tells the supervisor when it has its partitions, serves
+its metrics on a loopback port, stops cleanly on SIGTERM and SIGINT, and ends with an error when its Faust app
+crashes, so that the supervisor starts it again.
+"""
+
+import asyncio
+import os
+import signal
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import orjson
+import structlog
+from aiohttp import web
+from prometheus_client import start_http_server
+
+from pipeline import apps
+from pipeline.errors import ConfigError, EngineError
+from pipeline.settings import Settings
+from pipeline.topology import Topology
+
+_log = structlog.get_logger()
+
+
+def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
+    """Run the stage until a signal. Raises ConfigError for an unknown stage, EngineError when it crashed."""
+    names = apps.stage_names(topology)
+    if stage not in names:
+        raise ConfigError(f"no stage {stage}", f"stages: {', '.join(names)}")
+    asyncio.run(_run(stage, settings, kafka, cassandra, topology))
+
+
+async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with apps.resources(settings, kafka, cassandra, topology) as resources:
+        serve = _api(resources, settings) if stage == "api" else _faust(stage, resources)
+        async with serve as ended:
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
+            crashed = not stop.is_set()
+            stopping.cancel()
+    if crashed:
+        raise EngineError(f"{stage}: its Faust app crashed", "see the log above; the supervisor restarts it")
+
+
+@asynccontextmanager
+async def _faust(stage: str, resources: apps.Resources) -> AsyncIterator[asyncio.Task[None]]:
+    """The stage's Faust app, started; yields a task that ends when the app does."""
+    async with AsyncExitStack() as stack:
+        datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tideline-"))
+        app = apps.faust_app(stage, resources, Path(datadir))
+        app.on_partitions_assigned.connect(_on_assigned(stage), weak=False)
+        app.finalize()
+        await app.start()
+        ended = asyncio.create_task(app.wait_until_stopped())
+        try:
+            yield ended
+        finally:
+            await app.stop()
+            ended.cancel()
+
+
+def _on_assigned(stage: str):  # type: ignore[no-untyped-def]
+    server, _ = start_http_server(0, addr="127.0.0.1")
+
+    async def assigned(_app: object, assigned: object, **_: object) -> None:
+        _log.info("stage.assigned", stage=stage, partitions=len(assigned))  # type: ignore[arg-type]
+        _tell_ready(stage, server.server_port)
+
+    return assigned
+
+
+@asynccontextmanager
+async def _api(resources: apps.Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+    """The HTTP API, listening; yields a task that never ends by itself."""
+    runner = web.AppRunner(apps.http_api(resources), access_log=None, handle_signals=False)
+    await runner.setup()
+    site = web.TCPSite(runner, settings.host, settings.port)
+    await site.start()
+    port = runner.addresses[0][1]
+    _log.info("api.listening", url=f"http://{settings.host}:{port}")
+    _tell_ready("api", port)
+    forever = asyncio.create_task(asyncio.Event().wait())
+    try:
+        yield forever  # type: ignore[misc]
+    finally:
+        forever.cancel()
+        await runner.cleanup()
+
+
+def _tell_ready(stage: str, port: int) -> None:
+    """Tell the supervisor, if there is one, by a file that appears whole."""
+    path = os.environ.get("TIDELINE_READY_FILE")
+    if path:
+        fresh = Path(path + ".new")
+        fresh.write_bytes(orjson.dumps({"pid": os.getpid(), "stage": stage, "ready": True, "port": port}))
+        fresh.rename(path)

@@ -1,0 +1,23 @@
+"""Every metric of the product in one place: name, kind, labels and meaning. Base units, bounded labels."""
+
+from prometheus_client import Counter, Histogram
+
+_LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
+"""Seconds, with an edge at every lag budget that the shipped topology sets."""
+
+FANOUT_ROWS = Counter("tideline_fanout_rows", "Timeline rows written and acknowledged", ["tier"])
+FANOUT_TASKS = Counter("tideline_fanout_tasks", "Fan-out tasks done: one segment each", ["tier"])
+PUBLISH_TO_WRITTEN = Histogram(
+    "tideline_publish_to_written_seconds",
+    "From the publish of a post to the acknowledged rows of one segment",
+    ["tier"],
+    buckets=_LATENCY_BUCKETS,
+)
+POSTS_CLASSIFIED = Counter("tideline_posts_classified", "Posts classified", ["author_class"])
+PAGE_SECONDS = Histogram(
+    "tideline_page_seconds", "Time to assemble a page", buckets=(0.002, 0.005, *_LATENCY_BUCKETS)
+)
+PAGE_SOURCES = Histogram(
+    "tideline_page_sources", "Sources read for a page", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
+)
+DEAD_LETTERS = Counter("tideline_dead_letters", "Messages kept in dead.letters", ["topic"])

@@ -1,0 +1,157 @@
+"""The records on the wire: one frozen class per Avro schema in `schemas/`, in path order.
+
+Ids are signed 64-bit integers. Every time is in milliseconds since the Unix epoch unless it is a
+*bound*, which is a post id (see `domain.snowflake`). `codec` turns these into bytes and back.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class AuthorClass(StrEnum):
+    """How the posts of an author reach readers: written ahead, per warm edge, or read on demand."""
+
+    PUSH = "push"
+    PARTIAL = "partial"
+    PULL = "pull"
+
+
+@dataclass(frozen=True, slots=True)
+class AccountEvent:
+    """Topic `accounts`, key user_id. type: registered | updated."""
+
+    type: str
+    user_id: int
+    region: str
+    protected: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FollowEvent:
+    """Topic `follows`, key author_id. type: followed | unfollowed; at most 1,000 followers an event."""
+
+    type: str
+    author_id: int
+    follower_ids: tuple[int, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class PostEvent:
+    """Topic `posts`, key author_id. type: published | edited | deleted.
+
+    `at` is created_at for a published post. Fields an edit leaves out are None and stay as they were.
+    """
+
+    type: str
+    post_id: int
+    author_id: int
+    at: int
+    visibility: str | None = None
+    region: str | None = None
+    body: str | None = None
+    media: tuple[Mapping[str, str], ...] | None = None
+    imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ActivityEvent:
+    """Topic `activity`, key reader_id. type: opened | engaged (which has author_id and post_id)."""
+
+    type: str
+    reader_id: int
+    at: int
+    author_id: int | None = None
+    post_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyEvent:
+    """Topic `policy`, keyed by what it is about.
+
+    type: blocked | unblocked | muted | unmuted (reader_id, author_id), suspended | reinstated
+    (author_id), taken_down | restored (post_id, regions; no region means everywhere).
+    """
+
+    type: str
+    at: int
+    reader_id: int | None = None
+    author_id: int | None = None
+    post_id: int | None = None
+    regions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """Topic `policy.settings` (compacted, key `policy`): thresholds changed while running."""
+
+    push_below: int
+    pull_above: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class RouteEntry:
+    """From post `since_post_id` on, the author's posts are of this class, for this reason."""
+
+    since_post_id: int
+    author_class: AuthorClass
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRecord:
+    """Topic `author.routes` (compacted, key author_id): the author's classes in the window, oldest first."""
+
+    author_id: int
+    entries: tuple[RouteEntry, ...]
+    latest_post_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifiedPost:
+    """Topic `posts.classified`, key author_id: what side effects subscribe to."""
+
+    post_id: int
+    author_id: int
+    created_at: int
+    visibility: str
+    region: str
+    author_class: AuthorClass
+    followers: int
+
+
+@dataclass(frozen=True, slots=True)
+class FanoutTask:
+    """Topics `fanout.*`, partitioned by follower shard: push one post to segments first..last, inclusive."""
+
+    post_id: int
+    author_id: int
+    author_class: AuthorClass
+    first_segment: int
+    last_segment: int
+    hints: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRequest:
+    """Topic `timeline.requests`: ask the query agent for a page; the reply goes to `reply_to`."""
+
+    request_id: str
+    reader_id: int
+    limit: int
+    cursor: str | None
+    mode: str
+    explain: bool
+    reply_to: str
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineReply:
+    """The answer to a TimelineRequest: an HTTP status and the same JSON the HTTP API gives."""
+
+    request_id: str
+    status: int
+    body: bytes = field(repr=False)

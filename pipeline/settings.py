@@ -1,0 +1,25 @@
+"""The environment, read in this one place. Every variable starts with `TIDELINE_`."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Where the engines are, which topology to run, and the secrets of this process."""
+
+    model_config = SettingsConfigDict(env_prefix="TIDELINE_", extra="ignore")
+
+    home: Path = Field(default_factory=lambda: Path.home() / ".tideline")
+    kafka: str = Field(default="", description="Kafka bootstrap servers; empty: the engines of `home`")
+    cassandra: str = Field(default="", description="Cassandra contact points, host:port[,…]")
+    keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "tideline"
+    profile: str = Field(default="default", description="a file in topology/profiles, or `default`")
+    topology: Path | None = Field(default=None, description="a topology folder of your own")
+    schema_registry_url: str = ""
+    cursor_key: SecretStr = Field(default=SecretStr(""), description="signs cursors; the same in every API")
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 0
+    log_level: str = "info"

@@ -1,0 +1,245 @@
+"""What the stages ask of storage: five narrow ports, each with a Cassandra adapter and an in-memory twin.
+
+Both are held to the same contract tests (`tests/contract`). Every write is idempotent and carries the time
+of the event that caused it, so a repeated or late write changes nothing. An adapter retries what can be
+retried and raises `StoreUnavailable` when it gives up: the caller must then not acknowledge its source.
+Methods take batches, so that no stage awaits once per row. Times are ms, ids and bounds 64-bit integers.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.errors import Unavailable
+from pipeline.records import AccountEvent, PostEvent, RouteRecord
+
+NOT_COVERED = 2**63 - 1
+"""`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store did not answer within its retries; the outcome of the last write is unknown."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A reader's relation to an author: the last event that changed it, and from where on it is pushed."""
+
+    reader_id: int
+    author_id: int
+    follows: bool
+    at: int
+    segment: int
+    covered_from: int = NOT_COVERED
+    warm_since: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorGraph:
+    """How many followers an author has, in how many segments."""
+
+    author_id: int
+    followers: int = 0
+    segments: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentChange:
+    """One fenced change of one segment: applied only while its live count is still `seen`."""
+
+    author_id: int
+    segment: int
+    seen: int | None
+    add: tuple[int, ...] = ()
+    remove: tuple[int, ...] = ()
+
+    @property
+    def live(self) -> int:
+        """The count after the change."""
+        return (self.seen or 0) + len(self.add) - len(self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Followers:
+    """One segment, column-wise: the follower ids, and the bound since when the warm ones are warm."""
+
+    ids: tuple[int, ...]
+    warm_since: Mapping[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPost:
+    """The canonical post as the page shows and filters it."""
+
+    post_id: int
+    author_id: int
+    created_at: int
+    visibility: str
+    region: str
+    body: str
+    media: tuple[Mapping[str, str], ...]
+    edited_at: int | None
+    deleted: bool
+    taken_down: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineRow:
+    """A pushed post in a reader's timeline."""
+
+    post_id: int
+    author_id: int
+    hints: int
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineEntry:
+    """A post to push: the row, when its event happened (us, for USING TIMESTAMP), and its life (s)."""
+
+    post_id: int
+    author_id: int
+    hints: int
+    timestamp_us: int
+    ttl_s: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderState:
+    """What is known of a reader's account."""
+
+    reader_id: int
+    region: str = ""
+    protected: bool = False
+    registered_at: int | None = None
+    last_seen: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Relations:
+    """The authors a reader must not see, by reason."""
+
+    blocks: frozenset[int] = frozenset()
+    blocked_by: frozenset[int] = frozenset()
+    mutes: frozenset[int] = frozenset()
+
+
+class GraphStore(Protocol):
+    """`followers_by_author`, `following_by_reader`, and the graph's half of `author_stats`."""
+
+    async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:
+        """The graphs of these authors; an author nobody ever followed has 0 followers, 0 segments."""
+
+    async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
+        """Store the counts; the graph stage is their only writer, and an author's calls come in order."""
+
+    async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
+        """The live count of each of the author's segments 0..segments-1; None where none was ever written."""
+
+    async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
+        """The edges from these readers to the author, by reader; also edges that were removed."""
+
+    async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
+        """Store edges. A later `at` wins; at the same `at` an unfollow wins over a follow, and a follow with
+        a covered_from below NOT_COVERED over one without. `ttl_s`: how long to keep a removed edge.
+        """
+
+    async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
+        """Which of these readers the segment holds now."""
+
+    async def change_segment(self, change: SegmentChange) -> bool:
+        """Add and remove followers and set the count, all or nothing, if the count is still `seen`.
+
+        False: another writer was faster, nothing has changed. `seen` None: the segment was never written.
+        """
+
+    async def followers(self, author_id: int, segment: int) -> Followers:
+        """All followers in one segment."""
+
+    async def following(self, reader_id: int) -> list[Edge]:
+        """The authors this reader follows now."""
+
+
+class PostStore(Protocol):
+    """`posts` and `posts_by_author`."""
+
+    async def put_posts(self, posts: Sequence[PostEvent], hints: Mapping[int, int]) -> None:
+        """Apply published, edited and deleted events, in any order and any number of times.
+
+        `hints`: by post_id, the 8 bytes of ranking hints of each published post. Published rows carry
+        USING TIMESTAMP created_at, edits and deletions that of their `at`, so the newest edit wins.
+        """
+
+    async def authors_of(self, post_ids: Sequence[int]) -> dict[int, int]:
+        """The author of each of these posts that is already stored as published."""
+
+    async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
+        """The canonical posts that are known under these ids; an edit without its post is not a post."""
+
+    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+        """The author's newest posts with lo <= post_id < hi, newest first, at most `limit`."""
+
+    async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
+        """Hide a post in these regions ("*": everywhere), as of event time `at`."""
+
+    async def restore(self, post_id: int, regions: Sequence[str], at: int) -> None:
+        """Undo take-downs older than `at`; "*" undoes all of them."""
+
+
+class RouteStore(Protocol):
+    """`author_routes`: the durable class history of each author, written by the classify stage alone."""
+
+    async def routes(self, author_ids: Iterable[int]) -> dict[int, RouteRecord]:
+        """The records of those authors that ever posted."""
+
+    async def put_routes(self, records: Sequence[RouteRecord]) -> None:
+        """Replace the records."""
+
+
+class TimelineStore(Protocol):
+    """`timeline_by_reader`."""
+
+    async def push(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> int:
+        """Write every entry into every reader's timeline; returns the rows written.
+
+        Bounded in flight and in bytes a batch; rows of one reader share a mutation, readers of one batch
+        share replicas. Returns after the last row is acknowledged.
+        """
+
+    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+        """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`."""
+
+
+class ReaderStore(Protocol):
+    """`reader_state`, `relations_by_reader`, and the policy's half of `author_stats`."""
+
+    async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
+        """Store accounts; the newest event of an account wins."""
+
+    async def put_seen(self, seen: Mapping[int, int]) -> None:
+        """By reader, when (ms) they were last seen; an older time never replaces a newer one."""
+
+    async def reader(self, reader_id: int) -> ReaderState:
+        """The state of a reader; an unknown one has the defaults."""
+
+    async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
+        """Kind `block` or `mute`, as of event time `at`; a block is stored on both sides."""
+
+    async def relations(self, reader_id: int) -> Relations:
+        """Whom this reader must not see."""
+
+    async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
+        """Suspend or reinstate an author, as of event time `at`."""
+
+    async def suspended(self, author_ids: Sequence[int]) -> set[int]:
+        """Which of these authors are suspended now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """The five ports together, as the composition root hands them out."""
+
+    graph: GraphStore
+    posts: PostStore
+    routes: RouteStore
+    timelines: TimelineStore
+    readers: ReaderStore

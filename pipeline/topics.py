@@ -1,0 +1,26 @@
+"""What travels on each topic, in path order: the one place that says so.
+
+The tests hold this list against `topology/topics.yaml`: no topic without a schema, no entry without a topic.
+"""
+
+from typing import Any
+
+from pipeline import records
+
+TOPICS: dict[str, type[Any]] = {
+    "accounts": records.AccountEvent,
+    "follows": records.FollowEvent,
+    "posts": records.PostEvent,
+    "activity": records.ActivityEvent,
+    "policy": records.PolicyEvent,
+    "policy.settings": records.PolicySettings,
+    "author.routes": records.RouteRecord,
+    "posts.classified": records.ClassifiedPost,
+    "fanout.small": records.FanoutTask,
+    "fanout.medium": records.FanoutTask,
+    "fanout.large": records.FanoutTask,
+    "timeline.requests": records.TimelineRequest,
+    "timeline.replies": records.TimelineReply,
+    "dead.letters": bytes,
+}
+"""By topic, the record its values hold; `bytes`: the original bytes of whatever could not be processed."""

@@ -1,0 +1,100 @@
+"""What no single type can say: how the parts of a topology have to agree. Each rule yields its problems."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from pipeline.records import FanoutTask
+from pipeline.topics import TOPICS
+from pipeline.topology.specs import API, STAGES, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.tree import Keys
+
+Problem = tuple[Keys, str]
+
+COMPACTED = ("policy.settings", "author.routes")
+"""Held whole by their readers, who would lose what retention deletes."""
+
+
+def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
+    """Every topic the code speaks on is there, and those that are state are compacted."""
+    for name, record in TOPICS.items():
+        if name not in specs and record is not FanoutTask:
+            yield ("topics",), f"{name} is missing"
+    for name in COMPACTED:
+        if name in specs and specs[name].configs.get("cleanup.policy") != "compact":
+            yield ("topics", name, "configs"), "cleanup.policy must be compact: readers hold this topic whole"
+
+
+def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
+    """Every stage there is code for, no other, each reading topics that exist."""
+    for name in STAGES:
+        if name not in specs and name != API:
+            yield ("stages",), f"{name} is missing"
+    for name, spec in specs.items():
+        if name not in STAGES:
+            yield ("stages", name), f"unknown stage, known are {', '.join(STAGES)}"
+        elif name == API:
+            if spec.topics or spec.group:
+                yield ("stages", name), "reads no topics and has no group"
+        else:
+            if not spec.topics:
+                yield ("stages", name, "topics"), "must name a topic"
+            if not spec.group:
+                yield ("stages", name, "group"), "must not be empty"
+        for at, topic in enumerate(spec.topics):
+            if topic not in topics:
+                yield ("stages", name, "topics", at), f"no topic {topic} in topics.yaml"
+            elif TOPICS.get(topic, bytes) is bytes:
+                yield ("stages", name, "topics", at), f"no record is known to travel on {topic}"
+
+
+def tiers(specs: Mapping[str, TierSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
+    """Tiers in order of size, the last without a limit, each on a fan-out topic of its own."""
+    below = 0
+    last = list(specs)[-1] if specs else None
+    if not specs:
+        yield ("tiers",), "must have a tier"
+    for name, spec in specs.items():
+        at: Keys = ("tiers", name)
+        if spec.topic not in topics:
+            yield (*at, "topic"), f"no topic {spec.topic} in topics.yaml"
+        elif TOPICS.get(spec.topic) is not FanoutTask:
+            yield (*at, "topic"), f"{spec.topic} carries no fan-out tasks"
+        if not spec.group:
+            yield (*at, "group"), "must not be empty"
+        if name == last:
+            if spec.max_followers is not None:
+                yield (*at, "max_followers"), "must be null in the last tier, which takes every author left"
+        elif spec.max_followers is None:
+            yield (*at, "max_followers"), "only the last tier may be without a limit"
+        elif spec.max_followers <= below:
+            yield (*at, "max_followers"), f"must be above {below}, the limit of the tier before"
+        else:
+            below = spec.max_followers
+    shared = Counter(spec.topic for spec in specs.values())
+    for name, spec in specs.items():
+        if shared[spec.topic] > 1:
+            yield (
+                ("tiers", name, "topic"),
+                f"{spec.topic} has another tier: tiers must not hold each other up",
+            )
+
+
+def groups(stages: Mapping[str, StageSpec], tiers: Mapping[str, TierSpec]) -> Iterator[Problem]:
+    """No two consumers share a group: they would take each other's partitions."""
+    seen: dict[str, str] = {}
+    for section, specs in (("stages", stages), ("tiers", tiers)):
+        for name, spec in specs.items():
+            first = seen.setdefault(spec.group, f"{section}.{name}")
+            if spec.group and first != f"{section}.{name}":
+                yield (section, name, "group"), f"{spec.group} is the group of {first}"
+
+
+def policy(spec: PolicySpec) -> Iterator[Problem]:
+    """Thresholds in order, and a margin that covers what the clocks may be apart."""
+    if spec.push_below > spec.pull_above:
+        yield ("policy", "push_below"), f"must not be above pull_above, which is {spec.pull_above}"
+    if spec.margin_seconds <= spec.clock_ahead_seconds:
+        yield (
+            ("policy", "margin_seconds"),
+            f"must be above clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
+        )

@@ -1,0 +1,105 @@
+"""The types of `topology/`: strict, frozen, and closed to keys they do not know."""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=249)]
+Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
+Count = Annotated[int, Field(ge=1)]
+Seconds = Annotated[float, Field(ge=0, le=86_400)]
+
+API = "api"
+"""The one stage that reads no topic: the HTTP processes."""
+
+STAGES = ("graph", "readers", "policy", "classify", "query", API)
+"""Every stage there is code for, in path order; all but the last have to be in the file."""
+
+
+def _as_kafka_says(value: Any) -> Any:
+    """Kafka's settings are strings, and its booleans are lower case."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return str(value) if isinstance(value, (int, float)) else value
+
+
+Setting = Annotated[str, BeforeValidator(_as_kafka_says)]
+
+
+class _Spec(BaseModel):
+    model_config = ConfigDict(strict=True, frozen=True, extra="forbid")
+
+
+class TopicSpec(_Spec):
+    """A topic as it shall be. `configs`: the settings the file names, as Kafka writes them."""
+
+    name: TopicName
+    partitions: Count
+    replicas: Count
+    configs: dict[str, Setting] = Field(default_factory=dict)
+
+
+class StageSpec(_Spec):
+    """A stage: one Faust app in one consumer group.
+
+    `workers` processes, `batch` events at a time, `in_flight` batches at once. `api` has workers only.
+    """
+
+    name: Name
+    topics: Annotated[tuple[TopicName, ...], Field(strict=False)]
+    group: Group
+    workers: Count
+    batch: Count
+    in_flight: Count
+
+
+class TierSpec(_Spec):
+    """A fan-out tier: `objective` of its entries are visible within `lag_budget` seconds of the publish.
+
+    It takes the posts of authors with fewer than `max_followers` followers; None: of all that are left.
+    """
+
+    name: Name
+    topic: TopicName
+    group: Group
+    workers: Count
+    batch: Count
+    in_flight: Count
+    max_followers: Count | None
+    lag_budget: Annotated[float, Field(gt=0)]
+    objective: Annotated[float, Field(gt=0, lt=1)]
+
+
+class PolicySpec(_Spec):
+    """Who is pushed and who is pulled, and how far the clocks may be apart. Followers and seconds."""
+
+    push_below: Annotated[int, Field(ge=0)]
+    pull_above: Annotated[int, Field(ge=0)]
+    hysteresis: Annotated[float, Field(ge=0, lt=1)]
+    window_days: Annotated[int, Field(ge=1, le=7300)]  # Cassandra keeps no row with a TTL beyond 20 years
+    margin_seconds: Seconds
+    clock_behind_seconds: Seconds
+    clock_ahead_seconds: Seconds
+    segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
+    tasks_per_post: Count
+
+    @property
+    def window_ms(self) -> int:
+        """How far back a timeline reaches."""
+        return self.window_days * 86_400_000
+
+    @property
+    def margin_ms(self) -> int:
+        """Overlap of push and pull around every change."""
+        return round(self.margin_seconds * 1000)
+
+    @property
+    def clock_behind_ms(self) -> int:
+        """How much older than the broker's time a post id may be."""
+        return round(self.clock_behind_seconds * 1000)
+
+    @property
+    def clock_ahead_ms(self) -> int:
+        """How much newer than the broker's time a post id may be."""
+        return round(self.clock_ahead_seconds * 1000)
