@@ -25,7 +25,7 @@ from pipeline.schemas import Schema, fingerprint_of, lineage
 R = TypeVar("R")
 
 LARGEST = 1024 * 1024
-"""Bytes of a message at most: the `max.message.bytes` of the topics, so nothing larger can have been sent."""
+"""Bytes of a message at most: several times what any event may hold, so nothing larger is worth a look."""
 
 SINGLE_OBJECT = b"\xc3\x01"
 CONFLUENT = b"\x00"
@@ -110,6 +110,8 @@ class Codec:
         return prefix
 
     def _released(self, fingerprint: bytes, expected: type[Any]) -> Schema:
+        if len(fingerprint) < 8:
+            raise CodecError(f"truncated {expected.__name__}: the schema fingerprint is cut off")
         try:
             return lineage(expected).releases[fingerprint]
         except KeyError:

@@ -1,7 +1,7 @@
 """What the single fields of an event may hold.
 
-Each check returns the value as the records carry it, or raises FieldError with the reason: what it must be, in
-words that make sense after the field's name.
+Each check returns the value as the records carry it, or raises FieldError with the reason: what it must be,
+in words that make sense after the field's name.
 """
 
 import re

@@ -33,6 +33,12 @@ class Edge:
     covered_from: int = NOT_COVERED
     warm_since: int | None = None
 
+    @property
+    def write_time_us(self) -> int:
+        """The order of an edge's versions: by `at`, then a follow, a covered follow, an unfollow."""
+        rank = 2 if not self.follows else 1 if self.covered_from < NOT_COVERED else 0
+        return self.at * 1000 + rank
+
 
 @dataclass(frozen=True, slots=True)
 class AuthorGraph:
@@ -139,8 +145,9 @@ class GraphStore(Protocol):
         """The edges from these readers to the author, by reader; also edges that were removed."""
 
     async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
-        """Store edges. A later `at` wins; at the same `at` an unfollow wins over a follow, and a follow with
-        a covered_from below NOT_COVERED over one without. `ttl_s`: how long to keep a removed edge.
+        """Store edges. The later `write_time_us` wins: a later `at`; at the same `at` an unfollow over a
+        follow, and a follow with a covered_from below NOT_COVERED over one without. Of equal ones each
+        column keeps its larger value. `ttl_s`: how long to keep a removed edge.
         """
 
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
@@ -199,7 +206,8 @@ class TimelineStore(Protocol):
     """`timeline_by_reader`."""
 
     async def push(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> int:
-        """Write every entry into every reader's timeline; returns the rows written.
+        """Write every entry into every reader's timeline, but for those whose life is over (`ttl_s` <= 0);
+        returns the rows written.
 
         Bounded in flight and in bytes a batch; rows of one reader share a mutation, readers of one batch
         share replicas. Returns after the last row is acknowledged.

@@ -2,7 +2,8 @@
 
 `load` reads a folder of four YAML files, `tables.cql` and `profiles/`, lays one profile over them, and
 refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that
-contradict each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type can say.
+contradict each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type
+can say · `load` all of it together.
 """
 
 from pipeline.topology.load import Topology, load

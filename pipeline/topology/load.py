@@ -1,6 +1,6 @@
 """A folder and a profile become a Topology, or a ConfigError that lists every problem with file and line."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -33,9 +33,12 @@ class Topology:
     policy: PolicySpec
     cql: str
 
-    def tables(self, keyspace: str, replication_factor: int) -> str:
-        """The CQL that creates the keyspace and its tables where they are missing."""
-        return _render(self.cql, keyspace, replication_factor, self.policy)
+    def tables(self, keyspace: str, replication: int | Mapping[str, str]) -> str:
+        """The CQL that creates the keyspace and its tables where they are missing.
+
+        `replication`: copies in every data centre, or Cassandra's own map of them.
+        """
+        return _render(self.cql, keyspace, replication, self.policy)
 
 
 def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
@@ -73,13 +76,13 @@ def _files(folder: Path) -> Tree:
         found = list(documents(file, kind))
         if len(found) > 1:
             raise ConfigError(f"{file}: one document of kind {kind}, not {len(found)}")
-        _hang(tree, (section,), found[0][1])
+        _hang(tree, (section,), found[0].spec)
     file = folder / "topics.yaml"
     tree.values["topics"], tree.places["topics",] = {}, Place(file, 1)
-    for name, spec in documents(file, "Topic"):
-        if name in tree.values["topics"]:
-            raise spec.refuse((), f"topic {name} is here twice")
-        _hang(tree, ("topics", name), spec)
+    for topic in documents(file, "Topic"):
+        if topic.name in tree.values["topics"]:
+            raise ConfigError(f"{topic.place.file}:{topic.place.line}: topic {topic.name} is here twice")
+        _hang(tree, ("topics", topic.name), topic.spec)
     return tree
 
 
@@ -98,10 +101,12 @@ def _profile(folder: Path, name: str) -> Tree:
             f"{folder / 'profiles'}: no profile {name}", f"profiles: {', '.join([DEFAULT, *known])}"
         )
     file = folder / "profiles" / f"{name}.yaml"
-    (called, spec), *more = documents(file, "Profile")
-    if more or called != name:
-        raise ConfigError(f"{file}:1: metadata.name: one document named {name}, like its file")
-    return spec
+    only, *more = documents(file, "Profile")
+    if more or only.name != name:
+        raise ConfigError(
+            f"{file}:{only.place.line}: metadata.name: one document named {name}, like its file"
+        )
+    return only.spec
 
 
 def _lay(profile: Tree, *, over: Tree) -> None:
@@ -170,11 +175,12 @@ def _cql(file: Path, policy: PolicySpec) -> str:
     return cql
 
 
-def _render(cql: str, keyspace: str, replication_factor: int, policy: PolicySpec) -> str:
+def _render(cql: str, keyspace: str, replication: int | Mapping[str, str], policy: PolicySpec) -> str:
+    if isinstance(replication, int):
+        replication = {"class": "NetworkTopologyStrategy", "replication_factor": str(replication)}
+    options = ", ".join(f"'{option}': '{value}'" for option, value in replication.items())
     return cql.format(
-        keyspace=keyspace,
-        replication=f"{{'class': 'NetworkTopologyStrategy', 'replication_factor': {replication_factor}}}",
-        window_seconds=policy.window_ms // 1000,
+        keyspace=keyspace, replication=f"{{{options}}}", window_seconds=policy.window_ms // 1000
     )
 
 

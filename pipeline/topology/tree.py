@@ -80,8 +80,17 @@ class Tree:
         return value
 
 
-def documents(file: Path, kind: str) -> Iterator[tuple[str, Tree]]:
-    """Of each YAML document in a file its `metadata.name` and the tree of its `spec`.
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One YAML document: its `metadata.name`, where that was written, and its `spec`."""
+
+    name: str
+    place: Place
+    spec: Tree
+
+
+def documents(file: Path, kind: str) -> Iterator[Document]:
+    """The documents of a file, in order.
 
     Raises ConfigError for a file that is missing, is no YAML, or whose documents are not of this kind.
     """
@@ -101,7 +110,8 @@ def documents(file: Path, kind: str) -> Iterator[tuple[str, Tree]]:
     for node in nodes:
         whole = Tree()
         whole.values = whole.put((), node, file)
-        yield _envelope(whole, kind), _below(whole, "spec")
+        name = _envelope(whole, kind)
+        yield Document(name, whole.places["metadata", "name"], _below(whole, "spec"))
 
 
 def _envelope(whole: Tree, kind: str) -> str:

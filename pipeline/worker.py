@@ -6,8 +6,10 @@ crashes, so that the supervisor starts it again.
 """
 
 import asyncio
+import logging
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -20,6 +22,7 @@ from prometheus_client import start_http_server
 
 from pipeline import apps
 from pipeline.errors import ConfigError, EngineError
+from pipeline.ops.topology_apply import Cluster, check
 from pipeline.settings import Settings
 from pipeline.topology import Topology
 
@@ -31,10 +34,31 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
     names = apps.stage_names(topology)
     if stage not in names:
         raise ConfigError(f"no stage {stage}", f"stages: {', '.join(names)}")
+    _log_plainly(settings.log_level)
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
 
 
+def _log_plainly(level: str) -> None:
+    """One line an event on stderr. Faust and the driver speak up only when something is wrong."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
+    mismatches = await check(topology, Cluster(kafka, cassandra, settings.keyspace))
+    if mismatches:
+        raise ConfigError(
+            f"{stage} does not start on another topology: " + "; ".join(mismatches), "tideline topology apply"
+        )
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

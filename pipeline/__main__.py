@@ -1,0 +1,5 @@
+"""`python -m pipeline` is `tideline`."""
+
+from pipeline.cli import main
+
+main()

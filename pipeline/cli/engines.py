@@ -1,0 +1,88 @@
+"""`tideline up`, `down`, `status`: a real Kafka and a real Cassandra on this machine.
+
+Addresses go to stdout and talk to stderr, so `TIDELINE_KAFKA=$(tideline up --json | jq -r .kafka)` works.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from pipeline.local import engines
+
+HomeOption = Annotated[
+    Path, typer.Option("--home", envvar="TIDELINE_HOME", file_okay=False, help="The folder of the engines.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+HOME = Path("~/.tideline")
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the application."""
+    app.command()(up)
+    app.command()(down)
+    app.command()(status)
+
+
+def up(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+    """Start Kafka and Cassandra, or find them running, and print where they are.
+
+    They keep running until `tideline down`. Where TIDELINE_KAFKA or TIDELINE_CASSANDRA is set, that cluster
+    is used.
+    """
+    with _talk("looking for the engines") as progress:
+        endpoints = engines.up(home, progress)
+    if as_json:
+        print(endpoints.to_json())
+    else:
+        print(f"kafka      {endpoints.kafka}\ncassandra  {endpoints.cassandra}")
+
+
+def down(
+    home: HomeOption = HOME,
+    purge: Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop the engines of this home; their data stays unless `--purge` is given."""
+    with _talk("stopping the engines"):
+        stopped = engines.down(home, purge=purge)
+    if as_json:
+        print(json.dumps({"stopped": stopped, "purged": purge}))
+    else:
+        print(f"stopped    {', '.join(stopped) or 'nothing was running'}")
+
+
+def status(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+    """Say where the engines are and whether they answer; exit 1 unless both do."""
+    found = engines.status(home)
+    if as_json:
+        print(json.dumps({name: asdict(engine) for name, engine in found.items()}))
+    else:
+        for name, engine in found.items():
+            pid = f"pid {engine.pid}" if engine.pid else ""
+            print(f"{name:<10} {'up' if engine.up else 'down':<5} {engine.address:<21} {pid}".rstrip())
+    if not all(engine.up for engine in found.values()):
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _talk(opening: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on a terminal; in a log one line a step (what stands before a colon), not one a jar."""
+    console = Console(stderr=True, highlight=False)
+    steps: set[str] = set()
+
+    def say(message: str) -> None:
+        spinner.update(message)
+        step = message.partition(":")[0]
+        if not console.is_terminal and step not in steps:
+            steps.add(step)
+            console.print(message, markup=False)
+
+    with console.status(opening) as spinner:
+        yield say

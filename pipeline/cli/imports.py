@@ -1,0 +1,48 @@
+"""`tideline import`: what other systems hold, as events."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+
+if TYPE_CHECKING:
+    from pipeline.ops.lines import Line
+    from pipeline.ops.publish import Batch
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    imports = typer.Typer(no_args_is_help=True, help="Import what other systems hold, as events.")
+    imports.command("follows")(follows)
+    app.add_typer(imports, name="import")
+
+
+def follows(
+    file: Annotated[
+        str, typer.Argument(metavar="FILE|-", help="Lines FOLLOWER FOLLOWED, plain or .gz; -: stdin.")
+    ],
+    at: Annotated[int | None, typer.Option(metavar="MS", help="When they followed; default: now.")] = None,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Import a follow graph; lines that start with # are comments.
+
+    A bad line is told on stderr as `line N: reason` and does not hold up the others; the exit code is then 1.
+    Importing the same file again is harmless.
+    """
+    from pipeline.cli import delivery
+    from pipeline.domain import fields
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import import_follows
+
+    try:
+        event_time = delivery.now_ms() if at is None else fields.time(at)
+    except fields.FieldError as wrong:
+        raise typer.BadParameter(str(wrong), param_hint="--at") from None
+
+    def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
+        return import_follows.batches(blocks, at=event_time, now_ms=delivery.now_ms)
+
+    delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Importing", as_json=json)

@@ -1,0 +1,46 @@
+"""The options that many commands share, and how they become settings."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.errors import ConfigError
+
+if TYPE_CHECKING:
+    from pipeline.settings import Settings
+
+DEFAULT_HOME = Path.home() / ".tideline"
+
+HomeOption = Annotated[
+    Path,
+    typer.Option(
+        "--home",
+        envvar="TIDELINE_HOME",
+        show_default="~/.tideline",
+        file_okay=False,
+        resolve_path=True,
+        help="Where engines and instance keep their files.",
+    ),
+]
+ProfileOption = Annotated[
+    str, typer.Option("--profile", envvar="TIDELINE_PROFILE", help="Topology profile: default, small-graph …")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
+
+
+def settings(**given: Any) -> "Settings":
+    """The settings of the environment, with these in place of the environment's.
+
+    Raises ConfigError that names the variable when one cannot be used.
+    """
+    from pydantic import ValidationError
+
+    from pipeline.settings import Settings
+
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "_".join(("TIDELINE", *map(str, first["loc"]))).upper()
+        raise ConfigError(f"{name}: {first['msg']}", f"it is {first['input']!r} now") from None

@@ -1,0 +1,45 @@
+"""`tideline publish`: events from lines of JSON."""
+
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+
+if TYPE_CHECKING:
+    from pipeline.ops.lines import Line
+    from pipeline.ops.publish import Batch
+
+SOURCE = "tideline/publish"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("publish")(publish)
+
+
+def publish(
+    file: Annotated[str, typer.Argument(metavar="FILE|-", help="Lines of JSON, plain or .gz; -: stdin.")],
+    topic: Annotated[str, typer.Option(help="The topic of lines that name none.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Publish events, one JSON object a line, and wait until the broker has acknowledged them.
+
+    A line that is no event is told on stderr as `line N: field: reason` and does not hold up the others; the
+    exit code is then 1. Publishing the same lines again is harmless.
+    """
+    from pipeline.cli import delivery
+    from pipeline.domain.intake import TOPICS
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops.publish import batch_of
+
+    if topic and topic not in TOPICS:
+        raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")
+
+    async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
+        async for lines in blocks:
+            yield batch_of(lines, default_topic=topic or None, source=SOURCE, now_ms=delivery.now_ms())
+
+    delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Publishing", as_json=json)

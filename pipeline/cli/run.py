@@ -1,0 +1,71 @@
+"""`tideline run`, `stop` and `stage`: the whole pipeline on this machine."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, ProfileOption, settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+DEFAULT_PORT = 8480
+
+StageArgument = Annotated[str, typer.Argument(help="classify, fanout.large …")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("run")(run)
+    app.command("stop")(stop)
+    stage = typer.Typer(no_args_is_help=True, help="Stop and start single stages of the running instance.")
+    stage.command("stop")(stage_stop)
+    stage.command("start")(stage_start)
+    app.add_typer(stage, name="stage")
+
+
+def run(
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, envvar="TIDELINE_PORT", help="Of the HTTP API; 0: any free one.")
+    ] = DEFAULT_PORT,
+) -> None:
+    """Run engines, topology and every stage until Ctrl-C; prints `ready URL` when all of it answers.
+
+    Workers that die are started again. Engines that ran before keep running afterwards. Logs are on stderr
+    and in HOME/logs; `stage stop` and `stage start` take single stages out and back in.
+    """
+    from pipeline.local import launch
+
+    launch.run(
+        settings(home=home, profile=profile, port=port),
+        say=lambda text: typer.echo(text, err=True),
+        ready=lambda url: typer.echo(f"ready {url}"),
+    )
+
+
+def stop(home: HomeOption = DEFAULT_HOME) -> None:
+    """Stop the running instance and wait until it is gone."""
+    from pipeline.local import instance
+
+    supervisor = instance.find(home).supervisor.process()
+    if supervisor is not None:
+        supervisor.terminate()
+        supervisor.wait()
+
+
+def stage_stop(stage: StageArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Stop a stage's workers and leave them stopped; returns when they are gone."""
+    _order("stop", stage, home)
+
+
+def stage_start(stage: StageArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Start a stage's workers again."""
+    _order("start", stage, home)
+
+
+def _order(verb: str, stage: str, home: "Path") -> None:
+    from pipeline.local import control, instance
+
+    control.order(instance.find(home).control, verb, stage)

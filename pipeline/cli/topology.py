@@ -1,0 +1,118 @@
+"""`tideline topology`: what the files say, against each other and against a running cluster."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+
+if TYPE_CHECKING:
+    from pipeline.ops.topology_apply import Cluster
+    from pipeline.ops.topology_plan import Plan
+    from pipeline.topology import Topology
+
+CHANGES = 3
+"""Exit code of `diff --fail-on-changes` when the cluster differs."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command group."""
+    topology = typer.Typer(no_args_is_help=True, help="Topics, stages, tiers, policy and tables as files.")
+    topology.command("validate")(validate)
+    topology.command("diff")(diff)
+    topology.command("apply")(apply)
+    app.add_typer(topology, name="topology")
+
+
+def validate(profile: ProfileOption = "default", json: JsonOption = False) -> None:
+    """Check the files alone: types, names, thresholds. Every problem is a line FILE:LINE: key: reason."""
+    from pipeline import topology
+    from pipeline.errors import ConfigError
+
+    given = settings(profile=profile)
+    try:
+        loaded = topology.load(given.topology, given.profile)
+    except ConfigError as error:
+        if json:
+            _print({"valid": False, "problems": error.message.splitlines()})
+        raise
+    if json:
+        _print({"valid": True, "problems": []})
+    else:
+        parts = f"{len(loaded.topics)} topics, {len(loaded.stages)} stages, {len(loaded.tiers)} tiers"
+        typer.echo(f"{loaded.folder}, profile {loaded.profile}: valid: {parts}")
+
+
+def diff(
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    fail_on_changes: Annotated[
+        bool, typer.Option("--fail-on-changes", help=f"Exit with {CHANGES} when the cluster differs.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Show what `apply` would change, and what only you can. Changes nothing."""
+    import asyncio
+
+    from pipeline.ops.topology_apply import compare
+
+    plan = asyncio.run(compare(*_target(home, profile)))
+    _tell(plan, json=json, done="")
+    if plan and fail_on_changes:
+        raise typer.Exit(CHANGES)
+
+
+def apply(
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Ask the broker whether it would; change nothing.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Create what is missing and change the settings the files name; remove and shrink nothing.
+
+    Refuses, before the first change, when something is there that cannot be changed into what is wanted.
+    """
+    import asyncio
+
+    from pipeline.ops import topology_apply
+
+    plan = asyncio.run(topology_apply.apply(*_target(home, profile), dry_run=dry_run))
+    _tell(plan, json=json, done="not done, a dry run" if dry_run else "done")
+
+
+def _target(home: Any, profile: str) -> "tuple[Topology, Cluster]":
+    from pipeline import topology
+    from pipeline.local.instance import endpoints_of
+    from pipeline.ops.topology_apply import Cluster
+
+    given = settings(home=home, profile=profile)
+    loaded = topology.load(given.topology, given.profile)
+    endpoints = endpoints_of(given)
+    return loaded, Cluster(endpoints.kafka, endpoints.cassandra, given.keyspace)
+
+
+def _tell(plan: "Plan", *, json: bool, done: str) -> None:
+    """The plan as data on stdout, and a closing word on stderr."""
+    if json:
+        _print({"changes": list(map(_row, plan.changes)), "mismatches": list(map(_row, plan.mismatches))})
+    else:
+        for step in (*plan.changes, *plan.mismatches):
+            typer.echo(str(step))
+    if not plan:
+        typer.echo("no differences", err=True)
+    elif done:
+        typer.echo(f"{len(plan.changes)} changes {done}", err=True)
+
+
+def _row(step: Any) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    return {"kind": type(step).__name__, **asdict(step), "text": str(step)}
+
+
+def _print(result: dict[str, Any]) -> None:
+    import orjson
+
+    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())

@@ -1,0 +1,135 @@
+"""Where consumer groups stand, read from the broker alone: right also when every worker is dead.
+
+Nothing here joins a group or commits. What could not be read is missing from the answers, never 0. The
+admin client and the one plain consumer are kept between calls, so that asking often is cheap.
+"""
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future
+from typing import Any, cast
+
+from confluent_kafka import (
+    OFFSET_INVALID,
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    KafkaException,
+    TopicPartition,
+)
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+
+from pipeline.kafka.headers import origin_ts
+
+Partition = tuple[str, int]
+
+_FETCH_BYTES = 16 * 1024
+"""Asked of a partition: one record is wanted, not those behind it. A larger one still comes whole."""
+
+
+class Offsets:
+    """Reads offsets of groups and topics. Calls take turns; use as a context manager."""
+
+    def __init__(self, bootstrap: str, *, timeout_s: float = 5.0) -> None:
+        """`timeout_s`: what the broker has not answered after this counts as unknown."""
+        self._timeout_s = timeout_s
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._consumer = Consumer(
+            {
+                "bootstrap.servers": bootstrap,
+                "group.id": "tideline.lag",  # required by the client, never committed or joined
+                "enable.auto.commit": False,
+                "enable.partition.eof": True,
+                "fetch.wait.max.ms": 10,
+                "max.partition.fetch.bytes": _FETCH_BYTES,
+                "queued.min.messages": 1,
+                "fetch.queue.backoff.ms": 1,  # one record fills the queue: by default the next waits a second
+                "log_level": 3,
+            }
+        )
+        self._known: dict[tuple[Partition, int], int] = {}
+        self._introduced = False
+        self._turn = threading.Lock()
+
+    def __enter__(self) -> "Offsets":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._consumer.close()
+
+    def committed(self, groups: Mapping[str, Sequence[Partition]]) -> dict[tuple[str, Partition], int | None]:
+        """By group and partition, the next offset the group would process; None where it never committed."""
+        asked = {
+            group: self._admin.list_consumer_group_offsets(
+                [ConsumerGroupTopicPartitions(group, [TopicPartition(*one) for one in partitions])],
+                request_timeout=self._timeout_s,
+            )[group]
+            for group, partitions in groups.items()
+        }
+        return {
+            (group, (found.topic, found.partition)): None if found.offset == OFFSET_INVALID else found.offset
+            for group, answer in asked.items()
+            for found in self._answered(answer, lambda offsets: offsets.topic_partitions)
+            if found.error is None
+        }
+
+    def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """By partition, the offset the next record will get."""
+        return self._bounds(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """By partition, the offset of the oldest record that is still there."""
+        return self._bounds(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+
+    def origins(self, at: Mapping[Partition, int]) -> dict[Partition, int]:
+        """By partition, when (ms) the record at this offset was published; of the next one if it is gone."""
+        with self._turn:
+            self._known = {
+                (place, offset): origin
+                for (place, offset), origin in self._known.items()
+                if at.get(place, offset) == offset
+            }
+            self._known |= self._read([one for one in at.items() if one not in self._known])
+            return {place: self._known[place, at[place]] for place in at if (place, at[place]) in self._known}
+
+    def _read(self, wanted: Sequence[tuple[Partition, int]]) -> dict[tuple[Partition, int], int]:
+        """One record of each partition, from all at once."""
+        found: dict[tuple[Partition, int], int] = {}
+        if not wanted:
+            return found
+        waiting, deadline = dict(wanted), time.monotonic() + self._timeout_s
+        try:
+            if not self._introduced:  # a client that knows the leaders answers in ms, not seconds
+                self._consumer.list_topics(timeout=self._timeout_s)
+                self._introduced = True
+            self._consumer.assign([TopicPartition(*place, at) for place, at in wanted])
+            while waiting and time.monotonic() < deadline:
+                for message in self._consumer.consume(len(waiting), timeout=0.05):
+                    place = (message.topic() or "", message.partition() or 0)
+                    offset = waiting.pop(place, None)
+                    if offset is not None and message.error() is None:
+                        headers = cast(Sequence[tuple[str, bytes | None]] | None, message.headers())
+                        found[place, offset] = origin_ts(headers, message.timestamp()[1])
+        except KafkaException:
+            pass  # what was not read stays unknown
+        finally:
+            self._consumer.unassign()
+        return found
+
+    def _bounds(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+        wanted = {TopicPartition(*one): spec for one in partitions}
+        if not wanted:
+            return {}
+        answers = self._admin.list_offsets(wanted, request_timeout=self._timeout_s)
+        return {
+            (place.topic, place.partition): offset
+            for place, answer in answers.items()
+            for offset in self._answered(answer, lambda found: [found.offset])
+        }
+
+    def _answered(self, answer: "Future[Any]", parts: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
+        """The parts of an answer, none when the broker refused or did not give it."""
+        try:
+            return parts(answer.result(self._timeout_s + 1))
+        except (KafkaException, TimeoutError):
+            return ()

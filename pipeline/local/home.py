@@ -1,0 +1,110 @@
+"""What a home remembers between calls: the ports of its engines, and the processes that run them.
+
+`ports.json` stays for as long as the data does. `engines.json` is there while the engines are meant to be
+up: the endpoints, for whoever looks for them, and pid and start time of each process. Both are replaced
+whole, never edited.
+"""
+
+import fcntl
+import json
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline.errors import EngineError
+from pipeline.local.process import LOOPBACK, PORTS, Child, free_ports
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where the engines are, each as `host:port` (or several, comma-separated, where the user gave them)."""
+
+    kafka: str
+    cassandra: str
+
+    def to_json(self) -> str:
+        """One JSON object with the two addresses."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> "Endpoints":
+        """From `to_json` or from the text of a home's engines.json."""
+        document = json.loads(text)
+        return cls(kafka=document["kafka"], cassandra=document["cassandra"])
+
+
+class Home:
+    """The folder of one pair of engines. Whoever changes it holds `turn`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.expanduser().absolute()
+        self._ports = self.folder / "ports.json"
+        self._engines = self.folder / "engines.json"
+
+    @contextmanager
+    def turn(self, waiting: Callable[[], None]) -> Iterator[None]:
+        """Hold the home alone, across processes; calls `waiting` once if somebody else holds it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "lock").open("w") as file:  # never deleted: who waits has it open
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waiting()
+                fcntl.flock(file, fcntl.LOCK_EX)
+            yield
+
+    def log(self, engine: str) -> Path:
+        """Where the engine writes what it has to say."""
+        return self.folder / "logs" / f"{engine}.log"
+
+    def address(self, engine: str) -> str:
+        """The engine's `host:port`; empty before its first start."""
+        ports = _read(self._ports).get(engine)
+        return f"{LOOPBACK}:{ports[0]}" if ports else ""
+
+    def choose_ports(self, engine: str) -> tuple[int, int]:
+        """The engine's ports of last time where they are still free, else others; remembered from now on."""
+        known = _read(self._ports)
+        others = {port for name, ports in known.items() if name != engine for port in ports}
+        # Homes begin at different places, so that two that start at the same moment do not pick the same
+        # ports.
+        begin = PORTS[zlib.crc32(bytes(self.folder)) % (len(PORTS) // 8) * 8]
+        known[engine] = free_ports(known.get(engine, []), 2, begin, others)
+        _write(self._ports, known)
+        return known[engine][0], known[engine][1]
+
+    def children(self) -> dict[str, Child]:
+        """The processes of this home that still run, by engine."""
+        children = {name: Child(**child) for name, child in _read(self._engines).get("processes", {}).items()}
+        return {name: child for name, child in children.items() if child.process()}
+
+    def record(self, endpoints: Endpoints, children: dict[str, Child]) -> None:
+        """Write engines.json."""
+        processes = {name: asdict(child) for name, child in children.items()}
+        _write(self._engines, asdict(endpoints) | {"processes": processes})
+
+    def forget(self, *, ports: bool = False) -> None:
+        """Remove engines.json, and ports.json on request."""
+        self._engines.unlink(missing_ok=True)
+        if ports:
+            self._ports.unlink(missing_ok=True)
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        document: dict[str, Any] = json.loads(file.read_text())
+    except FileNotFoundError:
+        return {}
+    except ValueError as error:
+        hint = "end the engines it names, then delete it"
+        raise EngineError(f"{file} is damaged: {error}", hint) from error
+    return document
+
+
+def _write(file: Path, document: dict[str, Any]) -> None:
+    new = file.with_suffix(".new")
+    new.write_text(json.dumps(document, indent=2) + "\n")
+    new.replace(file)

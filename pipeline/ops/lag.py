@@ -1,0 +1,228 @@
+"""How far every stage is behind: lag in records, age of the oldest one, share of the lag budget spent.
+
+Everything is read from the broker, so it is right with every worker dead; the one exception is how far the
+API has read author.routes, which only the API knows. What could not be read is None, never 0.
+
+A snapshot reads every position first and every end after it. Stages acknowledge a record only after all it
+causes is in the next topic, so a snapshot without lag means: whatever was published before it began has been
+processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
+"""
+
+import http.client
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from urllib.parse import urlsplit
+
+import orjson
+
+from pipeline.domain import budgets
+from pipeline.kafka.offsets import Offsets, Partition
+from pipeline.topology import Topology
+
+POLL_S = 0.1
+"""Between two looks while waiting: a look costs the broker two small requests."""
+
+ROUTES = "author.routes"
+
+_API_TIMEOUT_S = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionLag:
+    """One partition; `committed` is None where the group never did, `oldest_ms` also when nothing waits.
+
+    `lag` and `age_s` are None when unknown, and only then.
+    """
+
+    topic: str
+    partition: int
+    committed: int | None
+    end: int | None
+    lag: int | None
+    oldest_ms: int | None = None
+    age_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StageLag:
+    """One consumer of the path, by partition.
+
+    `lag` and `age_s` are lower bounds while some partitions are unknown, and None rather than 0.
+    """
+
+    stage: str
+    group: str
+    lag_budget_s: float | None
+    partitions: tuple[PartitionLag, ...]
+
+    @property
+    def unknown(self) -> int:
+        """Partitions that could not be read."""
+        return sum(one.lag is None for one in self.partitions)
+
+    @property
+    def lag(self) -> int | None:
+        """Records not processed."""
+        known = sum(one.lag or 0 for one in self.partitions)
+        return None if self.unknown and not known else known
+
+    @property
+    def age_s(self) -> float | None:
+        """Seconds since the oldest unprocessed record was published; 0 when there is none."""
+        worst = max((one.age_s for one in self.partitions if one.age_s is not None), default=0.0)
+        return None if not worst and any(one.age_s is None for one in self.partitions) else worst
+
+    @property
+    def spent(self) -> float | None:
+        """The share of the lag budget that the oldest record has used up; None without a budget."""
+        age = self.age_s
+        return None if age is None or self.lag_budget_s is None else budgets.spent(age, self.lag_budget_s)
+
+
+def settled(stages: list[StageLag]) -> bool:
+    """Whether nothing is unprocessed anywhere, and that is known."""
+    return all(stage.lag == 0 and not stage.unknown for stage in stages)
+
+
+@dataclass(frozen=True, slots=True)
+class _Consumer:
+    """A row: who processes which topics, and by when."""
+
+    stage: str
+    group: str
+    topics: tuple[str, ...]
+    lag_budget_s: float | None = None
+
+
+Positions = Mapping[tuple[str, Partition], int | None]
+"""By group ("" for the API) and partition, the next offset; None: never committed; missing: unknown."""
+
+Bounds = Mapping[Partition, int]
+
+
+class Lag:
+    """Looks at every stage and tier of a topology, again and again at little cost."""
+
+    def __init__(
+        self,
+        offsets: Offsets,
+        topology: Topology,
+        *,
+        now_ms: Callable[[], int],
+        routes_read: Callable[[], Mapping[int, int]] | None = None,
+    ) -> None:
+        """`routes_read`: by partition, how far the API has read author.routes; None: leave its row out."""
+        self._offsets, self._now_ms, self._routes_read = offsets, now_ms, routes_read
+        self._consumers = list(_consumers(topology, api=routes_read is not None))
+        self._places = {
+            topic: [(topic, number) for number in range(spec.partitions)]
+            for topic, spec in topology.topics.items()
+        }
+
+    def snapshot(self) -> list[StageLag]:
+        """Every stage in path order, the API's view last."""
+        positions = self._positions()  # before the ends: see above
+        ends = self._offsets.ends({place for consumer in self._consumers for place in self._of(consumer)})
+        behind = {place for (_, place), at in positions.items() if at != ends.get(place)}
+        begins = self._offsets.begins(behind) if behind else {}
+        return [self._stage(consumer, positions, begins, ends) for consumer in self._consumers]
+
+    def wait(self, seconds: float, told: Callable[[list[StageLag]], None]) -> list[StageLag]:
+        """Look until nothing is unprocessed or time is up; returns the last look. `told` hears of each."""
+        deadline = time.monotonic() + seconds
+        while True:
+            stages = self.snapshot()
+            told(stages)
+            if settled(stages) or time.monotonic() >= deadline:
+                return stages
+            time.sleep(POLL_S)
+
+    def _of(self, consumer: _Consumer) -> list[Partition]:
+        return [place for topic in consumer.topics for place in self._places[topic]]
+
+    def _positions(self) -> Positions:
+        groups = {consumer.group: self._of(consumer) for consumer in self._consumers if consumer.group}
+        read = self._routes_read() if self._routes_read is not None else {}
+        return {
+            **self._offsets.committed(groups),
+            **{("", (ROUTES, number)): offset for number, offset in read.items()},
+        }
+
+    def _stage(self, consumer: _Consumer, positions: Positions, begins: Bounds, ends: Bounds) -> StageLag:
+        waits: dict[Partition, int] = {}
+        """By partition, the next offset this consumer processes, as far as all of it is known."""
+        for place in self._of(consumer):
+            if (consumer.group, place) in positions and place in ends:
+                at = positions[consumer.group, place]
+                if at == ends[place]:
+                    waits[place] = at
+                elif place in begins:
+                    waits[place] = _next(at, begins[place], ends[place])
+        origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]})
+        now = self._now_ms()
+        partitions = []
+        for place in self._of(consumer):
+            lag = ends[place] - waits[place] if place in waits else None
+            oldest = origins.get(place)
+            partitions.append(
+                PartitionLag(
+                    topic=place[0],
+                    partition=place[1],
+                    committed=positions.get((consumer.group, place)),
+                    end=ends.get(place),
+                    lag=lag,
+                    oldest_ms=oldest,
+                    age_s=budgets.age_s(oldest, now) if oldest is not None or lag == 0 else None,
+                )
+            )
+        return StageLag(consumer.stage, consumer.group, consumer.lag_budget_s, tuple(partitions))
+
+
+def _next(committed: int | None, begin: int, end: int) -> int:
+    """The next offset a group processes: from the beginning when its commit is none or no longer there."""
+    return committed if committed is not None and begin <= committed <= end else begin
+
+
+def _consumers(topology: Topology, *, api: bool) -> Iterator[_Consumer]:
+    """Every consumer in path order: the tiers come between the stages that write and those that read."""
+    reading = ("query", "api")
+    for name, stage in topology.stages.items():
+        if name not in reading:
+            yield _Consumer(name, stage.group, stage.topics)
+    for name, tier in topology.tiers.items():
+        yield _Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
+    yield _Consumer("query", topology.stages["query"].group, topology.stages["query"].topics)
+    if api:
+        yield _Consumer("api", "", (ROUTES,))
+
+
+def routes_read(api: str) -> dict[int, int]:
+    """By partition, how far the API at this address has read author.routes; empty when it does not answer."""
+    place = urlsplit(api)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_API_TIMEOUT_S)
+    try:
+        connection.request("GET", "/readyz")
+        read = orjson.loads(connection.getresponse().read())["routes_read"]
+        return {int(number): offset for number, offset in read.items()}
+    except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
+        return {}
+    finally:
+        connection.close()
+
+
+def document(stages: list[StageLag]) -> list[dict[str, object]]:
+    """What `tideline lag --json` prints: null is unknown, and nothing else is."""
+    return [
+        {
+            "stage": stage.stage,
+            "group": stage.group,
+            "lag": stage.lag,
+            "age_seconds": stage.age_s,
+            "lag_budget_seconds": stage.lag_budget_s,
+            "budget_spent": stage.spent,
+            "unknown_partitions": stage.unknown,
+            "partitions": [asdict(one) for one in stage.partitions],
+        }
+        for stage in stages
+    ]

@@ -1,0 +1,144 @@
+"""Publish events: lines of JSON in, acknowledged messages out, and a reason for every line refused.
+
+A line that is no event does not hold up the others. Batches go out while the next ones are read and checked,
+in the order of the lines, with a bounded number in flight. Publishing twice is harmless: ids are
+deterministic and every stage is idempotent. `tests/ops/test_publish.py` shows it on a real Kafka.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import dataclass, field
+
+import orjson
+
+from pipeline.codec import CodecError, encode
+from pipeline.domain.intake import Accepted, Rejected, parse
+from pipeline.kafka.headers import cloud_event, published
+from pipeline.kafka.outbox import NotDelivered, Outbox, Outgoing
+from pipeline.ops.lines import LONGEST_LINE, Line
+
+IN_FLIGHT = 8
+"""Batches in flight: 8 blocks of lines keep the broker busy and stay below the outbox's own limit, past
+which batches would overtake each other."""
+
+KEPT_REFUSALS = 1000
+"""Refusals a report holds; more are counted, and were told when they happened."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A line that was not sent, and why. `field` is empty when it is about the line as a whole."""
+
+    line: int
+    field: str
+    reason: str
+
+    def __str__(self) -> str:
+        return ": ".join(part for part in (f"line {self.line}", self.field, self.reason) if part)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Messages that go out together, the lines refused among them, and how many lines they stand for."""
+
+    first_line: int
+    messages: list[Outgoing]
+    refusals: list[Refusal]
+    lines: int
+
+
+@dataclass(slots=True)
+class Report:
+    """What became of the lines. `undelivered`: from which line on the broker did not acknowledge, and why."""
+
+    sent: int = 0
+    refused: int = 0
+    refusals: list[Refusal] = field(default_factory=list)
+    undelivered: str = ""
+
+    @property
+    def complete(self) -> bool:
+        """Whether every line was sent."""
+        return not self.refused and not self.undelivered
+
+
+def outgoing(event: Accepted, *, source: str, now_ms: int, traceparent: bytes | None = None) -> Outgoing:
+    """The message of an event published now. Raises CodecError when it is too large to be one."""
+    headers = cloud_event(
+        event_id=event.event_id,
+        event_type=f"io.tideline.{event.topic}.{event.record.type}",
+        source=source,
+        at_ms=event.record.at,
+        carried=published(now_ms, traceparent),
+    )
+    return Outgoing(event.topic, encode(event.record), event.key, headers)
+
+
+def batch_of(lines: Iterable[Line], *, default_topic: str | None, source: str, now_ms: int) -> Batch:
+    """The messages of these lines and the refusals among them; empty lines are neither."""
+    messages: list[Outgoing] = []
+    refusals: list[Refusal] = []
+    first = 0
+    for line in lines:
+        first = first or line.number
+        if not line.data or line.data.isspace():
+            continue
+        match _event(line, default_topic):
+            case Accepted() as event:
+                try:
+                    messages.append(outgoing(event, source=source, now_ms=now_ms))
+                except CodecError as error:
+                    refusals.append(Refusal(line.number, "", error.message))
+            case Rejected(name, reason):
+                refusals.append(Refusal(line.number, name, reason))
+    return Batch(first, messages, refusals, len(messages))
+
+
+def _event(line: Line, default_topic: str | None) -> Accepted | Rejected:
+    if line.too_long:
+        return Rejected("", f"longer than {LONGEST_LINE} bytes")
+    try:
+        value = orjson.loads(line.data)
+    except orjson.JSONDecodeError as error:
+        return Rejected("", f"not JSON: {error.msg} (column {error.colno})")
+    return parse(value, default_topic=default_topic)
+
+
+async def deliver(
+    batches: AsyncIterable[Batch],
+    outbox: Outbox,
+    *,
+    refused: Callable[[Refusal], None],
+    progress: Callable[[Report], None],
+) -> Report:
+    """Send batches in order and wait for every acknowledgement.
+
+    `refused` is told of each refusal at once, `progress` after each acknowledged batch. Ends early when the
+    broker does not acknowledge a batch: what comes after would not fare better.
+    """
+    report = Report()
+    flights: deque[tuple[Batch, asyncio.Task[int]]] = deque()
+
+    async def land() -> None:
+        batch, sending = flights.popleft()
+        try:
+            await sending
+            report.sent += batch.lines
+        except NotDelivered as error:
+            report.undelivered = report.undelivered or f"from line {batch.first_line} on: {error.message}"
+        progress(report)
+
+    async for batch in batches:
+        for refusal in batch.refusals:
+            refused(refusal)
+        report.refused += len(batch.refusals)
+        report.refusals += batch.refusals[: KEPT_REFUSALS - len(report.refusals)]
+        flights.append((batch, asyncio.create_task(outbox.send_all(batch.messages))))
+        while len(flights) >= IN_FLIGHT or (flights and flights[0][1].done()):
+            await land()
+        if report.undelivered:
+            break
+    while flights:
+        await land()
+    return report

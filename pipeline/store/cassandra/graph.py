@@ -1,0 +1,129 @@
+"""`followers_by_author`, `following_by_reader`, and the graph's half of `author_stats`."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.store.cassandra.session import Database
+from pipeline.store.ports import AuthorGraph, Edge, Followers, SegmentChange
+
+_COLD = 0
+"""`warm_since` of a cold edge: a value, where a null would be a tombstone in every row."""
+
+
+class CassandraGraph:
+    """A `GraphStore`. Segments are changed under their fence alone, edges by the last writer."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._graphs = db.prepare(
+            "SELECT author_id, followers, segments FROM author_stats WHERE author_id IN ?"
+        )
+        self._put_graph = db.prepare(
+            "INSERT INTO author_stats (author_id, followers, segments) VALUES (?, ?, ?)"
+        )
+        self._lives = db.prepare(
+            "SELECT DISTINCT author_id, segment, live FROM followers_by_author"
+            " WHERE segment IN ? AND author_id = ?"
+        )
+        self._edges = db.prepare(
+            "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since"
+            " FROM following_by_reader WHERE reader_id IN ? AND author_id = ?"
+        )
+        self._following = db.prepare(
+            "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since"
+            " FROM following_by_reader WHERE reader_id = ?"
+        )
+        self._put_edge = db.prepare(
+            "INSERT INTO following_by_reader"
+            " (reader_id, author_id, follows, at, segment, covered_from, warm_since)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+        )
+        self._followers = db.prepare(
+            "SELECT follower_id, warm_since FROM followers_by_author WHERE author_id = ? AND segment = ?"
+        )
+        self._members = db.prepare(
+            "SELECT follower_id FROM followers_by_author"
+            " WHERE follower_id IN ? AND author_id = ? AND segment = ?"
+        )
+        self._set_live = db.prepare(
+            "UPDATE followers_by_author SET live = ? WHERE author_id = ? AND segment = ? IF live = ?"
+        )
+        self._add = db.prepare(
+            "INSERT INTO followers_by_author (author_id, segment, follower_id) VALUES (?, ?, ?)"
+        )
+        self._remove = db.prepare(
+            "DELETE FROM followers_by_author WHERE author_id = ? AND segment = ? AND follower_id = ?"
+        )
+
+    async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:
+        """See `GraphStore`."""
+        authors = list(author_ids)
+        graphs = {author: AuthorGraph(author) for author in authors}
+        for author, followers, segments in await self._db.fetch_in(self._graphs, authors):
+            graphs[author] = AuthorGraph(author, followers or 0, segments or 0)
+        return graphs
+
+    async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
+        """See `GraphStore`."""
+        rows = (self._put_graph.mutation(g.author_id, g.followers, g.segments) for g in graphs)
+        await self._db.write(rows, self._put_graph.table)
+
+    async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
+        """See `GraphStore`."""
+        rows = await self._db.fetch_in(self._lives, range(segments), author_id)
+        lives = {segment: live for _, segment, live in rows}
+        return [lives.get(segment) for segment in range(segments)]
+
+    async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
+        """See `GraphStore`."""
+        rows = await self._db.fetch_in(self._edges, reader_ids, author_id)
+        return {row[0]: _edge(row) for row in rows}
+
+    async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
+        """See `GraphStore`."""
+        rows = (
+            self._put_edge.mutation(
+                edge.reader_id,
+                edge.author_id,
+                edge.follows,
+                edge.at,
+                edge.segment,
+                edge.covered_from,
+                edge.warm_since or _COLD,
+                edge.write_time_us,
+                0 if edge.follows else ttl_s or 0,
+            )
+            for edge in edges
+        )
+        await self._db.write(rows, self._put_edge.table)
+
+    async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
+        """See `GraphStore`."""
+        rows = await self._db.fetch_in(self._members, reader_ids, author_id, segment)
+        return {follower for (follower,) in rows}
+
+    async def change_segment(self, change: SegmentChange) -> bool:
+        """See `GraphStore`. Raises StoreUnavailable when it cannot be known whether it was applied."""
+        place = change.author_id, change.segment
+        batch = [self._set_live.mutation(change.live, *place, change.seen)]
+        batch += [self._add.mutation(*place, reader) for reader in change.add]
+        batch += [self._remove.mutation(*place, reader) for reader in change.remove]
+        return await self._db.apply_if(batch, self._set_live.table)
+
+    async def followers(self, author_id: int, segment: int) -> Followers:
+        """See `GraphStore`."""
+        rows = await self._db.fetch(self._followers, author_id, segment)
+        if len(rows) == 1 and rows[0][0] is None:  # the segment is empty: only its count is left
+            rows = []
+        return Followers(
+            tuple([follower for follower, _ in rows]),
+            {follower: warm for follower, warm in rows if warm},
+        )
+
+    async def following(self, reader_id: int) -> list[Edge]:
+        """See `GraphStore`."""
+        rows = await self._db.fetch(self._following, reader_id)
+        return [_edge(row) for row in rows if row[2]]
+
+
+def _edge(row: tuple[int, int, bool, int, int, int, int]) -> Edge:
+    return Edge(*row[:-1], row[-1] or None)

@@ -1,0 +1,50 @@
+"""What a failed statement means: try again, or nothing more to do; and whether it may have been executed."""
+
+import random
+from collections.abc import Iterator
+
+from cassandra import OperationTimedOut, RequestExecutionException, Unavailable
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.protocol import (
+    ErrorMessage,
+    IsBootstrappingErrorMessage,
+    OverloadedErrorMessage,
+    RequestValidationException,
+)
+
+FAILURES = (
+    OperationTimedOut,
+    RequestExecutionException,
+    NoHostAvailable,
+    ConnectionException,
+    ErrorMessage,
+)
+"""Everything the driver raises for a statement, but for wrong statements it translates itself."""
+
+_REFUSED = (NoHostAvailable, Unavailable, OverloadedErrorMessage, IsBootstrappingErrorMessage)
+
+_FIRST_PAUSE_S = 0.05
+_LONGEST_PAUSE_S = 2.0
+
+
+def transient(error: Exception) -> bool:
+    """Whether the same statement may succeed later; every outcome is then unknown until it does."""
+    return not isinstance(error, RequestValidationException)
+
+
+def refused(error: Exception) -> bool:
+    """Whether the statement was certainly not executed: no node was reached, or it was turned away.
+
+    NoHostAvailable qualifies because the driver itself never retries here (FallthroughRetryPolicy): an error
+    after sending is raised as what it is.
+    """
+    return isinstance(error, _REFUSED)
+
+
+def pauses() -> Iterator[float]:
+    """Seconds between the attempts: exponential with full jitter, so that writers do not return in step."""
+    longest = _FIRST_PAUSE_S
+    while True:
+        yield random.uniform(0, longest)  # noqa: S311  # spread, not secrecy
+        longest = min(longest * 2, _LONGEST_PAUSE_S)

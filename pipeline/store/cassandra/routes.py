@@ -1,0 +1,48 @@
+"""`author_routes`: one row an author, its entries as JSON `[[since_post_id, class, reason], ...]`."""
+
+from collections.abc import Iterable, Sequence
+
+import orjson
+
+from pipeline.records import AuthorClass, RouteEntry, RouteRecord
+from pipeline.store.cassandra.session import Database
+
+
+class CassandraRoutes:
+    """A `RouteStore`. A record is replaced whole; the last call wins, as an author has one writer."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._put = db.prepare(
+            "INSERT INTO author_routes (author_id, history, latest_post_id) VALUES (?, ?, ?)"
+        )
+        self._get = db.prepare(
+            "SELECT author_id, history, latest_post_id FROM author_routes WHERE author_id IN ?"
+        )
+
+    async def routes(self, author_ids: Iterable[int]) -> dict[int, RouteRecord]:
+        """See `RouteStore`."""
+        rows = await self._db.fetch_in(self._get, author_ids)
+        return {
+            author_id: RouteRecord(author_id, _entries(entries), latest)
+            for author_id, entries, latest in rows
+        }
+
+    async def put_routes(self, records: Sequence[RouteRecord]) -> None:
+        """See `RouteStore`."""
+        rows = (
+            self._put.mutation(record.author_id, _text(record.entries), record.latest_post_id)
+            for record in records
+        )
+        await self._db.write(rows, self._put.table)
+
+
+def _text(entries: Iterable[RouteEntry]) -> str:
+    return orjson.dumps([(e.since_post_id, e.author_class, e.reason) for e in entries]).decode()
+
+
+def _entries(text: str) -> tuple[RouteEntry, ...]:
+    return tuple(
+        RouteEntry(since, AuthorClass(author_class), reason)
+        for since, author_class, reason in orjson.loads(text)
+    )

@@ -1,0 +1,60 @@
+"""Tables whose cells are last-writer-wins registers with a time to live, as Cassandra's are."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+Clock = Callable[[], float]
+
+
+class _Cell(NamedTuple):
+    """A written value; of two cells the larger tuple wins. No value: a removal, which wins a tie."""
+
+    written_us: int
+    removed: bool
+    expires: float
+    order: Any
+    value: Any
+
+
+class Table:
+    """Partitions of rows of cells, each cell a last-writer-wins register."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._partitions: dict[Hashable, dict[Any, dict[str, _Cell]]] = {}
+
+    def write(
+        self, partition: Hashable, row: Hashable, us: int, values: Mapping[str, object], *, ttl_s: int = 0
+    ) -> None:
+        """Write cells as of `us`; `ttl_s` 0 keeps them for ever."""
+        cells = self._partitions.setdefault(partition, {}).setdefault(row, {})
+        expires = self._clock() + ttl_s if ttl_s else 0.0
+        for column, value in values.items():
+            cell = _Cell(us, value is None, expires, _order(value), value)
+            cells[column] = max(cell, cells.get(column, cell), key=lambda each: each[:4])
+
+    def rows(self, partition: Hashable) -> dict[Any, dict[str, Any]]:
+        """The live cells of each row that has any, in the order of the row keys."""
+        now = self._clock()
+        found = {
+            row: {
+                column: cell.value
+                for column, cell in cells.items()
+                if not cell.removed and (not cell.expires or cell.expires > now)
+            }
+            for row, cells in sorted(self._partitions.get(partition, {}).items())
+        }
+        return {row: values for row, values in found.items() if values}
+
+    def row(self, partition: Hashable, row: Hashable = 0) -> dict[str, Any]:
+        """The live cells of one row."""
+        return self.rows(partition).get(row, {})
+
+
+def _order(value: object) -> Any:
+    """Which of two values written at the same time wins: the larger one as the bytes Cassandra would hold."""
+    if isinstance(value, int):
+        return value % 2**64
+    return value if isinstance(value, str) else orjson.dumps(value, default=dict)

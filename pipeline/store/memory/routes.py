@@ -1,0 +1,20 @@
+"""Routes in memory: the last record of each author."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.records import RouteRecord
+
+
+class MemoryRoutes:
+    """A `RouteStore`."""
+
+    def __init__(self) -> None:
+        self._records: dict[int, RouteRecord] = {}
+
+    async def routes(self, author_ids: Iterable[int]) -> dict[int, RouteRecord]:
+        """See `RouteStore`."""
+        return {author: self._records[author] for author in author_ids if author in self._records}
+
+    async def put_routes(self, records: Sequence[RouteRecord]) -> None:
+        """See `RouteStore`."""
+        self._records |= {record.author_id: record for record in records}

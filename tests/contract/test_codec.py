@@ -1,0 +1,418 @@
+"""Records to bytes and back; what is no record is a CodecError and nothing else."""
+
+import dataclasses
+import io
+import json
+import timeit
+import tracemalloc
+from collections.abc import Iterator
+from enum import Enum
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, get_args, get_origin, get_type_hints
+
+import fastavro
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline import codec, records, schemas, shipped
+from pipeline.codec import LARGEST, Codec, CodecError, Registry, decode, encode
+from pipeline.records import (
+    AuthorClass,
+    FanoutTask,
+    FollowEvent,
+    PostEvent,
+    RouteEntry,
+    RouteRecord,
+    TimelineReply,
+    TimelineRequest,
+)
+from pipeline.schemas import file_name, fingerprint_of, lineage
+from pipeline.topics import TOPICS
+
+KINDS = sorted({kind for kind in TOPICS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
+TASK = FanoutTask(794563922886656001, 4711, AuthorClass.PARTIAL, 0, 255, -42)
+ROUTE = RouteRecord(7, (RouteEntry(0, AuthorClass.PULL, "x"), RouteEntry(9, AuthorClass.PUSH, "y")), 9)
+
+every_record = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
+
+
+# --- There and back -------------------------------------------------------------------------------------
+
+
+def values(hint: Any, schema: Any) -> st.SearchStrategy[Any]:
+    """Every value a field can hold."""
+    if get_origin(hint) is UnionType:
+        inner = next(member for member in get_args(hint) if member is not NoneType)
+        return st.none() | values(inner, next(branch for branch in schema if branch != "null"))
+    if get_origin(hint) is tuple:
+        return st.lists(values(get_args(hint)[0], schema["items"]), max_size=4).map(tuple)
+    if dataclasses.is_dataclass(hint):
+        return every(hint, schema)
+    if get_origin(hint) is not None:
+        return st.dictionaries(st.text(max_size=4), st.text(max_size=4), max_size=3)
+    if issubclass(hint, Enum):
+        return st.sampled_from(hint)
+    bits = 31 if schema == "int" else 63
+    plain = {
+        int: st.integers(-(2**bits), 2**bits - 1),
+        str: st.text(),
+        bool: st.booleans(),
+        bytes: st.binary(),
+    }
+    return plain[hint]
+
+
+def every(kind: type[Any], schema: Any) -> st.SearchStrategy[Any]:
+    """Every record of a class."""
+    hints = get_type_hints(kind)
+    return st.builds(
+        kind, **{field["name"]: values(hints[field["name"]], field["type"]) for field in schema["fields"]}
+    )
+
+
+any_record = st.sampled_from(KINDS).flatmap(lambda kind: every(kind, lineage(kind).current))
+
+
+@given(any_record)
+def test_what_was_encoded_decodes_to_the_same(record: Any) -> None:
+    again = decode(encode(record), type(record))
+
+    assert again == record
+    assert hash_of(again) == hash_of(record)
+
+
+def hash_of(record: Any) -> Any:
+    """Types too: a list is not a tuple, a string is not an AuthorClass, a bool is not an int."""
+    if dataclasses.is_dataclass(record):
+        return type(record), [hash_of(getattr(record, field.name)) for field in dataclasses.fields(record)]
+    if isinstance(record, tuple):
+        return tuple, [hash_of(item) for item in record]
+    return type(record), record
+
+
+@given(any_record)
+def test_bytes_are_what_avro_itself_writes(record: Any) -> None:
+    """C3 01, the fingerprint, and the record as another Avro library would read it."""
+    data, lines = encode(record), lineage(type(record))
+    plain = fastavro.schemaless_reader(io.BytesIO(data[10:]), lines.current, None)
+
+    assert data[:10] == b"\xc3\x01" + lines.fingerprint
+    assert plain == json_like(record)
+
+
+def json_like(record: Any) -> Any:
+    if dataclasses.is_dataclass(record):
+        return {field.name: json_like(getattr(record, field.name)) for field in dataclasses.fields(record)}
+    return [json_like(item) for item in record] if isinstance(record, tuple) else record
+
+
+@every_record
+def test_examples_round_trip(kind: type[Any]) -> None:
+    """The example as JSON, as bytes, as a record, and as the same bytes again."""
+    schema = lineage(kind).current
+    example = json.loads((shipped.folder("schemas") / "examples" / f"{file_name(kind)}.json").read_text())
+    assert list(example) == [field["name"] for field in schema["fields"]]
+    if kind is TimelineReply:
+        example["body"] = example["body"].encode()
+    out = io.BytesIO(b"\xc3\x01" + lineage(kind).fingerprint)
+    out.seek(10)
+    fastavro.schemaless_writer(out, schema, example)
+
+    record = decode(out.getvalue(), kind)
+
+    assert json_like(record) == example
+    assert encode(record) == out.getvalue()
+
+
+# --- Garbage --------------------------------------------------------------------------------------------
+
+
+def refused(data: bytes, kind: type[Any]) -> str:
+    with pytest.raises(CodecError) as caught:
+        decode(data, kind)
+    return caught.value.message
+
+
+def decoded_or_refused(data: bytes, kind: type[Any]) -> None:
+    try:
+        assert isinstance(decode(data, kind), kind)
+    except CodecError as error:
+        assert error.message
+
+
+@given(st.binary(max_size=200), st.sampled_from(KINDS))
+def test_any_bytes_are_a_record_or_a_codec_error(data: bytes, kind: type[Any]) -> None:
+    decoded_or_refused(data, kind)
+    decoded_or_refused(b"\xc3\x01" + lineage(kind).fingerprint + data, kind)
+    decoded_or_refused(b"\x00" + data, kind)
+
+
+@given(any_record, st.data())
+def test_damaged_bytes_are_a_record_or_a_codec_error(record: Any, data: st.DataObject) -> None:
+    whole = encode(record)
+    at = data.draw(st.integers(0, len(whole)))
+    cut = data.draw(st.integers(0, 3))
+    put = data.draw(st.binary(max_size=12))
+
+    decoded_or_refused(whole[:at] + put + whole[at + cut :], type(record))
+
+
+@given(any_record, st.data())
+def test_a_record_that_is_cut_short_is_refused(record: Any, data: st.DataObject) -> None:
+    whole = encode(record)
+
+    refused(whole[: data.draw(st.integers(0, len(whole) - 1))], type(record))
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not Avro: first bytes missing"),
+        (b'{"type"', "not Avro: first bytes 7b 22 74 79"),
+        (b"\xc3\x01abc", "truncated FanoutTask: the schema fingerprint is cut off"),
+        (b"\xc3\x01abcdefgh", "unknown schema fingerprint 6162636465666768 for FanoutTask"),
+        (
+            encode(ROUTE),
+            f"unknown schema fingerprint {lineage(RouteRecord).fingerprint.hex()} for FanoutTask",
+        ),
+        (encode(TASK)[:-1], "truncated FanoutTask: 25 bytes"),
+        (encode(TASK) + b"ab", "2 trailing bytes after a FanoutTask"),
+        (b"\x00\x00\x00\x00\x01x", "Confluent wire format, and no schema registry is configured"),
+    ],
+    ids=["nothing", "JSON", "cut", "unknown", "another record", "short", "long", "Confluent"],
+)
+def test_the_reason_is_short_and_says_what_is_wrong(data: bytes, reason: str) -> None:
+    assert refused(data, FanoutTask) == reason
+
+
+def body(record: Any) -> tuple[bytes, bytes]:
+    data = encode(record)
+    return data[:10], data[10:]
+
+
+def test_a_string_that_is_not_utf8_is_refused() -> None:
+    head, tail = body(TimelineRequest("ab", 1, 1, None, "latest", False, ""))
+
+    assert "UnicodeDecodeError" in refused(head + tail.replace(b"ab", b"\xff\xfe"), TimelineRequest)
+
+
+def test_a_class_that_does_not_exist_is_refused() -> None:
+    head, tail = body(FanoutTask(0, 0, AuthorClass.PUSH, 0, 0, 0))
+    assert tail == bytes(6)
+
+    assert decode(head + b"\x00\x00\x04\x00\x00\x00", FanoutTask).author_class is AuthorClass.PULL
+    refused(head + b"\x00\x00\x06\x00\x00\x00", FanoutTask)
+
+
+@pytest.mark.parametrize("segment", [-(2**31) - 1, 2**31])
+def test_an_int_beyond_32_bits_is_refused_both_ways(segment: int) -> None:
+    """Avro's int; Cassandra's too, so that the driver would refuse it much later."""
+    task = dataclasses.replace(TASK, last_segment=segment)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, lineage(FanoutTask).current, json_like(task))
+
+    with pytest.raises(CodecError, match=f"{segment} is not a 32-bit number"):
+        encode(task)
+    assert f"{segment} is not a 32-bit number" in refused(body(TASK)[0] + out.getvalue(), FanoutTask)
+
+
+@pytest.mark.parametrize("segment", [-(2**31), 2**31 - 1])
+def test_an_int_of_32_bits_is_accepted(segment: int) -> None:
+    task = dataclasses.replace(TASK, last_segment=segment)
+
+    assert decode(encode(task), FanoutTask) == task
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        dataclasses.replace(TASK, post_id=2**63),
+        dataclasses.replace(TASK, post_id=None),
+        dataclasses.replace(TASK, author_class="sometimes"),
+        PostEvent("published", 1, 2, 3, body="\ud800"),
+        PostEvent("published", 1, 2, 3, body=b"bytes"),
+        "not a record",
+    ],
+    ids=["too large", "missing", "unknown class", "lone surrogate", "wrong type", "no record"],
+)
+def test_a_record_that_does_not_fit_its_schema_is_refused(record: Any) -> None:
+    with pytest.raises(CodecError):
+        encode(record)
+
+
+def test_a_record_beyond_the_limit_is_refused_both_ways() -> None:
+    overhead = len(encode(TimelineReply("", 200, bytes(LARGEST // 2)))) - LARGEST // 2
+    largest = TimelineReply("", 200, bytes(LARGEST - overhead))
+
+    assert decode(encode(largest), TimelineReply) == largest
+    with pytest.raises(CodecError, match="at most 1048576"):
+        encode(TimelineReply("", 200, bytes(LARGEST - overhead + 1)))
+    assert "at most 1048576" in refused(encode(largest) + b"\x00", TimelineReply)
+
+
+@pytest.mark.parametrize("length", [2**31, 2**62, -1, -(2**62)])
+@pytest.mark.parametrize(
+    "kind", [FollowEvent, TimelineRequest, TimelineReply, PostEvent], ids=lambda k: k.__name__
+)
+def test_a_hostile_length_allocates_nothing(kind: type[Any], length: int) -> None:
+    """A length of gibibytes with nothing behind it, wherever the record has its first length."""
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, "long", length)
+    data = b"\xc3\x01" + lineage(kind).fingerprint + out.getvalue() + out.getvalue() * 3
+
+    tracemalloc.start()
+    refused(data, kind)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert peak < 100_000
+
+
+# --- Versions -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """A `schemas/` in which FanoutTask was once without `hints`, and had a `note` that is gone."""
+    current = json.loads((shipped.folder("schemas") / "fanout_task.avsc").read_text())
+    fields = [field for field in current["fields"] if field["name"] != "hints"]
+    old = current | {"fields": [*fields, {"name": "note", "type": "string", "default": "", "doc": "Gone."}]}
+    current["fields"][-1]["default"] = 7
+    history = tmp_path / "history" / "fanout_task"
+    history.mkdir(parents=True)
+    (tmp_path / "fanout_task.avsc").write_text(json.dumps(current))
+    (history / "1.avsc").write_text(json.dumps(old))
+    (history / "2.avsc").write_text(json.dumps(current))
+    monkeypatch.setattr(shipped, "folder", lambda _: tmp_path)
+    monkeypatch.setattr(schemas, "_lineages", {})
+    monkeypatch.setattr(codec, "_shapes", {})
+    yield old
+
+
+def test_an_older_version_is_read_as_the_current_one(two_versions: dict[str, Any]) -> None:
+    """A field that came later has its default, a field that went is skipped."""
+    values = {"post_id": 1, "author_id": 2, "author_class": "push", "first_segment": 3, "last_segment": 4}
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(two_versions), values | {"note": "hello"})
+
+    task = decode(b"\xc3\x01" + fingerprint_of(two_versions) + out.getvalue(), FanoutTask)
+
+    assert task == FanoutTask(1, 2, AuthorClass.PUSH, 3, 4, 7)
+
+
+def test_a_version_from_the_future_is_refused_by_name(two_versions: dict[str, Any]) -> None:
+    future = two_versions | {"fields": [*two_versions["fields"], {"name": "x", "type": "int", "default": 0}]}
+
+    assert "unknown schema fingerprint" in refused(
+        b"\xc3\x01" + fingerprint_of(future) + bytes(9), FanoutTask
+    )
+
+
+# --- A registry -----------------------------------------------------------------------------------------
+
+
+class Shelf:
+    """A registry in memory: the schemas by id, and how often it was asked."""
+
+    def __init__(self, *held: Any) -> None:
+        self.held, self.asked = dict(enumerate(held, start=1)), 0
+
+    def schema(self, schema_id: int) -> Any:
+        self.asked += 1
+        if schema_id not in self.held:
+            raise CodecError(f"unknown schema id {schema_id}")
+        return self.held[schema_id]
+
+    def id_of(self, kind: type[Any]) -> int:
+        self.asked += 1
+        return next(i for i, held in self.held.items() if held["name"] == kind.__name__)
+
+
+def with_registry(*held: Any) -> tuple[Codec, Shelf]:
+    shelf = Shelf(*held)
+    return Codec(Registry(shelf.schema, shelf.id_of)), shelf
+
+
+def raw(kind: type[Any]) -> Any:
+    return json.loads((shipped.folder("schemas") / f"{file_name(kind)}.avsc").read_text())
+
+
+def test_with_a_registry_the_confluent_format_is_written_and_read() -> None:
+    framed, shelf = with_registry(raw(PostEvent), raw(FanoutTask))
+
+    data = framed.encode(TASK)
+
+    assert data == b"\x00\x00\x00\x00\x02" + encode(TASK)[10:]
+    assert framed.decode(data, FanoutTask) == TASK
+    assert framed.decode(framed.encode(TASK), FanoutTask) == TASK
+    assert shelf.asked == 2  # once to write, once to read
+
+
+def test_with_a_registry_single_objects_are_read_too() -> None:
+    framed, shelf = with_registry()
+
+    assert framed.decode(encode(TASK), FanoutTask) == TASK
+    assert shelf.asked == 0
+
+
+def test_a_schema_of_the_registry_is_resolved_to_ours() -> None:
+    """A producer with a schema of its own: another order, and a field we do not have."""
+    foreign = raw(FanoutTask)
+    foreign["fields"] = [{"name": "extra", "type": "string", "default": ""}, *reversed(foreign["fields"])]
+    framed, _ = with_registry(foreign)
+    out = io.BytesIO()
+    fastavro.schemaless_writer(out, fastavro.parse_schema(foreign), json_like(TASK) | {"extra": "x"})
+
+    assert framed.decode(b"\x00\x00\x00\x00\x01" + out.getvalue(), FanoutTask) == TASK
+
+
+@pytest.mark.parametrize(
+    "held", [raw(PostEvent), "long", {"type": "record"}, {"type": "nonsense"}, [], {}, None], ids=str
+)
+def test_a_schema_that_is_not_ours_is_refused(held: Any) -> None:
+    framed, _ = with_registry(held)
+
+    with pytest.raises(CodecError):
+        framed.decode(b"\x00\x00\x00\x00\x01" + encode(TASK)[10:], FanoutTask)
+
+
+@given(st.binary(max_size=40), st.sampled_from(KINDS))
+def test_any_confluent_bytes_are_a_record_or_a_codec_error(data: bytes, kind: type[Any]) -> None:
+    framed, _ = with_registry(raw(kind))
+    for framed_bytes in (b"\x00" + data, b"\x00\x00\x00\x00\x01" + data):
+        try:
+            framed.decode(framed_bytes, kind)
+        except CodecError as error:
+            assert error.message
+
+
+def test_a_registry_that_does_not_answer_is_no_codec_error() -> None:
+    """The bytes may be good: they must not go to the dead letters."""
+
+    def down(_: Any) -> Any:
+        raise ConnectionError("registry")
+
+    framed = Codec(Registry(down, down))
+
+    with pytest.raises(ConnectionError):
+        framed.decode(b"\x00\x00\x00\x00\x01abc", FanoutTask)
+    with pytest.raises(ConnectionError):
+        framed.encode(TASK)
+
+
+# --- Speed ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("record", [TASK, PostEvent("published", 1, 2, 3, "public", "de", "x" * 280, ())])
+def test_a_message_is_decoded_in_less_than_15_us(record: Any) -> None:
+    """The best of many rounds: the machine may be busy, the codec may not be slow (3 to 6 us here)."""
+    data, kind = encode(record), type(record)
+
+    assert min(timeit.repeat(lambda: decode(data, kind), number=100, repeat=50)) / 100 < 15e-6
+
+
+def test_every_record_class_of_a_topic_can_be_encoded() -> None:
+    assert {kind.__module__ for kind in KINDS} == {records.__name__}
+    assert all(lineage(kind).current["name"] == f"io.tideline.{kind.__name__}" for kind in KINDS)

@@ -1,0 +1,205 @@
+"""GraphStore: edges are last-writer-wins registers, a segment changes only under its count."""
+
+from dataclasses import replace
+from itertools import permutations
+
+import pytest
+
+from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
+from tests.waiting import eventually_async
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+
+async def test_an_author_nobody_followed_has_no_followers(stores, fresh):
+    author = fresh()
+
+    assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 0)}
+
+
+async def test_the_last_counts_of_an_author_are_kept(stores, fresh):
+    author = fresh()
+
+    await stores.graph.put_author_graphs([AuthorGraph(author, 5, 1), AuthorGraph(author + 1, 9, 2)])
+    await stores.graph.put_author_graphs([AuthorGraph(author, 4, 1)])
+
+    assert await stores.graph.author_graphs([author, author + 1]) == {
+        author: AuthorGraph(author, 4, 1),
+        author + 1: AuthorGraph(author + 1, 9, 2),
+    }
+
+
+async def test_more_authors_than_fit_into_one_query(stores, fresh):
+    authors = range(first := fresh(), first + 250)
+
+    await stores.graph.put_author_graphs([AuthorGraph(author, author - first, 1) for author in authors])
+
+    graphs = await stores.graph.author_graphs(authors)
+    assert [graphs[author].followers for author in authors] == list(range(250))
+
+
+async def test_a_change_applies_edges_and_count_together(stores, fresh):
+    author = fresh()
+
+    assert await stores.graph.change_segment(SegmentChange(author, 0, None, add=(3, 1, 2)))
+    assert await stores.graph.change_segment(SegmentChange(author, 0, 3, add=(7,), remove=(1, 2)))
+
+    assert await stores.graph.followers(author, 0) == Followers((3, 7), {})
+    assert await stores.graph.segment_lives(author, 1) == [2]
+
+
+@pytest.mark.parametrize("stale", [None, 0, 2, 4])
+async def test_a_stale_count_changes_nothing(stores, fresh, stale):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 0, None, add=(1, 2, 3)))
+
+    assert not await stores.graph.change_segment(SegmentChange(author, 0, stale, add=(9,), remove=(1,)))
+
+    assert (await stores.graph.followers(author, 0)).ids == (1, 2, 3)
+    assert await stores.graph.segment_lives(author, 1) == [3]
+
+
+async def test_a_change_sent_twice_is_applied_once(stores, fresh):
+    change = SegmentChange(fresh(), 0, None, add=(1,))
+
+    assert [await stores.graph.change_segment(change) for _ in "12"] == [True, False]
+
+    assert await stores.graph.segment_lives(change.author_id, 1) == [1]
+
+
+async def test_of_two_writers_that_saw_the_same_count_one_wins(stores, fresh):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 0, None, add=(1,)))
+
+    first = await stores.graph.change_segment(SegmentChange(author, 0, 1, add=(2,)))
+    second = await stores.graph.change_segment(SegmentChange(author, 0, 1, add=(3,)))
+
+    assert (first, second) == (True, False)
+    assert (await stores.graph.followers(author, 0)).ids == (1, 2)
+
+
+async def test_a_segment_that_became_empty_is_not_one_that_never_was(stores, fresh):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 1, None, add=(1,)))
+    await stores.graph.change_segment(SegmentChange(author, 1, 1, remove=(1,)))
+
+    assert not await stores.graph.change_segment(SegmentChange(author, 1, None, add=(2,)))
+
+    assert await stores.graph.segment_lives(author, 3) == [None, 0, None]
+    assert await stores.graph.followers(author, 1) == Followers((), {})
+    assert await stores.graph.followers(author, 2) == Followers((), {})
+
+
+async def test_a_whole_segment_in_one_change(stores, fresh):
+    author = fresh()
+
+    assert await stores.graph.change_segment(SegmentChange(author, 0, None, add=tuple(range(1000))))
+    full = await stores.graph.followers(author, 0)
+    assert await stores.graph.change_segment(SegmentChange(author, 0, 1000, remove=tuple(range(999))))
+
+    assert full.ids == tuple(range(1000))
+    assert (await stores.graph.followers(author, 0)).ids == (999,)
+
+
+async def test_lives_of_more_segments_than_fit_into_one_query(stores, fresh):
+    author = fresh()
+    for segment in (0, 99, 100, 249):
+        await stores.graph.change_segment(SegmentChange(author, segment, None, add=(segment,)))
+
+    lives = await stores.graph.segment_lives(author, 250)
+
+    assert [segment for segment, live in enumerate(lives) if live == 1] == [0, 99, 100, 249]
+    assert lives.count(None) == 246
+
+
+async def test_members_are_those_asked_for_that_are_there(stores, fresh):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 0, None, add=tuple(range(300))))
+
+    assert await stores.graph.members(author, 0, [0, 299, 300]) == {0, 299}
+    assert await stores.graph.members(author, 0, range(250)) == set(range(250))
+    assert await stores.graph.members(author, 0, []) == set()
+    assert await stores.graph.members(author, 1, [0]) == set()
+
+
+def versions(reader: int, author: int) -> list[Edge]:
+    """An edge's life, oldest first; the middle three at the same time."""
+    return [
+        Edge(reader, author, follows=False, at=900, segment=0),
+        Edge(reader, author, follows=True, at=1000, segment=1),
+        Edge(reader, author, follows=True, at=1000, segment=1, covered_from=77, warm_since=88),
+        Edge(reader, author, follows=False, at=1000, segment=1),
+        Edge(reader, author, follows=True, at=1001, segment=2),
+    ]
+
+
+@pytest.mark.parametrize("newest", range(5))
+async def test_the_newest_version_of_an_edge_wins_in_any_order(stores, fresh, newest):
+    reader, author = fresh(), fresh()
+    lives = [versions(reader + n, author)[: newest + 1] for n in range(120)]
+
+    for life, order in zip(lives, permutations(range(newest + 1)), strict=False):
+        for version in order * 2:
+            await stores.graph.put_edges([life[version]])
+
+    written = lives[: len(list(permutations(range(newest + 1))))]
+    edges = await stores.graph.edges(author, [life[0].reader_id for life in written])
+    assert list(edges.values()) == [life[newest] for life in written]
+
+
+async def test_of_two_equal_versions_the_larger_bound_stays(stores, fresh):
+    author = fresh()
+    low = Edge(1, author, follows=True, at=5, segment=3, covered_from=70)
+    high = replace(low, covered_from=71, warm_since=4)
+
+    await stores.graph.put_edges([low])
+    await stores.graph.put_edges([high])
+    await stores.graph.put_edges([replace(high, reader_id=2)])
+    await stores.graph.put_edges([replace(low, reader_id=2)])
+
+    assert await stores.graph.edges(author, [1, 2]) == {1: high, 2: replace(high, reader_id=2)}
+
+
+async def test_an_edge_without_a_segment_keeps_it_on_a_tie(stores, fresh):
+    nowhere = Edge(1, fresh(), follows=False, at=5, segment=-1)
+    somewhere = replace(nowhere, segment=3)
+
+    await stores.graph.put_edges([nowhere])
+    await stores.graph.put_edges([somewhere])
+
+    assert await stores.graph.edges(nowhere.author_id, [1]) == {1: nowhere}
+
+
+async def test_edges_of_more_readers_than_fit_into_one_query(stores, fresh):
+    author = fresh()
+    written = [Edge(reader, author, True, 1000, reader % 3, covered_from=reader) for reader in range(250)]
+
+    await stores.graph.put_edges(written)
+
+    assert await stores.graph.edges(author, range(300)) == {edge.reader_id: edge for edge in written}
+    assert await stores.graph.edges(author, []) == {}
+
+
+async def test_following_lists_who_is_followed_now(stores, fresh):
+    reader = fresh()
+    follow = Edge(reader, 1, follows=True, at=1000, segment=4, covered_from=9)
+    uncovered = Edge(reader, 3, follows=True, at=1000, segment=0, covered_from=NOT_COVERED)
+
+    await stores.graph.put_edges([uncovered, follow, Edge(reader, 2, follows=False, at=1000, segment=0)])
+
+    assert await stores.graph.following(reader) == [follow, uncovered]
+
+
+async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
+    author = fresh()
+    removed = Edge(1, author, follows=False, at=1000, segment=0)
+    follow = Edge(2, author, follows=True, at=1000, segment=0)
+    long = replace(removed, reader_id=3)
+
+    await stores.graph.put_edges([long], ttl_s=1000)
+    await stores.graph.put_edges([removed, follow], ttl_s=1)
+
+    async def only_the_first_is_gone() -> bool:
+        return await stores.graph.edges(author, [1, 2, 3]) == {2: follow, 3: long}
+
+    await eventually_async(only_the_first_is_gone)

@@ -1,0 +1,50 @@
+"""`tideline topology validate`, which needs no engine."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from pipeline import shipped
+from pipeline.cli import topology as command
+from pipeline.errors import ConfigError
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(shipped.folder("topology"), tmp_path / "topology"))
+
+
+def validate(folder: Path, *words: str) -> Any:
+    app = typer.Typer()
+    command.register(app)
+    return CliRunner().invoke(app, ["topology", "validate", *words], env={"TIDELINE_TOPOLOGY": str(folder)})
+
+
+def test_a_valid_folder_is_said_to_be_valid(folder: Path) -> None:
+    result = validate(folder, "--profile", "small-graph")
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{folder}, profile small-graph: valid: 14 topics, ")
+    assert json.loads(validate(folder, "--json").stdout) == {"valid": True, "problems": []}
+
+
+def test_every_problem_is_told(folder: Path) -> None:
+    file = folder / "policy.yaml"
+    file.write_text(file.read_text().replace("push_below: 100000", "push_belo: 100000"))
+
+    result = validate(folder, "--json")
+
+    assert result.exit_code != 0
+    assert isinstance(result.exception, ConfigError)  # `tideline` itself turns it into words and exit code 1
+    told = json.loads(result.stdout)
+    assert told["valid"] is False
+    assert [problem.split(": ", 1)[1] for problem in told["problems"]] == [
+        "policy.push_below: is missing",
+        "policy.push_belo: unknown key, known are push_below, pull_above, hysteresis, window_days,"
+        " margin_seconds, clock_behind_seconds, clock_ahead_seconds, segment_size, tasks_per_post",
+    ]
