@@ -41,6 +41,11 @@ def fingerprint_of(schema: Schema) -> bytes:
     return bytes.fromhex(fingerprint(to_parsing_canonical_form(schema), "CRC-64-AVRO"))
 
 
+def source(record: type[Any]) -> str:
+    """The text of a record's current schema, as it is registered."""
+    return (shipped.folder("schemas") / f"{file_name(record)}.avsc").read_text()
+
+
 def versions(name: str) -> list[Path]:
     """The released schema files of a record, oldest first."""
     history = shipped.folder("schemas") / "history" / name
@@ -51,21 +56,16 @@ def lineage(record: type[Any]) -> Lineage:
     """The schemas of a record class, read at the first call. FileNotFoundError for a class that has none."""
     found = _lineages.get(record)
     if found is None:
-        found = _lineages[record] = _load(file_name(record))
+        found = _lineages[record] = _load(record)
     return found
 
 
 _lineages: dict[type[Any], Lineage] = {}
 
 
-def _load(name: str) -> Lineage:
-    current = _read(shipped.folder("schemas") / f"{name}.avsc")
-    known = [*map(_read, versions(name)), current]
+def _load(record: type[Any]) -> Lineage:
+    current: Schema = json.loads(source(record))
+    known = [*(json.loads(path.read_text()) for path in versions(file_name(record))), current]
     parsed = {fingerprint_of(schema): fastavro.parse_schema(schema) for schema in known}
     own = fingerprint_of(current)
     return Lineage(parsed[own], own, MappingProxyType(parsed))
-
-
-def _read(path: Path) -> Schema:
-    schema: Schema = json.loads(path.read_text())
-    return schema

@@ -38,11 +38,12 @@ def _up(home: Path, progress: Callable[[str], None]) -> Iterator[Engines]:
     found = engines.status(home) if home.is_dir() else {}
     running = any(engine.pid is not None for engine in found.values())
     endpoints = engines.up(home, progress)
+    pids: dict[str, int] = {}
     try:
         pids = {name: engine.pid for name, engine in engines.status(home).items() if engine.pid is not None}
         sstables = home / "cassandra" / "data" / "sstables" if "cassandra" in pids else None
         yield Engines(endpoints.kafka, endpoints.cassandra, pids, sstables)
     finally:
-        if not running:
+        if pids and not running:
             progress("stopping the engines")
             engines.down(home)

@@ -179,13 +179,9 @@ class Bench:
         return budgets.tier_for(self.workload.followers, tiers).name
 
     async def _publish(self, at_ms: int, outbox: Outbox) -> None:
+        events = [Accepted("posts", b"%d" % post.author_id, post) for post in self.workload.events(at_ms)]
         now_ms = _now_ms()
-        await outbox.send_all(
-            outgoing(
-                Accepted("posts", b"%d" % event.author_id, event), source="tideline/bench", now_ms=now_ms
-            )
-            for event in self.workload.events(at_ms)
-        )
+        await outbox.send_all(outgoing(event, source="tideline/bench", now_ms=now_ms) for event in events)
 
     def _last_rows(self, at_ms: int) -> list[tuple[int, int]]:
         """The last row of each segment of each post."""

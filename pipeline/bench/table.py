@@ -93,9 +93,11 @@ async def table(cassandra: str, keyspace: str) -> AsyncIterator[Table]:
     db = await connect(cassandra, keyspace)
     try:
         yield Table(keyspace, db, await stores_of(db))
-        await db.query(f"DROP KEYSPACE {keyspace}")
     finally:
-        await db.close()
+        try:
+            await db.query(f"DROP KEYSPACE IF EXISTS {keyspace}")
+        finally:
+            await db.close()
 
 
 def _size(folder: Path) -> int:

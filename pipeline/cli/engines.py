@@ -7,20 +7,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from pipeline.local import engines
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption
 
-HomeOption = Annotated[
-    Path, typer.Option("--home", envvar="TIDELINE_HOME", file_okay=False, help="The folder of the engines.")
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
-
-HOME = Path("~/.tideline")
+PurgeOption = Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,12 +23,13 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def up(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+def up(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Start Kafka and Cassandra, or find them running, and print where they are.
 
-    They keep running until `tideline down`. Where TIDELINE_KAFKA or TIDELINE_CASSANDRA is set, that cluster
-    is used.
+    They run until `tideline down`. Where TIDELINE_KAFKA or TIDELINE_CASSANDRA is set, that cluster is used.
     """
+    from pipeline.local import engines
+
     with _talk("looking for the engines") as progress:
         endpoints = engines.up(home, progress)
     if as_json:
@@ -44,29 +38,29 @@ def up(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
         print(f"kafka      {endpoints.kafka}\ncassandra  {endpoints.cassandra}")
 
 
-def down(
-    home: HomeOption = HOME,
-    purge: Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")] = False,
-    as_json: JsonOption = False,
-) -> None:
+def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: JsonOption = False) -> None:
     """Stop the engines of this home; their data stays unless `--purge` is given."""
+    from pipeline.local import engines
+
     with _talk("stopping the engines"):
         stopped = engines.down(home, purge=purge)
     if as_json:
         print(json.dumps({"stopped": stopped, "purged": purge}))
     else:
-        print(f"stopped    {', '.join(stopped) or 'nothing was running'}")
+        print(f"stopped: {', '.join(stopped) or 'nothing was running'}")
 
 
-def status(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
+def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     """Say where the engines are and whether they answer; exit 1 unless both do."""
+    from pipeline.local import engines
+
     found = engines.status(home)
     if as_json:
         print(json.dumps({name: asdict(engine) for name, engine in found.items()}))
     else:
         for name, engine in found.items():
             pid = f"pid {engine.pid}" if engine.pid else ""
-            print(f"{name:<10} {'up' if engine.up else 'down':<5} {engine.address:<21} {pid}".rstrip())
+            print(f"{name:<10} {'up' if engine.up else 'down':<5} {engine.address:<16} {pid}".rstrip())
     if not all(engine.up for engine in found.values()):
         raise typer.Exit(1)
 
@@ -74,6 +68,8 @@ def status(home: HomeOption = HOME, as_json: JsonOption = False) -> None:
 @contextmanager
 def _talk(opening: str) -> Iterator[Callable[[str], None]]:
     """A spinner on a terminal; in a log one line a step (what stands before a colon), not one a jar."""
+    from rich.console import Console
+
     console = Console(stderr=True, highlight=False)
     steps: set[str] = set()
 

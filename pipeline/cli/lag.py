@@ -1,6 +1,5 @@
 """`tideline lag`: how far each stage is behind, in records and in seconds of its budget."""
 
-import sys
 import time
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,35 +33,29 @@ def lag(
     """
     from functools import partial
 
-    from pipeline import topology
     from pipeline.cli.meter import Meter
+    from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, find, kafka_of
     from pipeline.ops.lag import Lag, document, routes_read, settled
 
     given = settings(home=home, profile=profile)
     try:
-        instance = find(home)
-        profile, read = instance.profile, partial(routes_read, instance.api)
+        read = partial(routes_read, find(given.home).api)
     except NoInstanceError:
         read = None
     with Offsets(kafka_of(given)) as offsets, Meter("Waiting") as meter:
         looking = Lag(
             offsets,
-            topology.load(given.topology, profile),
+            topology_of(given),
             now_ms=lambda: time.time_ns() // 1_000_000,
             routes_read=read,
         )
         stages = looking.wait(wait or 0, lambda seen: meter.show(0, _left(seen)))
     if json:
-        import orjson
-
-        sys.stdout.buffer.write(orjson.dumps(document(stages), option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.flush()
+        print_json(document(stages))
     else:
-        from rich.console import Console
-
-        Console(width=None if sys.stdout.isatty() else 120).print(_table(stages))
+        print_table(_table(stages))
     if wait is not None and not settled(stages):
         typer.echo(f"error: after {wait:g} s {_left(stages)}", err=True)
         raise typer.Exit(1)

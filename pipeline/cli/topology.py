@@ -90,7 +90,7 @@ def _target(home: Any, profile: str) -> "tuple[Topology, Cluster]":
     given = settings(home=home, profile=profile)
     loaded = topology.load(given.topology, given.profile)
     endpoints = endpoints_of(given)
-    return loaded, Cluster(endpoints.kafka, endpoints.cassandra, given.keyspace)
+    return loaded, Cluster(endpoints.kafka, endpoints.cassandra, given.keyspace, given.schema_registry_url)
 
 
 def _tell(plan: "Plan", *, json: bool, done: str) -> None:

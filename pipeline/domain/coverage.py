@@ -43,29 +43,22 @@ def pushed(post_id: int, author_class: AuthorClass, edge: EdgeCover) -> bool:
 def pull_ranges(entries: Entries, edge: EdgeCover, window_start: int, *, margin_ms: int) -> list[Range]:
     """What a query must read from the author's own posts for this edge; disjoint, oldest first."""
     ranges = [(window_start, snowflake.shift(edge.covered_from, margin_ms))]
-    for lo, hi, author_class in _spans(entries, window_start):
-        if author_class is AuthorClass.PULL or (
-            author_class is AuthorClass.PARTIAL and edge.warm_since is None
-        ):
-            ranges.append((lo, hi))
-        elif author_class is AuthorClass.PARTIAL and edge.warm_since is not None:
-            ranges.append((lo, min(hi, snowflake.shift(edge.warm_since, margin_ms))))
-    widened = [
-        (snowflake.shift(lo, -margin_ms), snowflake.shift(hi, margin_ms)) for lo, hi in ranges[1:] if lo < hi
-    ]
-    return union((max(lo, window_start), hi) for lo, hi in (ranges[0], *widened))
+    for lo, hi, author_class in _spans(entries):
+        warm = hi if edge.warm_since is None else edge.warm_since
+        cold_until = {AuthorClass.PUSH: lo, AuthorClass.PULL: hi, AuthorClass.PARTIAL: min(hi, warm)}[author_class]
+        if lo < cold_until:
+            ranges.append((snowflake.shift(lo, -margin_ms), snowflake.shift(cold_until, margin_ms)))
+        if author_class is AuthorClass.PARTIAL:  # warmth is not relied upon at once, also when it came before
+            ranges.append((lo, min(hi, snowflake.shift(warm, margin_ms))))
+    return union((max(lo, window_start), hi) for lo, hi in ranges)
 
 
-def _spans(entries: Entries, window_start: int) -> list[tuple[int, int, AuthorClass]]:
-    """The window cut into spans of one class each; the first is plain push, before any entry."""
+def _spans(entries: Entries) -> list[tuple[int, int, AuthorClass]]:
+    """All ids cut into spans of one class each; the first is plain push, before any entry."""
     starts = [0, *(entry.since_post_id for entry in entries)]
     ends = [*starts[1:], snowflake.MAX_ID]
     classes = [AuthorClass.PUSH, *(entry.author_class for entry in entries)]
-    return [
-        (max(lo, window_start), hi, author_class)
-        for lo, hi, author_class in zip(starts, ends, classes, strict=True)
-        if hi > window_start
-    ]
+    return list(zip(starts, ends, classes, strict=True))
 
 
 def union(ranges: Iterable[Range]) -> list[Range]:

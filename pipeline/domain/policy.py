@@ -4,6 +4,7 @@ The class of a post is a lookup by its id in that history, so a late or replayed
 only a post newer than any before it can add an entry.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -26,15 +27,19 @@ class Thresholds:
 
 def classify(followers: int, current: AuthorClass, thresholds: Thresholds) -> AuthorClass:
     """The class for this many followers, given the class in force."""
-    slack = 1 - thresholds.hysteresis
     push_below, pull_above = thresholds.push_below, thresholds.pull_above
     if current is AuthorClass.PULL:
-        pull_above = int(pull_above * slack)
+        pull_above = _left_below(pull_above, thresholds.hysteresis)
     if current is not AuthorClass.PUSH:
-        push_below = int(push_below * slack)
+        push_below = _left_below(push_below, thresholds.hysteresis)
     if followers >= pull_above:
         return AuthorClass.PULL
     return AuthorClass.PUSH if followers < push_below else AuthorClass.PARTIAL
+
+
+def _left_below(threshold: int, hysteresis: float) -> int:
+    """The followers below which a class is left; never 0, which nobody is below."""
+    return math.ceil(round(threshold * (1 - hysteresis), 6))  # 100 less 43 % is 57, not 57.00000000000001
 
 
 def class_of(post_id: int, entries: Entries) -> AuthorClass:

@@ -13,9 +13,8 @@ or stopped. Shown by tests/engines/test_local_engines.py.
 """
 
 import os
-import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -81,34 +80,35 @@ def up(home: Path, progress: Progress) -> Endpoints:
         started: dict[str, Child] = {}
         try:
             classpaths = {name: jars.classpath(ENGINES[name].COORDINATE, progress) for name in absent}
+            ports = {name: place.choose_ports(name) for name in absent}
+            endpoints = Endpoints(**{name: given.get(name) or place.address(name) for name in ENGINES})
+            place.record(endpoints, running)
             for name in absent:
                 progress(f"starting {ENGINES[name].TITLE}")
-                started[name] = _start(name, place, os.pathsep.join(map(str, classpaths[name])))
-                place.record(_endpoints(place, given), running | started)
-            _wait_until_ready(place, given, running | started, progress)
+                started[name] = _start(name, place, ports[name], classpaths[name])
+                place.record(endpoints, running | started)
+            children = {name: child for name, child in (running | started).items() if name not in given}
+            _wait_until_ready(place, endpoints, children, progress)
         except BaseException:
             # Nobody could use them yet, so there is nothing that a gentle stop would save.
             stop(started.values(), grace=0)
+            if not running:
+                place.forget()
             raise
-        endpoints = _endpoints(place, given)
-        place.record(endpoints, running | started)
         return endpoints
 
 
 def down(home: Path, *, purge: bool = False) -> list[str]:
-    """Stop what this home runs, and return its names when it is gone; `purge` deletes data, logs and ports
-    too.
-    """
+    """Stop what this home runs and return its names when it is gone; `purge` deletes data and logs too."""
     place = Home(home)
     if not place.folder.is_dir():
         return []
     with place.turn(lambda: None):
         running = place.children()
         stop(running.values(), STOP_GRACE_SECONDS)
-        place.forget(ports=purge)
+        place.forget()
         if purge:
-            for folder in (*ENGINES, "logs"):
-                shutil.rmtree(place.folder / folder, ignore_errors=True)
+            place.purge()
         return list(running)
 
 
@@ -131,41 +131,35 @@ def _given() -> dict[str, str]:
     return {n: a for n, a in {"kafka": settings.kafka, "cassandra": settings.cassandra}.items() if a}
 
 
-def _endpoints(place: Home, given: dict[str, str]) -> Endpoints:
-    addresses = {name: given.get(name) or place.address(name) for name in ENGINES}
-    return Endpoints(**addresses)
-
-
-def _start(name: str, place: Home, classpath: str) -> Child:
-    engine = ENGINES[name]
-    engine.configure(place.folder, *place.choose_ports(name))
+def _start(name: str, place: Home, ports: tuple[int, int], jars_: Iterable[Path]) -> Child:
+    engine, classpath = ENGINES[name], os.pathsep.join(map(str, jars_))
+    engine.configure(place.folder, *ports)
     engine.prepare(classpath, place.folder)
     return start_java(engine.command(classpath, place.folder), place.log(name))
 
 
 def _wait_until_ready(
-    place: Home, given: dict[str, str], children: dict[str, Child], progress: Progress
+    place: Home, endpoints: Endpoints, children: dict[str, Child], progress: Progress
 ) -> None:
-    """Return when every engine answers; raise an EngineError that shows the log of the one that does not."""
+    """Return when every engine answers; an engine without a child is a cluster of the user's own."""
     begin = time.monotonic()
     waiting = set(ENGINES)
     while waiting:
-        elapsed = time.monotonic() - begin
         for name in sorted(waiting):
-            if ENGINES[name].is_ready(given.get(name) or place.address(name)):
+            elapsed, title, address = time.monotonic() - begin, ENGINES[name].TITLE, getattr(endpoints, name)
+            if ENGINES[name].is_ready(address):
                 waiting.remove(name)
-                progress(f"{ENGINES[name].TITLE} answers after {elapsed:.1f} s")
-            elif name in given:
+                progress(f"{title} answers after {elapsed:.1f} s")
+            elif name not in children:
                 if elapsed > GIVEN_DEADLINE_SECONDS:
-                    raise EngineError(
-                        f"{ENGINES[name].TITLE} does not answer at {given[name]}",
-                        hint=f"TIDELINE_{name.upper()} names it; unset it to have one started here",
-                    )
+                    hint = f"TIDELINE_{name.upper()} names it; unset it to have one started here"
+                    raise EngineError(f"{title} does not answer at {address}", hint)
             elif not children[name].process():
                 raise _failure(name, place, "ended while it was starting")
             elif elapsed > START_DEADLINE_SECONDS:
                 raise _failure(name, place, f"does not answer after {elapsed:.0f} s")
-        time.sleep(POLL_SECONDS if waiting else 0)
+        if waiting:
+            time.sleep(POLL_SECONDS)
 
 
 def _failure(name: str, place: Home, what: str) -> EngineError:

@@ -7,6 +7,7 @@ whole, never edited.
 
 import fcntl
 import json
+import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -48,7 +49,7 @@ class Home:
     def turn(self, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the home alone, across processes; calls `waiting` once if somebody else holds it."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "lock").open("w") as file:  # never deleted: who waits has it open
+        with (self.folder / "engines.lock").open("w") as file:  # never deleted: who waits has it open
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -86,11 +87,16 @@ class Home:
         processes = {name: asdict(child) for name, child in children.items()}
         _write(self._engines, asdict(endpoints) | {"processes": processes})
 
-    def forget(self, *, ports: bool = False) -> None:
-        """Remove engines.json, and ports.json on request."""
+    def forget(self) -> None:
+        """Remove engines.json."""
         self._engines.unlink(missing_ok=True)
-        if ports:
-            self._ports.unlink(missing_ok=True)
+
+    def purge(self) -> None:
+        """Delete data, logs, configuration and ports; nothing in a folder that never was a home."""
+        for engine in _read(self._ports):
+            shutil.rmtree(self.folder / engine, ignore_errors=True)
+            shutil.rmtree(self.folder / "logs", ignore_errors=True)
+        self._ports.unlink(missing_ok=True)
 
 
 def _read(file: Path) -> dict[str, Any]:

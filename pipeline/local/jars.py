@@ -43,7 +43,7 @@ Lock = dict[str, dict[str, str]]
 
 def cache_dir() -> Path:
     """Where jars are kept for all homes of this user: TIDELINE_CACHE, or ~/.cache/tideline."""
-    return Path(os.environ.get("TIDELINE_CACHE") or Path.home() / ".cache" / "tideline")
+    return Path(os.environ.get("TIDELINE_CACHE") or "~/.cache/tideline").expanduser()
 
 
 def classpath(coordinate: str, progress: Progress, *, lock: Lock | None = None) -> list[Path]:

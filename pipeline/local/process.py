@@ -39,7 +39,7 @@ class Child:
             process = psutil.Process(self.pid)
             same = abs(process.create_time() - self.started) < CLOCK_SLACK_SECONDS
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
             return None
 
 
@@ -59,9 +59,10 @@ def start_java(arguments: Sequence[str], log: Path) -> Child:
             cwd=log.parent,
             start_new_session=True,
         )
+    child = Child(popen.pid, psutil.Process(popen.pid).create_time())
     # Somebody has to wait for it, or it would stay a zombie for as long as we live.
     threading.Thread(target=popen.wait, daemon=True, name=f"reap-{popen.pid}").start()
-    return Child(popen.pid, psutil.Process(popen.pid).create_time())
+    return child
 
 
 def stop(children: Iterable[Child], grace: float) -> None:

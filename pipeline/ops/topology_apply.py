@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
 from pipeline.kafka.admin import Admin
+from pipeline.kafka.registry import SchemaRegistry, subjects
 from pipeline.ops.topology_plan import (
     Change,
     ChangeTables,
@@ -18,6 +19,7 @@ from pipeline.ops.topology_plan import (
     Mismatch,
     Plan,
     RaisePartitions,
+    RegisterSchema,
     SetConfig,
     plan_of,
     plan_topics,
@@ -28,11 +30,12 @@ from pipeline.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a topology runs: bootstrap servers, contact points, keyspace."""
+    """Where a topology runs: bootstrap servers, contact points, keyspace, and a schema registry or none."""
 
     kafka: str
     cassandra: str
     keyspace: str
+    registry: str = ""
 
 
 async def check(topology: Topology, cluster: Cluster) -> list[str]:
@@ -43,7 +46,7 @@ async def check(topology: Topology, cluster: Cluster) -> list[str]:
 async def compare(topology: Topology, cluster: Cluster) -> Plan:
     """What `apply` would do, and what it could not. Changes nothing."""
     async with _database(cluster) as db:
-        return await _topics(topology, cluster) + await _tables(topology, cluster, db)
+        return await _plan(topology, cluster, db)
 
 
 async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) -> Plan:
@@ -53,18 +56,25 @@ async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) 
     ConfigError, before the first change, when there is a mismatch.
     """
     async with _database(cluster) as db:
-        plan = await _topics(topology, cluster) + await _tables(topology, cluster, db)
+        plan = await _plan(topology, cluster, db)
         if plan.mismatches:
             raise ConfigError("\n".join(map(str, plan.mismatches)), "nothing was changed")
         admin = Admin(cluster.kafka, dry_run=dry_run)
         for change in plan.changes:
-            await asyncio.to_thread(_make, change, admin)
+            await asyncio.to_thread(_change_topic, change, admin)
         if not dry_run:
+            await asyncio.to_thread(_register, plan, cluster.registry)
             await apply_tables(db, await _cql(topology, cluster, db))
     return plan
 
 
-def _make(change: Change, admin: Admin) -> None:
+async def _plan(topology: Topology, cluster: Cluster, db: Database) -> Plan:
+    topics = await asyncio.to_thread(Admin(cluster.kafka).topics, topology.topics)
+    schemas = await asyncio.to_thread(_unregistered, cluster.registry)
+    return plan_topics(topology.topics, topics) + schemas + await _tables(topology, cluster, db)
+
+
+def _change_topic(change: Change, admin: Admin) -> None:
     match change:
         case CreateTopic(topic, partitions, replicas, configs):
             admin.create(topic, partitions, replicas, configs)
@@ -72,8 +82,23 @@ def _make(change: Change, admin: Admin) -> None:
             admin.raise_partitions(topic, wanted)
         case SetConfig(topic, key, _, wanted):
             admin.set_configs(topic, {key: wanted})
-        case ChangeTables():
-            pass  # all of them are one call of `apply_tables`
+        case RegisterSchema() | ChangeTables():
+            pass  # not of a topic; they come after all topics
+
+
+def _unregistered(url: str) -> Plan:
+    registry = SchemaRegistry(url) if url else None
+    return plan_of(
+        RegisterSchema(subject, record.__name__)
+        for subject, record in subjects().items()
+        if registry is not None and registry.registered(subject, record) is None
+    )
+
+
+def _register(plan: Plan, url: str) -> None:
+    for change in plan.changes:
+        if isinstance(change, RegisterSchema):
+            SchemaRegistry(url).register(change.subject, subjects()[change.subject])
 
 
 @asynccontextmanager
@@ -83,11 +108,6 @@ async def _database(cluster: Cluster) -> AsyncIterator[Database]:
         yield db
     finally:
         await db.close()
-
-
-async def _topics(topology: Topology, cluster: Cluster) -> Plan:
-    found = await asyncio.to_thread(Admin(cluster.kafka).topics, topology.topics)
-    return plan_topics(topology.topics, found)
 
 
 async def _tables(topology: Topology, cluster: Cluster, db: Database) -> Plan:

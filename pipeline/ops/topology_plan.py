@@ -71,6 +71,18 @@ class ChangeTables:
 
 
 @dataclass(frozen=True, slots=True)
+class RegisterSchema:
+    """The current schema of a record, which a subject of the schema registry does not hold."""
+
+    subject: str
+    record: str
+    blocks: bool = True
+
+    def __str__(self) -> str:
+        return f"register schema {self.record} under {self.subject}"
+
+
+@dataclass(frozen=True, slots=True)
 class Mismatch:
     """What is there and cannot be changed into what is wanted by a statement."""
 
@@ -84,7 +96,7 @@ class Mismatch:
         return f"{self.what}: there is {self.found}, wanted is {self.wanted}: {self.remedy}"
 
 
-Change = CreateTopic | RaisePartitions | SetConfig | ChangeTables
+Change = CreateTopic | RaisePartitions | SetConfig | RegisterSchema | ChangeTables
 
 
 @dataclass(frozen=True, slots=True)

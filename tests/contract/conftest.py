@@ -44,7 +44,7 @@ async def keyspace(definitions: Database) -> AsyncIterator[str]:
     name = f"contract_{random.getrandbits(48):x}"
     await apply_tables(definitions, tables(name))
     yield name
-    await definitions.query(f"DROP KEYSPACE {name}")
+    await definitions.query(f"DROP KEYSPACE IF EXISTS {name}")
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

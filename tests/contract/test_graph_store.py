@@ -21,7 +21,7 @@ async def test_the_last_counts_of_an_author_are_kept(stores, fresh):
     author = fresh()
 
     await stores.graph.put_author_graphs([AuthorGraph(author, 5, 1), AuthorGraph(author + 1, 9, 2)])
-    await stores.graph.put_author_graphs([AuthorGraph(author, 4, 1)])
+    await stores.graph.put_author_graphs([AuthorGraph(author, 6, 2), AuthorGraph(author, 4, 1)])
 
     assert await stores.graph.author_graphs([author, author + 1]) == {
         author: AuthorGraph(author, 4, 1),
@@ -188,6 +188,15 @@ async def test_following_lists_who_is_followed_now(stores, fresh):
     await stores.graph.put_edges([uncovered, follow, Edge(reader, 2, follows=False, at=1000, segment=0)])
 
     assert await stores.graph.following(reader) == [follow, uncovered]
+
+
+async def test_following_lists_more_than_a_page_of_the_driver(stores, fresh):
+    reader = fresh()
+    follows = [Edge(reader, author, follows=True, at=1000, segment=0) for author in range(5001)]
+
+    await stores.graph.put_edges(follows)
+
+    assert await stores.graph.following(reader) == follows
 
 
 async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):

@@ -32,7 +32,7 @@ async def test_a_record_replaces_the_one_before(stores, fresh):
     before = RouteRecord(author, (RouteEntry(1, AuthorClass.PULL, "followers"),), 1)
     after = RouteRecord(author, (RouteEntry(2, AuthorClass.PUSH, "followers"),), 2)
 
-    for record in (before, after, after):
-        await stores.routes.put_routes([record])
+    for records in ([before], [before, after], [after]):
+        await stores.routes.put_routes(records)
 
     assert await stores.routes.routes([author]) == {author: after}

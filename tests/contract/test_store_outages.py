@@ -59,7 +59,7 @@ async def test_a_missing_table_says_what_to_do(engines, definitions, keyspace):
             pass
 
     assert "topology apply" in raised.value.hint
-    await definitions.query(f"DROP KEYSPACE {empty}")
+    await definitions.query(f"DROP KEYSPACE IF EXISTS {empty}")
 
 
 async def test_a_server_that_is_gone_is_unavailable_by_the_name_of_the_table(proxy, keyspace, fresh):

@@ -153,7 +153,7 @@ def test_two_ups_at_once_start_one_pair_beside_other_homes_and_down_ends_it(
 
     assert down(tmp_path, purge=True) == []
 
-    assert [path.name for path in tmp_path.iterdir()] == ["lock"]
+    assert [path.name for path in tmp_path.iterdir()] == ["engines.lock"]
 
 
 def test_an_interrupted_up_leaves_no_process(tmp_path: Path) -> None:
@@ -166,6 +166,7 @@ def test_an_interrupted_up_leaves_no_process(tmp_path: Path) -> None:
 
     assert starter.wait(60) != 0
     assert not any(psutil.pid_exists(pid) for pid in pids.values())
+    assert not recorded.exists()
 
 
 def test_an_engine_that_cannot_start_shows_its_log(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

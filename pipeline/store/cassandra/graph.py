@@ -64,7 +64,8 @@ class CassandraGraph:
 
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
         """See `GraphStore`."""
-        rows = (self._put_graph.mutation(g.author_id, g.followers, g.segments) for g in graphs)
+        last = {graph.author_id: graph for graph in graphs}  # rows of one batch have one write time
+        rows = (self._put_graph.mutation(a, graph.followers, graph.segments) for a, graph in last.items())
         await self._db.write(rows, self._put_graph.table)
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:

@@ -30,9 +30,10 @@ class CassandraRoutes:
 
     async def put_routes(self, records: Sequence[RouteRecord]) -> None:
         """See `RouteStore`."""
+        last = {record.author_id: record for record in records}  # rows of one batch have one write time
         rows = (
-            self._put.mutation(record.author_id, _text(record.entries), record.latest_post_id)
-            for record in records
+            self._put.mutation(author_id, _text(record.entries), record.latest_post_id)
+            for author_id, record in last.items()
         )
         await self._db.write(rows, self._put.table)
 

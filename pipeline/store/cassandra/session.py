@@ -113,9 +113,12 @@ class Database:
         return bool(rows[0][0])
 
     async def query(self, cql: str, *values: object) -> Rows:
-        """Run a statement that is not worth preparing: definitions, and the system's own tables."""
-        statement = SimpleStatement(cql, is_idempotent=True)
-        rows, _ = await self._insist(statement, cql.strip().partition("(")[0], transient, values)
+        """Run a statement that is not worth preparing: definitions, and the system's own tables.
+
+        A definition may take long and is bad to repeat, so one attempt may last until the deadline.
+        """
+        statement, name = SimpleStatement(cql), cql.partition("(")[0].strip()
+        rows, _ = await self._insist(statement, name, transient, values, attempt_s=self._deadline_s)
         return rows
 
     async def close(self) -> None:
@@ -133,6 +136,7 @@ class Database:
         again: Callable[[Exception], bool],
         values: Sequence[object] | None = None,
         page: bytes | None = None,
+        attempt_s: float = _ATTEMPT_S,
     ) -> tuple[Rows, bytes | None]:
         """Execute until it succeeds, the error is not one to try again after, or the deadline has passed."""
         deadline = self._loop.time() + self._deadline_s
@@ -141,7 +145,7 @@ class Database:
             landed: asyncio.Future[Rows | None] = self._loop.create_future()
             left = max(deadline - self._loop.time(), 0.1)
             response = self._session.execute_async(
-                statement, values, timeout=min(_ATTEMPT_S, left), paging_state=page
+                statement, values, timeout=min(attempt_s, left), paging_state=page
             )
             response.add_callbacks(
                 self._landing.result, self._landing.failure, callback_args=(landed,), errback_args=(landed,)
@@ -210,6 +214,7 @@ def _cluster(contact_points: str) -> Cluster:
         protocol_version=5,  # Cassandra 4.0 and later; without it the driver tries others first, and logs it
         compression="lz4",
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
+        schema_event_refresh_window=-1,  # do not read all definitions anew whenever anybody changes one
         monitor_reporting_enabled=False,
     )
 

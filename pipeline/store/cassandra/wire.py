@@ -97,7 +97,7 @@ class Batch(BatchStatement):  # type: ignore[misc]  # the driver has no types
         super().__init__(BatchType.LOGGED if conditional else BatchType.UNLOGGED)
         self._statements_and_parameters = _Rows(mutations)
         self.routing_key = mutations[0].key
-        self.is_idempotent = True
+        self.is_idempotent = not conditional
 
 
 class _Rows:

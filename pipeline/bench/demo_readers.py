@@ -1,0 +1,35 @@
+"""Whose feeds the audit looks at: those where something could have gone wrong, and others at random."""
+
+import random
+from collections.abc import Callable, Iterable, Sequence
+
+from pipeline.bench.demo_traffic import Step, Touched
+from pipeline.bench.graph import FollowGraph
+
+_OF_EACH = 120
+"""Readers of each stratum at most. Strata overlap; together they are about 700."""
+
+
+def stratified(
+    graph: FollowGraph, steps: Sequence[Step], touched: Touched, kind_of: Callable[[int], str], seed: int
+) -> list[int]:
+    """The readers to audit: everyone a change touched, those who follow most, followers of posting authors of
+    every kind, authors who follow nobody, and anybody."""
+    rng = random.Random(seed)
+    posting = sorted({step.fields["author_id"] for step in steps if step.publishes})
+    by_kind: dict[str, list[int]] = {}
+    for author in posting:
+        by_kind.setdefault(kind_of(author), []).append(author)
+    strata: list[Iterable[int]] = [
+        touched.readers,
+        sorted(graph.following, key=lambda reader: (-len(graph.following[reader]), reader))[:_OF_EACH],
+        _some([author for author in posting if author not in graph.following], rng),
+        _some(graph.accounts, rng),
+    ]
+    for authors in by_kind.values():
+        strata.append(_some(sorted({r for author in authors for r in graph.followers[author]}), rng))
+    return sorted({reader for stratum in strata for reader in stratum})
+
+
+def _some(readers: Sequence[int], rng: random.Random) -> list[int]:
+    return rng.sample(readers, min(len(readers), _OF_EACH))

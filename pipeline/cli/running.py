@@ -1,0 +1,41 @@
+"""What commands ask of a running instance, and what they print on a terminal or into a pipe."""
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pipeline.settings import Settings
+    from pipeline.topology import Topology
+
+
+def topology_of(given: "Settings") -> "Topology":
+    """The topology of the running instance; of the environment and the options when none runs."""
+    from pipeline import topology
+    from pipeline.local.instance import NoInstanceError, find
+
+    try:
+        profile = find(given.home).profile
+    except NoInstanceError:
+        profile = given.profile
+    return topology.load(given.topology, profile)
+
+
+def print_json(value: Any) -> None:
+    """A value as one line of JSON on stdout."""
+    import orjson
+
+    typer.echo(orjson.dumps(value).decode())
+
+
+def print_table(table: "Table") -> None:
+    """A table on stdout: as wide as the terminal, and into a pipe as wide as it is."""
+    from rich.console import Console
+
+    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+
+
+_PIPE_WIDTH = 1000

@@ -1,0 +1,87 @@
+"""`tideline timeline`: a reader's feed as its HTTP API gives it."""
+
+import http.client
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import urlencode, urlsplit
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+from pipeline.errors import TidelineError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_TIMEOUT_S = 10.0
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("timeline")(timeline)
+
+
+def timeline(
+    reader: Annotated[int, typer.Argument(metavar="READER", help="The id of the reader.")],
+    limit: Annotated[int, typer.Option(metavar="N", help="Posts a page.")] = 20,
+    cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
+    explain: Annotated[bool, typer.Option("--explain", help="Show how each post came there.")] = False,
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Show a page of a reader's feed, asked of the running instance."""
+    from pipeline.cli.running import print_json, print_table
+    from pipeline.local.instance import find
+
+    asked: dict[str, str | int] = {"limit": limit}
+    if cursor is not None:
+        asked["cursor"] = cursor
+    if explain:
+        asked["explain"] = 1
+    page = _get(find(settings(home=home).home).api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}")
+    if json:
+        print_json(page)
+        return
+    print_table(_table(page["items"], explain=explain))
+    for name, width in page.get("explain", {}).items():
+        typer.echo(f"{name.replace('_', ' ')}: {width}", err=True)
+    if page["degraded"]:
+        typer.echo(f"degraded: {', '.join(page['degraded'])}", err=True)
+    if page["next_cursor"]:
+        typer.echo(f"more: --cursor {page['next_cursor']}", err=True)
+
+
+def _get(api: str, path: str) -> dict[str, Any]:
+    """The JSON at this path. Raises TidelineError with the API's own reason when it gives none."""
+    import orjson
+
+    place = urlsplit(api)
+    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        body: dict[str, Any] = orjson.loads(answer.read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise TidelineError(f"{api} does not answer: {error}", "tideline status") from error
+    finally:
+        connection.close()
+    if answer.status != http.client.OK:
+        raise TidelineError(f"{answer.status} {body.get('title', '')}: {body.get('detail', '')}")
+    return body
+
+
+def _table(items: list[dict[str, Any]], *, explain: bool) -> "Table":
+    from datetime import datetime
+
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(
+        "post", "author", "created", *(["path"] if explain else []), "body", box=None, pad_edge=False
+    )
+    for item in items:
+        created = datetime.fromtimestamp(item["created_at"] / 1000).astimezone()
+        path = [item["path"]] if explain else []
+        body = Text(" ".join(item["body"].split()), overflow="ellipsis", no_wrap=True)
+        when = created.isoformat(sep=" ", timespec="milliseconds")[:23]
+        table.add_row(item["post_id"], item["author_id"], when, *path, body)
+    return table

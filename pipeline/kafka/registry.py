@@ -1,0 +1,97 @@
+"""A Confluent schema registry over its REST API: three requests, and only when a URL is configured.
+
+Subjects are `{topic}-value`. Processes only look schemas up; `tideline topology apply` registers them. The
+registry is trusted: whoever can write to it can make readers resolve any schema. Blocking, but asked once an
+id or class: `Codec` remembers the answers.
+"""
+
+import json
+from base64 import b64encode
+from typing import Any
+from urllib.error import HTTPError, URLError
+from urllib.parse import quote, unquote, urlsplit, urlunsplit
+from urllib.request import Request, urlopen
+
+from pipeline.codec import CodecError, Registry
+from pipeline.errors import ConfigError, EngineError, Unavailable
+from pipeline.schemas import source
+from pipeline.topics import TOPICS
+
+TIMEOUT_S = 10.0
+
+_NOT_FOUND = 404
+_JSON = "application/vnd.schemaregistry.v1+json"
+
+
+def subjects() -> dict[str, type[Any]]:
+    """By subject, the record whose current schema has to be registered there."""
+    return {f"{topic}-value": record for topic, record in TOPICS.items() if record is not bytes}
+
+
+class SchemaRegistry:
+    """The registry at one URL, `http(s)://[user:password@]host[:port][/path]`.
+
+    Every method raises Unavailable when it does not answer, EngineError when it says no.
+    """
+
+    def __init__(self, url: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ConfigError("TIDELINE_SCHEMA_REGISTRY_URL: not an http or https URL")
+        host = parts.netloc.rpartition("@")[2]
+        self.url = urlunsplit((parts.scheme, host, parts.path.rstrip("/"), "", ""))
+        self._headers = {"Content-Type": _JSON, "Accept": _JSON}
+        if parts.username is not None:
+            user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
+            self._headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
+
+    def lookups(self) -> Registry:
+        """What a Codec asks."""
+        return Registry(self.schema, self.id_of)
+
+    def schema(self, schema_id: int) -> Any:
+        """The schema with this id. CodecError when there is none: the bytes are not ours."""
+        answer = self._ask("GET", f"/schemas/ids/{schema_id}")
+        if answer is None:
+            raise CodecError(f"unknown schema id {schema_id}", f"{self.url} does not hold it")
+        try:
+            return json.loads(answer["schema"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise CodecError(f"schema id {schema_id} is no Avro schema") from error
+
+    def id_of(self, record: type[Any]) -> int:
+        """The id of a record's current schema. EngineError when it is not registered."""
+        subject = next(subject for subject, kind in subjects().items() if kind is record)
+        found = self.registered(subject, record)
+        if found is None:
+            raise EngineError(
+                f"{self.url}: {subject} does not hold the current schema of {record.__name__}",
+                "`tideline topology apply` registers it",
+            )
+        return found
+
+    def registered(self, subject: str, record: type[Any]) -> int | None:
+        """The id of a record's current schema under a subject; None when it is not registered there."""
+        answer = self._ask("POST", f"/subjects/{quote(subject)}", {"schema": source(record)})
+        return None if answer is None else int(answer["id"])
+
+    def register(self, subject: str, record: type[Any]) -> None:
+        """Register a record's current schema under a subject; nothing changes when it is there already."""
+        self._ask("POST", f"/subjects/{quote(subject)}/versions", {"schema": source(record)})
+
+    def _ask(self, method: str, path: str, body: Any = None) -> Any:
+        """One request; None when what it asks for is not there."""
+        data = None if body is None else json.dumps(body).encode()
+        request = Request(self.url + path, data, self._headers, method=method)  # noqa: S310 - checked above
+        try:
+            with urlopen(request, timeout=TIMEOUT_S) as response:  # noqa: S310
+                return json.load(response)
+        except HTTPError as error:
+            if error.code == _NOT_FOUND:
+                return None
+            says = f"{self.url}{path}: {error.code} {error.read(500).decode(errors='replace')}"
+            if error.code >= 500:
+                raise Unavailable(says) from error
+            raise EngineError(says, "the registry refuses it; nothing was registered") from error
+        except (URLError, OSError, ValueError) as error:
+            raise Unavailable(f"{self.url}: {error}", "TIDELINE_SCHEMA_REGISTRY_URL names it") from error

@@ -1,0 +1,90 @@
+"""The two thresholds that can be changed while everything runs: topic `policy.settings`, one key.
+
+Compacted, so the newest record is all there is to know; classify follows it and uses it from its next post on.
+Posts already classified keep the class they have.
+"""
+
+from dataclasses import dataclass
+from functools import partial
+
+from confluent_kafka import KafkaException
+
+from pipeline.codec import decode, encode
+from pipeline.errors import ConfigError, EngineError
+from pipeline.kafka.headers import cloud_event, published
+from pipeline.kafka.outbox import Outbox, Outgoing
+from pipeline.kafka.view import TopicView
+from pipeline.records import PolicySettings
+from pipeline.topology import PolicySpec, rules
+
+TOPIC, KEY = "policy.settings", "policy"
+NAMES = ("push_below", "pull_above")
+
+_READ_TIMEOUT_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """The thresholds of the files, and what was set over them; `changed` None: nothing ever was."""
+
+    files: PolicySpec
+    changed: PolicySettings | None
+
+    def value(self, name: str) -> int:
+        """What classify goes by."""
+        value: int = getattr(self.changed or self.files, name)
+        return value
+
+    def overridden(self, name: str) -> bool:
+        """Whether it differs from the files."""
+        return self.value(name) != getattr(self.files, name)
+
+    def document(self) -> dict[str, object]:
+        """What `tideline policy get --json` prints."""
+        values = {
+            name: {
+                "value": self.value(name),
+                "files": getattr(self.files, name),
+                "overridden": self.overridden(name),
+            }
+            for name in NAMES
+        }
+        return {**values, "changed_at": self.changed.at if self.changed else None}
+
+
+def read(bootstrap: str, files: PolicySpec) -> InForce:
+    """What is in force now. Raises EngineError when Kafka does not answer."""
+    view: TopicView[PolicySettings] = TopicView(bootstrap, TOPIC, partial(decode, expected=PolicySettings))
+    try:
+        view.start(_READ_TIMEOUT_S)
+        return InForce(files, view.get(KEY))
+    except (KafkaException, KeyError) as error:
+        raise EngineError(f"{TOPIC} cannot be read from {bootstrap}: {error}", "tideline status") from error
+    finally:
+        view.close()
+
+
+def changed(now: InForce, changes: dict[str, int], at: int) -> PolicySettings:
+    """The settings with these changes. Raises ConfigError when they would contradict each other."""
+    wanted = {name: changes.get(name, now.value(name)) for name in NAMES}
+    for name, value in changes.items():
+        if name not in NAMES:
+            raise ConfigError(f"no setting {name}", f"settings: {', '.join(NAMES)}")
+        if value < 1:
+            raise ConfigError(f"{name}: must be at least 1 follower, not {value}")
+    for keys, reason in rules.policy(now.files.model_copy(update=wanted)):
+        raise ConfigError(f"{keys[-1]}: {reason}", "set both in one command")
+    return PolicySettings(**wanted, at=at)
+
+
+async def write(bootstrap: str, settings: PolicySettings) -> None:
+    """Put the settings in force; returns when the broker has acknowledged them."""
+    headers = cloud_event(
+        event_id=f"{TOPIC}:{settings.at}",
+        event_type=f"io.tideline.{TOPIC}",
+        source="tideline/policy",
+        at_ms=settings.at,
+        carried=published(settings.at),
+    )
+    async with Outbox(bootstrap) as outbox:
+        await outbox.send(Outgoing(TOPIC, encode(settings), KEY.encode(), headers))

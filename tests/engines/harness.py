@@ -1,0 +1,263 @@
+"""One running instance as its users have it: a `tideline run` process, its topics, its tables, its pages."""
+
+import http.client
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import orjson
+from cassandra.cluster import Cluster
+from confluent_kafka import Consumer, Message, Producer, TopicPartition
+
+from pipeline import topology
+from pipeline.kafka.offsets import Offsets
+from pipeline.ops.lag import Lag, StageLag, routes_read, settled
+from pipeline.ops.lines import Line
+from pipeline.ops.publish import batch_of
+from tests.engines import events
+from tests.engines.events import Event
+from tests.engines.model import Shown
+from tests.waiting import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+PROFILE = "small-graph"
+
+START_S = 240
+"""Engines and ten processes on two busy cores; a quiet machine needs 20 s."""
+
+SETTLE_S = 120
+"""Until everything is processed; a killed worker's partitions alone are free after 10 s."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the HTTP API said."""
+
+    status: int
+    content_type: str
+    body: dict[str, Any]
+
+
+class Instance:
+    """A `tideline run` on a home, as a context manager. `environment`: the TIDELINE_ variables it gets."""
+
+    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
+        self.home = home
+        others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
+        self.environment = {**others, **environment, "TIDELINE_HOME": str(home), "TIDELINE_PROFILE": PROFILE}
+        self._said = home / "stdout"
+
+    def launch(self) -> None:
+        """Start the process; `await_ready` waits for it."""
+        self.home.mkdir(parents=True, exist_ok=True)
+        with self._said.open("wb") as said, (self.home / "stderr").open("wb") as talk:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "pipeline", "run", "--port", "0"],
+                cwd=REPOSITORY,
+                env=self.environment,
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=talk,
+            )
+
+    def await_ready(self) -> None:
+        """Return when it says so, with connections to its engines open."""
+        eventually(self._is_ready, START_S)
+        found = self.description()
+        self.api, self.kafka = found["api"], found["kafka"]
+        self._producer = Producer({"bootstrap.servers": self.kafka, "partitioner": "murmur2_random"})
+        self._consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "tests.engines"})
+        host, _, port = found["cassandra"].partition(":")
+        self._cluster = Cluster([host], port=int(port), protocol_version=5)
+        self._tables = self._cluster.connect(found["keyspace"])
+        self._offsets = Offsets(self.kafka)
+        self.topology = topology.load(profile=PROFILE)
+        now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(routes_read, self.api)
+        self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, routes_read=read)
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            talk = (self.home / "stderr").read_text(errors="replace")
+            raise RuntimeError(f"tideline run ended with {self.process.returncode}:\n{talk[-4000:]}")
+        return self._said.read_text().startswith("ready http")
+
+    def stop(self) -> None:
+        """SIGTERM, and wait until it is gone; what does not go is killed."""
+        if hasattr(self, "_cluster"):
+            self._cluster.shutdown()
+            self._consumer.close()
+            self._offsets.__exit__()
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(90)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def __enter__(self) -> "Instance":
+        self.launch()
+        try:
+            self.await_ready()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    # The command line, and what the home says
+
+    def command(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
+        """Run `tideline …` on this home to its end."""
+        done = subprocess.run(
+            [sys.executable, "-m", "pipeline", *arguments],
+            cwd=REPOSITORY,
+            env=self.environment,
+            input=stdin,
+            capture_output=True,
+            timeout=120,
+        )
+        out, err = done.stdout.decode(), done.stderr.decode()
+        return subprocess.CompletedProcess(done.args, done.returncode, out, err)
+
+    def tideline(self, *arguments: str) -> str:
+        """The same for a command that has to succeed; returns its stdout."""
+        done = self.command(*arguments)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def description(self) -> dict[str, Any]:
+        """HOME/instance.json."""
+        found: dict[str, Any] = json.loads((self.home / "instance.json").read_text())
+        return found
+
+    def worker(self, stage: str) -> dict[str, Any]:
+        """The worker of a stage as instance.json has it."""
+        found: dict[str, Any] = next(w for w in self.description()["workers"] if w["stage"] == stage)
+        return found
+
+    # Kafka
+
+    def publish(self, *published: Event) -> None:
+        """Publish events as `tideline publish` does; returns when the broker has them."""
+        lines = [Line(number, orjson.dumps(event)) for number, event in enumerate(published, 1)]
+        now_ms = time.time_ns() // 1_000_000
+        batch = batch_of(lines, default_topic=None, source="tests/engines", now_ms=now_ms)
+        assert not batch.refusals
+        for message in batch.messages:
+            self.send(message.topic, message.value, message.key, headers=[*message.headers])
+        self.flush()
+
+    def send(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:
+        """Write bytes straight to a topic; `flush` waits for the broker."""
+        self._producer.produce(topic, value, key, **more)
+
+    def flush(self) -> None:
+        """Return when the broker has everything sent."""
+        assert self._producer.flush(30) == 0
+
+    def settle(self, seconds: float = SETTLE_S) -> None:
+        """Return when everything published so far is processed: `tideline lag --wait`, in this process."""
+        stages = self.looking.wait(seconds, lambda _: None)
+        left = {stage.stage: stage.lag for stage in stages if stage.lag != 0}
+        assert settled(stages), f"after {seconds:g} s unprocessed: {left}"
+
+    def lag(self, stage: str) -> StageLag:
+        """How far a stage is behind now."""
+        return next(each for each in self.looking.snapshot() if each.stage == stage)
+
+    def ends(self, *topics: str) -> dict[tuple[str, int], int]:
+        """By topic and partition, where the next message goes."""
+        places = [(topic, p) for topic in topics for p in range(self.topology.topics[topic].partitions)]
+        return {
+            place: self._consumer.get_watermark_offsets(TopicPartition(*place), 30)[1] for place in places
+        }
+
+    def messages(self, since: Mapping[tuple[str, int], int]) -> list[Message]:
+        """All messages of some topics from `ends` taken before until now."""
+        left = {
+            place: end
+            for place, end in self.ends(*{topic for topic, _ in since}).items()
+            if end > since[place]
+        }
+        self._consumer.assign([TopicPartition(*place, since[place]) for place in left])
+        found = []
+        while left:
+            batch = self._consumer.consume(1000, timeout=30)
+            assert batch, f"{len(found)} messages came, then none"
+            for message in batch:
+                assert message.error() is None, message.error()
+                found.append(message)
+                if message.offset() + 1 >= left.get((message.topic(), message.partition()), 0):
+                    left.pop((message.topic(), message.partition()), None)
+        return found
+
+    # Cassandra
+
+    def rows(self, cql: str, *values: object) -> list[tuple[Any, ...]]:
+        """The rows of a query in this instance's keyspace."""
+        return [tuple(row) for row in self._tables.execute(cql, values, timeout=60)]
+
+    def timeline(self, readers: Iterable[int]) -> set[tuple[int, int]]:
+        """The rows pushed to these readers as (reader, post)."""
+        cql = "SELECT reader_id, post_id FROM timeline_by_reader WHERE reader_id = %s"
+        return {row for reader in readers for row in self.rows(cql, reader)}
+
+    def await_covered(self, author: int, readers: Sequence[int]) -> None:
+        """Return when a post made from now on is pushed to these followers and not pulled any more."""
+        margin_ms = self.topology.policy.margin_ms
+        cql = "SELECT covered_from FROM following_by_reader WHERE reader_id = %s AND author_id = %s"
+
+        def covered() -> bool:
+            bounds = [self.rows(cql, reader, author) for reader in readers]
+            return all(b and events.time_of(b[0][0]) + margin_ms < time.time() * 1000 for b in bounds)
+
+        eventually(covered, 30)
+
+    # HTTP
+
+    def get(self, path: str, body: bytes | None = None) -> Answer:
+        """What the API answers."""
+        connection = http.client.HTTPConnection(urlsplit(self.api).netloc, timeout=30)
+        try:
+            connection.request("GET", path, body)
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers["Content-Type"], json.loads(answer.read()))
+        finally:
+            connection.close()
+
+    def page(self, reader: int, **query: str | int | None) -> dict[str, Any]:
+        """A page of the reader's feed, with the path of each item."""
+        asked = {name: value for name, value in query.items() if value is not None}
+        answer = self.get(f"/v1/readers/{reader}/timeline?{urlencode({'explain': 1, **asked})}")
+        assert answer.status == 200, answer
+        return answer.body
+
+    def pages(self, reader: int, limit: int = 100) -> Iterator[list[dict[str, Any]]]:
+        """The items of the reader's feed, page by page to its end."""
+        cursor = None
+        while True:
+            page = self.page(reader, limit=limit, cursor=cursor)
+            yield page["items"]
+            cursor = page["next_cursor"]
+            if cursor is None:
+                return
+
+    def walk(self, reader: int, limit: int = 100) -> list[Shown]:
+        """All of the reader's feed as (post, text), page by page."""
+        items = [item for page in self.pages(reader, limit) for item in page]
+        return [(int(item["post_id"]), item["body"]) for item in items]
+
+    def paths(self, reader: int) -> dict[int, str]:
+        """By post of the reader's first page, the path it came on."""
+        return {int(item["post_id"]): item["path"] for item in self.page(reader, limit=100)["items"]}
