@@ -15,6 +15,7 @@ from typing import Any
 import faust
 from aiohttp import web
 
+from pipeline import codec
 from pipeline.agents.ask import Ask
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.fanout import Fanout
@@ -23,13 +24,13 @@ from pipeline.agents.policy import Policy
 from pipeline.agents.query import Query
 from pipeline.agents.readers import Readers
 from pipeline.agents.segment_cache import SegmentCache
-from pipeline.codec import decode
 from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import Thresholds
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler, SafeLoop
 from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.registry import SchemaRegistry
 from pipeline.kafka.view import TopicView
 from pipeline.records import PolicySettings, RouteRecord
 from pipeline.settings import Settings
@@ -56,7 +57,7 @@ class Resources:
 
     def view(self, topic: str, record: type[Any]) -> TopicView[Any]:
         """A compacted topic, read to its end and followed until the process stops."""
-        view: TopicView[Any] = TopicView(self.kafka, topic, partial(decode, expected=record))
+        view: TopicView[Any] = TopicView(self.kafka, topic, partial(codec.decode, expected=record))
         view.start()
         self.stack.callback(view.close)
         return view
@@ -67,6 +68,8 @@ async def resources(
     settings: Settings, kafka: str, cassandra: str, topology: Topology
 ) -> AsyncIterator[Resources]:
     """Open the store and the outbox; close everything in reverse at the end."""
+    if settings.schema_registry_url:
+        codec.use(SchemaRegistry(settings.schema_registry_url).lookups())
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(cassandra, settings.keyspace))
         outbox = await stack.enter_async_context(Outbox(kafka))

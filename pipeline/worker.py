@@ -54,7 +54,8 @@ def _log_plainly(level: str) -> None:
 
 
 async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
-    mismatches = await check(topology, Cluster(kafka, cassandra, settings.keyspace))
+    cluster = Cluster(kafka, cassandra, settings.keyspace, settings.schema_registry_url)
+    mismatches = await check(topology, cluster)
     if mismatches:
         raise ConfigError(
             f"{stage} does not start on another topology: " + "; ".join(mismatches), "tideline topology apply"

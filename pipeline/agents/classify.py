@@ -83,7 +83,7 @@ class Classify:
         refused: list[Refused] = []
         for post in batch:
             event = post.record
-            owner = taken.setdefault(event.post_id, event.author_id)
+            owner = taken.get(event.post_id, event.author_id)
             wrong = self._clock_error(post) if event.type == "published" else None
             if owner != event.author_id:
                 detail = f"post_id {event.post_id} is of author {owner}"
@@ -92,6 +92,8 @@ class Classify:
                 refused.append(Refused(post.message, "clock", wrong))
             else:
                 accepted.append(post)
+                if event.type == "published":  # what will be stored, and nothing else, takes an id
+                    taken[event.post_id] = event.author_id
         return accepted, refused
 
     def _clock_error(self, post: Post) -> str | None:
@@ -116,17 +118,21 @@ class Classify:
     ) -> None:
         """Store what changed; publish what readers need to know: any record but that of plain push authors.
 
-        A replayed post publishes its author's record once more: the crash may have come between the two.
+        A replayed post publishes its author's record once more: the crash may have come between the two. A
+        record is taken out of the topic first, while the table still tells that it was there.
         """
         changed = [record for author, record in after.items() if before.get(author) != record]
+        await self.emit.all(
+            self.emit.tombstone("author.routes", str(author))
+            for author, record in after.items()
+            if is_plain_push(record.entries) and not is_plain_push(_entries(before, author))
+        )
         await self.routes.put_routes(changed)
         sources = {post.record.author_id: post for post in published}
         await self.emit.all(
             self.emit.message("author.routes", str(author), record, source=sources[author])
-            if not is_plain_push(record.entries)
-            else self.emit.tombstone("author.routes", str(author))
             for author, record in after.items()
-            if not is_plain_push(record.entries) or not is_plain_push(_entries(before, author))
+            if not is_plain_push(record.entries)
         )
 
     def _tasks(
@@ -143,7 +149,9 @@ class Classify:
                 event.post_id, event.author_id, author_class, part.first, part.last, hint_of[event.post_id]
             )
             shard = segments.shard(event.author_id, part.first, shards)
-            yield self.emit.message(topic, str(event.author_id), task, source=post, partition=shard)
+            yield self.emit.message(
+                topic, str(event.author_id), task, source=post, partition=shard, part=part.first
+            )
 
     def _classified(self, post: Post, author_class: AuthorClass, graph: AuthorGraph) -> Outgoing:
         event = post.record

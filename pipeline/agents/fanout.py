@@ -10,8 +10,9 @@ Budget     lag_budget of the tier in topology/tiers.yaml
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from pipeline import metrics
 from pipeline.agents.segment_cache import SegmentCache
@@ -21,7 +22,7 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AuthorClass, FanoutTask
-from pipeline.store.ports import Followers, TimelineEntry, TimelineStore
+from pipeline.store.ports import Followers, Push, TimelineEntry, TimelineStore
 
 Task = Delivery[FanoutTask]
 
@@ -40,7 +41,7 @@ class Fanout:
     window_ms: int
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
-        """Write one segment for each task; tasks of one segment share its read and its batches."""
+        """Write one segment for each task of the batch; tasks of one segment share its read and its rows."""
         by_segment: dict[tuple[int, int], list[Task]] = defaultdict(list)
         rest: list[Outgoing] = []
         for delivery in batch:
@@ -49,22 +50,36 @@ class Fanout:
             by_segment[task.author_id, first].append(delivery)
             if after is not None:
                 rest.append(self._requeued(delivery, after))
-        await asyncio.gather(
-            self.emit.all(rest), *(self._segment(*key, tasks) for key, tasks in by_segment.items())
-        )
+        await asyncio.gather(self.emit.all(rest), self._write(by_segment))
         return []
 
-    async def _segment(self, author_id: int, segment: int, tasks: Sequence[Task]) -> None:
-        followers = await self.followers.followers(author_id, segment)
-        entries: dict[Sequence[int], list[TimelineEntry]] = defaultdict(list)
+    async def _write(self, by_segment: Mapping[tuple[int, int], Sequence[Task]]) -> None:
+        """The rows of all segments in one call, so that small ones share batches.
+
+        The loop has other batches of tasks in flight: their rows are written while these followers are read.
+        """
+        found = await asyncio.gather(*(self.followers.followers(*key) for key in by_segment))
+        pushes = (
+            push
+            for tasks, followers in zip(by_segment.values(), found, strict=True)
+            for push in self._pushes(tasks, followers)
+        )
+        written = await self.timelines.push(list(pushes))
+        self._measure(written, [task for tasks in by_segment.values() for task in tasks])
+
+    def _pushes(self, tasks: Sequence[Task], followers: Followers) -> Iterator[Push]:
+        """The tasks of one segment: one push for all those that go to the same readers."""
+        entries: dict[tuple[int, ...], list[TimelineEntry]] = defaultdict(list)
         for task in tasks:
             entries[readers_of(task.record, followers)].append(self._entry(task.record))
-        written = await asyncio.gather(*(self.timelines.push(*each) for each in entries.items()))
-        metrics.FANOUT_ROWS.labels(self.tier).inc(sum(written))
+        return starmap(Push, entries.items())
+
+    def _measure(self, rows: int, tasks: Sequence[Task]) -> None:
+        metrics.FANOUT_ROWS.labels(self.tier).inc(rows)
         metrics.FANOUT_TASKS.labels(self.tier).inc(len(tasks))
-        now = self.now_ms()
+        age, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.now_ms()
         for task in tasks:
-            metrics.PUBLISH_TO_WRITTEN.labels(self.tier).observe((now - task.origin_ts) / 1000)
+            age.observe((now - task.origin_ts) / 1000)
 
     def _entry(self, task: FanoutTask) -> TimelineEntry:
         created = snowflake.time_ms(task.post_id)

@@ -4,7 +4,8 @@ Reads      follows (key: the followed author, so this process is the only writer
 Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}
 Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
            holds the edge: the mirror is written first as not covered, then the segment, then the count,
-           and only then the bound from which pushes can be relied on, one margin ahead of now
+           and only then the bound from which pushes can be relied on, one margin ahead of now; who comes
+           back has left the old segment before
 Replay     changes nothing: an edge is a last-writer-wins register of its event time; a half-done one is
            found by its missing bound and finished in the segment it was given
 Budget     none of its own: a lagging graph delays new edges, never posts
@@ -12,8 +13,9 @@ Budget     none of its own: a lagging graph delays new edges, never posts
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pipeline.domain import snowflake
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
@@ -64,23 +66,25 @@ class Graph:
             if a.segments > a.graph.segments
         ]
         await self.store.put_author_graphs(grown)
+        await _all(
+            self._change(a, n, SegmentPlan(remove=readers, check=True))
+            for a in authors
+            for n, readers in a.plan.vacated.items()
+        )
         await self.store.put_edges([e for a in authors for e in _intents(a)])
         await self.store.put_edges([e for a in authors for e in _removals(a)], ttl_s=self.window_s)
-        await asyncio.gather(*(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items()))
+        await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
         await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
         bound = snowflake.first_id(self.now_ms() + self.margin_ms)
         await self.store.put_edges([e for a in authors for e in _settled(a, bound)])
         return []
 
     async def _planned(self, graph: AuthorGraph, events: Sequence[FollowEvent]) -> _Author:
-        lives: list[int | None] = []
-        edges: dict[int, Edge] = {}
-        if graph.segments:
-            readers = list({reader for event in events for reader in event.follower_ids})
-            edges, lives = await asyncio.gather(
-                self.store.edges(graph.author_id, readers),
-                self.store.segment_lives(graph.author_id, graph.segments),
-            )
+        readers = list({reader for event in events for reader in event.follower_ids})
+        edges, lives = await asyncio.gather(
+            self.store.edges(graph.author_id, readers),  # also without segments: an unfollow may have come first
+            self.store.segment_lives(graph.author_id, graph.segments),
+        )
         stored = {
             reader: EdgeNow(edge.follows, edge.at, edge.segment, edge.covered_from != NOT_COVERED)
             for reader, edge in edges.items()
@@ -110,6 +114,16 @@ class Graph:
             fresh = await self.store.segment_lives(author.graph.author_id, author.segments)
             author.lives[segment] = fresh[segment]
             check = True
+
+
+async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All at once; when one fails none goes on, so that no change of this attempt comes after the next one's."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for change in changes:
+                group.create_task(change)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
 
 
 def _intents(author: _Author) -> list[Edge]:

@@ -127,7 +127,7 @@ class Query:
             if len(items) == request.limit or seen >= MOST_CANDIDATES or not more:
                 widths = {"sources": len(sources), "sources_read": len(read), "candidates": seen}
                 return items, below if more else None, widths
-            behind = next_reads(sources, READS_A_ROUND)
+            behind = next_reads(sources, below, request.limit - len(items), READS_A_ROUND)
             read.update(id(source) for source in behind)
             await self._read(request, behind)
 

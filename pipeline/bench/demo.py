@@ -10,43 +10,249 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from pathlib import Path
 
 import aiohttp
-from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline import topology
-from pipeline.bench import demo_readers, demo_traffic, graph, probe
+from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
 from pipeline.bench.demo_traffic import Step
 from pipeline.bench.demo_view import Moment, View
-from pipeline.bench.graph import FollowGraph
 from pipeline.bench.instance import Pipeline
-from pipeline.bench.verdict import Figures, Latency, Tier, latency
+from pipeline.bench.kinds import Kinds
+from pipeline.bench.verdict import Figures, Latency
+from pipeline.bench.watch import Watch
 from pipeline.domain.audit import Ledger
 from pipeline.domain.intake import Rejected, parse
 from pipeline.errors import TidelineError
-from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.outbox import Outbox
-from pipeline.local import instance
 from pipeline.local.instance import Instance
-from pipeline.ops import dead_letters
-from pipeline.ops.audit import audit
-from pipeline.ops.lag import Lag, StageLag, routes_read, settled
+from pipeline.ops import audit, dead_letters, lag
 from pipeline.ops.publish import outgoing
-from pipeline.records import FollowEvent
-from pipeline.topology import Topology
+from pipeline.records import FollowEvent, PostEvent
 
 PROFILE = "small-graph"
+
 POSTS_A_SECOND = 40.0
-"""Besides the burst. About 3,000 rows/s, and 20,000 rows/s in the burst: busy, on two cores with all engines."""
+"""Besides the burst: some 3,000 rows/s, and 15,000 in the burst. Two cores with all engines are busy then."""
 
 SEED = 20_120_704
-"""The day of the announcement whose followers the graph holds. Any other seed draws another run."""
+"""The day of the announcement whose spreading the graph recorded. Any other seed draws another run."""
 
 IMPORT_PATIENCE_S, SETTLE_PATIENCE_S = 600.0, 120.0
-"""How long the graph may take at most, and what is unprocessed after the last post."""
+"""How long to wait for the graph, and after the last post, before the verdict is that it never came."""
 
 _LOOK_S = 0.25
+_SOURCE = "tideline/demo"
+
+
+def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
+    """The whole demo on this pipeline, which is left running; posts for so many seconds."""
+    begun = time.monotonic()
+    view.say("starting Kafka, Cassandra and every stage")
+    running = pipeline.start(PROFILE, lambda words: view.show(Moment(words)))
+    view.say(f"everything answers at {running.api}")
+    return asyncio.run(_run(pipeline.home, running, seconds, view, begun))
+
+
+async def _run(home: Path, running: Instance, seconds: float, view: View, begun: float) -> Figures:
+    follows, spec = graph.load(), topology.load(profile=running.profile)
+    steps = demo_traffic.draw(follows, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession())
+        demo = _Demo(
+            running=running,
+            kinds=Kinds(follows, spec),
+            steps=steps,
+            watch=await stack.enter_async_context(Watch(home, running, spec)),
+            outbox=await stack.enter_async_context(Outbox(running.kafka)),
+            probe=probe.Probe(session, running.api),
+            view=view,
+            seconds={"start": time.monotonic() - begun},
+        )
+        with demo.timed("import"):
+            await demo.import_graph(home)
+        with demo.timed("traffic"):
+            await demo.post()
+        with demo.timed("settle"):
+            await demo.settle()
+        with demo.timed("audit"):
+            report = await demo.audited()
+        demo.seconds["total"] = time.monotonic() - begun
+        return await demo.figures(report)
+
+
+@dataclass(slots=True)
+class _Demo:
+    """What the phases share."""
+
+    running: Instance
+    kinds: Kinds
+    steps: Sequence[Step]
+    watch: Watch
+    outbox: Outbox
+    probe: probe.Probe
+    view: View
+    seconds: dict[str, float]
+    ledger: Ledger = field(default_factory=Ledger)
+    moment: Moment = field(default_factory=lambda: Moment(""))
+    probes: list[asyncio.Task[None]] = field(default_factory=list)
+
+    @contextmanager
+    def timed(self, phase: str) -> Iterator[None]:
+        """Keep how long a phase takes."""
+        begun = time.monotonic()
+        yield
+        self.seconds[phase] = time.monotonic() - begun
+        self.view.clear()
+
+    async def import_graph(self, home: Path) -> None:
+        """The shipped graph, by `tideline import follows`; returns when every edge is in place."""
+        if any(one.end for stage in await self.watch.stages() for one in stage.partitions):
+            raise TidelineError("there are events in this home already", "the demo needs an empty --home")
+        follows, at = self.kinds.graph, _now_ms()
+        for author, readers in follows.followers.items():
+            self.ledger.add(FollowEvent("followed", author, tuple(readers), at))
+        events = sum(-(-len(readers) // 1000) for readers in follows.followers.values())
+        self.moment = Moment("edges in place:", total=follows.edges)
+        sending = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "pipeline", "import", "follows", str(graph.SHIPPED)),
+            *("--home", str(home), "--at", str(at)),
+            stdin=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+        )
+        ended = asyncio.create_task(sending.communicate())
+
+        def processed() -> int:
+            done = sum(one.committed or 0 for one in self.moment.stages[0].partitions)
+            return follows.edges * min(done, events) // events
+
+        try:
+            await self._look(ended.done, IMPORT_PATIENCE_S, done=processed)
+            if sending.returncode:
+                raise TidelineError(f"the import failed: {(await ended)[1].decode(errors='replace')}")
+            await self._look(self._settled, IMPORT_PATIENCE_S, done=processed)
+        finally:
+            if sending.returncode is None:
+                sending.kill()
+        if not self._settled():
+            raise TidelineError(f"the graph was not in place after {IMPORT_PATIENCE_S:.0f} s", "tideline lag")
+        self.view.say(f"{follows.edges:,} edges are in place")
+
+    async def post(self) -> None:
+        """Publish every step at its time; returns when the last is acknowledged."""
+        touched = demo_traffic.touched(self.steps)
+        watched = probe.choose(self.steps, self.kinds.graph, touched, self.kinds.of, SEED)
+        posts = sum(step.publishes for step in self.steps)
+        self.moment = Moment("posts sent:", total=posts)
+        post_ids: list[int] = []
+        publishing = asyncio.create_task(self._publish(watched, post_ids))
+        try:
+            await self._look(publishing.done, float("inf"), done=lambda: len(post_ids))
+        finally:
+            publishing.cancel()
+        await publishing
+        self.view.say(f"{posts:,} posts and {len(self.steps) - posts:,} other events are published")
+
+    async def _publish(self, watched: Mapping[int, int], post_ids: list[int]) -> None:
+        start, start_ms = time.monotonic(), _now_ms()
+        sending = []
+        for step in self.steps:
+            await asyncio.sleep(max(start + step.at_s - time.monotonic(), 0))
+            event = parse(step.event(start_ms, post_ids), default_topic=None)
+            if isinstance(event, Rejected):
+                raise TidelineError(f"the demo drew an event nobody takes: {event}")
+            self.ledger.add(event.record)
+            published = time.monotonic()
+            message = outgoing(event, source=_SOURCE, now_ms=_now_ms())
+            sending.append(asyncio.create_task(self.outbox.send(message)))
+            match event.record:
+                case PostEvent("published", post_id, author_id):
+                    post_ids.append(post_id)
+                    reader = watched.get(len(post_ids) - 1)
+                    if reader is not None:
+                        looking = self.probe.look(post_id, reader, self.kinds.of(author_id), published)
+                        self.probes.append(asyncio.create_task(looking))
+        await asyncio.gather(*sending)
+
+    async def settle(self) -> None:
+        """Wait until every stage has processed everything, and every probe has an answer."""
+        await self._look(self._settled, SETTLE_PATIENCE_S, done=lambda: self.moment.total)
+        await asyncio.gather(*self.probes)
+
+    async def audited(self) -> audit.Report:
+        """Hold what readers are served against what was published."""
+        touched = demo_traffic.touched(self.steps)
+        readers = demo_readers.stratified(self.kinds.graph, self.steps, touched, self.kinds.of, SEED)
+        moment = Moment("readers audited:", total=len(readers))
+
+        def progress(report: audit.Report) -> None:
+            moment.done = report.readers
+            self.view.show(moment)
+
+        return await audit.audit(
+            self.running.api,
+            readers,
+            self.ledger,
+            since_ms=0,
+            class_of=self.kinds.class_of,
+            progress=progress,
+        )
+
+    async def figures(self, report: audit.Report) -> Figures:
+        """What all this measured."""
+        rows, counts = self.moment.rows, self._posts_by_kind()
+        letters = await asyncio.to_thread(dead_letters.newest, self.running.kafka, 1)
+        tiers = {
+            name: verdict.Tier(
+                rows=rows[name],
+                lag_budget_s=tier.lag_budget,
+                worst_age_s=self.moment.worst_age_s[f"fanout.{name}"],
+                visible=verdict.latency(self.probe.sightings, [name], counts),
+            )
+            for name, tier in self.kinds.topology.tiers.items()
+        }
+        return Figures(
+            accounts=len(self.kinds.graph.accounts),
+            edges=self.kinds.graph.edges,
+            posts=counts.total(),
+            events=len(self.steps),
+            classes=self._visible(),
+            tiers=tiers,
+            rows_s=sum(rows.values()) / (self.seconds["traffic"] + self.seconds["settle"]),
+            peak_rows_s=self.moment.peak_rows_s,
+            unprocessed=lag.unprocessed(self.moment.stages),
+            dead_letters=letters.total,
+            audit=report,
+            seconds=self.seconds,
+        )
+
+    async def _look(self, until: Callable[[], bool], patience_s: float, *, done: Callable[[], int]) -> None:
+        """Show what is to be seen, at least once, until this is so or patience is over."""
+        deadline = time.monotonic() + patience_s
+        while True:
+            self.moment.lagging(await self.watch.stages())
+            self.moment.written(await self.watch.rows(), time.monotonic())
+            self.moment.visible = self._visible()
+            self.moment.done = done()
+            self.view.show(self.moment)
+            if until() or time.monotonic() > deadline:
+                return
+            await asyncio.sleep(_LOOK_S)
+
+    def _settled(self) -> bool:
+        return lag.settled(self.moment.stages)
+
+    def _posts_by_kind(self) -> Counter[str]:
+        return self.kinds.count(step.fields["author_id"] for step in self.steps if step.publishes)
+
+    def _visible(self) -> dict[str, Latency]:
+        posts, seen = self._posts_by_kind(), self.probe.sightings
+        return {name: verdict.latency(seen, kinds, posts) for name, kinds in self.kinds.by_class.items()}
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -6,15 +6,16 @@ from collections.abc import Callable, Iterable, Sequence
 from pipeline.bench.demo_traffic import Step, Touched
 from pipeline.bench.graph import FollowGraph
 
-_OF_EACH = 120
+_OF_EACH = 60
 """Readers of each stratum at most. Strata overlap; together they are about 700."""
 
 
 def stratified(
     graph: FollowGraph, steps: Sequence[Step], touched: Touched, kind_of: Callable[[int], str], seed: int
 ) -> list[int]:
-    """The readers to audit: everyone a change touched, those who follow most, followers of posting authors of
-    every kind, authors who follow nobody, and anybody."""
+    """Everyone a change touched, those who follow most, followers of each kind of posting author, authors who
+    follow nobody and so see only themselves, and anybody.
+    """
     rng = random.Random(seed)
     posting = sorted({step.fields["author_id"] for step in steps if step.publishes})
     by_kind: dict[str, list[int]] = {}

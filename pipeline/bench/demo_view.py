@@ -15,6 +15,7 @@ from pipeline.ops.lag import StageLag
 
 _LINE_EVERY_S = 5.0
 _RATE_OVER_S = 3.0
+_BAR = 40
 
 
 @dataclass(slots=True)
@@ -91,7 +92,7 @@ class View:
 
 
 def _line(moment: Moment) -> str:
-    parts = [f"{moment.title} {moment.done:,} of {moment.total:,}"]
+    parts = [f"{moment.title} {moment.done:,} of {moment.total:,}" if moment.total else moment.title]
     if moment.rows:
         parts.append(f"{sum(moment.rows.values()):,} rows, {moment.rows_s:,.0f} rows/s")
     parts += [
@@ -99,7 +100,9 @@ def _line(moment: Moment) -> str:
         for stage in moment.stages
         if stage.lag and not moment.title.startswith("edges")
     ]
-    parts += [f"{name} p99 {one.p99_s:.2f} s" for name, one in moment.visible.items() if one.p99_s is not None]
+    parts += [
+        f"{name} p99 {one.p99_s:.2f} s" for name, one in moment.visible.items() if one.p99_s is not None
+    ]
     return " · ".join(parts)
 
 
@@ -113,13 +116,18 @@ def _live(moment: Moment) -> Table:
 
 
 def _bar(done: int, total: int, title: str) -> Text:
-    width = 40
-    full = width * done // max(total, 1)
-    return Text.assemble(("━" * full, "green"), ("━" * (width - full), "dim"), f"  {title} {done:,} of {total:,}")
+    if not total:
+        return Text(title)
+    full = _BAR * done // total
+    return Text.assemble(
+        ("━" * full, "green"), ("━" * (_BAR - full), "dim"), f"  {title} {done:,} of {total:,}"
+    )
 
 
 def _tiers(moment: Moment) -> Table:
-    table = Table("stage", box=None, pad_edge=False, title=f"{moment.rows_s:,.0f} rows/s", title_justify="left")
+    table = Table(
+        "stage", box=None, pad_edge=False, title=f"{moment.rows_s:,.0f} rows/s", title_justify="left"
+    )
     for name in ("rows", "behind", "oldest", "budget", "spent"):
         table.add_column(name, justify="right", min_width=9)
     for stage in moment.stages:
@@ -179,10 +187,10 @@ def verdict(figures: Figures) -> Table:
         f"{seconds['total']:.0f} s in all"
     )
     for example in audit.examples:
-        one = example.finding
+        found = example.finding
         whole.add_row(
-            f"{one.kind}: reader {example.reader_id}, post {one.post_id} of {example.author_class} author "
-            f"{one.author_id}, path {one.path or 'none'} {one.detail}"
+            f"{found.kind}: reader {example.reader_id}, post {found.post_id}, {example.author_class} author "
+            f"{found.author_id}, path {found.path or 'none'} {found.detail}"
         )
     problems = figures.problems
     whole.add_row(

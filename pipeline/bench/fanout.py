@@ -185,7 +185,7 @@ class Bench:
 
     def _last_rows(self, at_ms: int) -> list[tuple[int, int]]:
         """The last row of each segment of each post."""
-        return [(readers[-1], entry.post_id) for readers, entry in self.workload.pushes(at_ms, ttl_s=0)]
+        return [(push.readers[-1], push.entries[0].post_id) for push in self.workload.pushes(at_ms, ttl_s=0)]
 
     def _cpu(self, processes: Sequence[Running]) -> dict[str, float]:
         pids = {process.name: process.popen.pid for process in processes}

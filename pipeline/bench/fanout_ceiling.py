@@ -17,13 +17,13 @@ from pipeline.store.cassandra import open_stores
 
 
 async def write(workload: Workload, at_ms: int, ttl_s: int) -> None:
-    """Connect, say ready, and on SIGCONT write every segment; the store bounds what is in flight."""
+    """Connect, say ready, and on SIGCONT write all rows in one call; the store bounds what is in flight."""
     settings = Settings()
     async with open_stores(settings.cassandra, settings.keyspace) as stores:
         pushes = list(workload.pushes(at_ms, ttl_s))
         say_ready()
         await asyncio.to_thread(signal.sigwait, [signal.SIGCONT])
-        await asyncio.gather(*(stores.timelines.push(readers, [entry]) for readers, entry in pushes))
+        await stores.timelines.push(pushes)
         await asyncio.Event().wait()  # until SIGTERM: the CPU time of a process that has ended cannot be read
 
 

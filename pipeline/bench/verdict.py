@@ -14,7 +14,7 @@ LEAST_READERS = 500
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Seconds from publish to visible. `never`: probes whose post was not seen in time; they are in no percentile.
+    """Seconds from publish to visible. `never`: probes whose post was not seen in time, in no percentile.
 
     Probes stand for all posts of their kind: a kind with many posts and few probes counts accordingly.
     """
@@ -111,9 +111,7 @@ def latency(sightings: Iterable[Sighting], kinds: Iterable[str], posts: Mapping[
     wanted = set(kinds)
     of_kind = [one for one in sightings if one.kind in wanted]
     probes = {kind: sum(one.kind == kind for one in of_kind) for kind in wanted}
-    seen = [
-        (one.seconds, posts[one.kind] / probes[one.kind]) for one in of_kind if one.seconds is not None
-    ]
+    seen = [(one.seconds, posts[one.kind] / probes[one.kind]) for one in of_kind if one.seconds is not None]
     return Latency(len(of_kind), len(of_kind) - len(seen), percentile(seen, 0.5), percentile(seen, 0.99))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import hints, segments, snowflake
 from pipeline.records import PostEvent
-from pipeline.store.ports import TimelineEntry
+from pipeline.store.ports import Push, TimelineEntry
 
 CROWD = 50_000
 """Readers there are, at least; a larger audience draws from four times its size."""
@@ -65,20 +65,21 @@ class Workload:
             for author_id in self.authors
         ]
 
-    def pushes(self, at_ms: int, ttl_s: int) -> Iterator[tuple[tuple[int, ...], TimelineEntry]]:
-        """The same round as the store is given it: the readers of one segment, and the entry for each."""
+    def pushes(self, at_ms: int, ttl_s: int) -> Iterator[Push]:
+        """The same round as the store is given it: a push a segment, with one entry."""
         marks = hints.of_post(followers=self.followers, body=_BODY, media=0)
         for author_id in self.authors:
             entry = TimelineEntry(post_id_of(author_id, at_ms), author_id, marks, at_ms * 1000, ttl_s)
             for readers in self.segments(author_id):
-                yield readers, entry
+                yield Push(readers, [entry])
 
     def table(self, at_ms: int) -> set[Row]:
         """Every row that must be in the table after the round."""
         return {
             (reader, entry.post_id, entry.author_id, entry.hints)
-            for readers, entry in self.pushes(at_ms, ttl_s=0)
-            for reader in readers
+            for push in self.pushes(at_ms, ttl_s=0)
+            for entry in push.entries
+            for reader in push.readers
         }
 
 

@@ -26,7 +26,7 @@ def lag(
     profile: ProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
-    """Show each stage's unprocessed records, the age of the oldest and the share of the lag budget it has spent.
+    """Show each stage's unprocessed records, how old the oldest is, and what share of the lag budget that is.
 
     Read from Kafka, so it is right with every worker dead. With --wait the exit code is 1 when something is
     still unprocessed at the end. `unknown` is what could not be read; it never counts as processed.

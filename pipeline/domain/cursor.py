@@ -35,7 +35,7 @@ class CursorError(ValueError):
 def seal(cursor: Cursor, reader_id: int, key: bytes) -> str:
     """The token for a client."""
     body = _BODY.pack(_VERSION, _MODES[cursor.mode], cursor.as_of, cursor.boundary)
-    return base64.urlsafe_b64encode(body + _tag(body, reader_id, key)).decode().rstrip("=")
+    return _text(body + _tag(body, reader_id, key))
 
 
 def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
@@ -45,6 +45,8 @@ def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
+        if _text(raw) != token:
+            raise CursorError("not a cursor")  # base64 has many texts for the same bytes, a place has one
         body, tag = raw[: _BODY.size], raw[_BODY.size :]
         version, mode_code, as_of, boundary = _BODY.unpack(body)
     except (ValueError, binascii.Error, struct.error) as error:
@@ -55,6 +57,10 @@ def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
     if version != _VERSION or mode is None:
         raise CursorError("of another version")
     return Cursor(mode, as_of, boundary)
+
+
+def _text(raw: bytes) -> str:
+    return base64.urlsafe_b64encode(raw).decode().rstrip("=")
 
 
 def _tag(body: bytes, reader_id: int, key: bytes) -> bytes:

@@ -1,7 +1,8 @@
 """What follow events change: from the stored edges of one author and a run of events to a plan.
 
 An edge is a register where the last writer wins by `(at, unfollow after follow)`, so events may come twice,
-late or shuffled and end the same. An edge whose work was cut off by a crash is found and done again.
+late or shuffled and end the same. An edge whose work was cut off by a crash is found and done again, in the
+segment it was given: such late joins may take a segment over its size, by the events of one batch at most.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,12 +36,15 @@ class Plan:
     """What to write for one author: edges by reader as `(at, segment)`, and changes by segment.
 
     `joins` end covered, `refreshed` only move in time, `gone` end removed (segment -1: never was in one).
+    `vacated`: by segment, readers who left it and come back; nobody may be in two, and a crash may have kept
+    them in it, so they leave it before they join.
     """
 
     joins: dict[int, tuple[int, int]] = field(default_factory=dict)
     refreshed: dict[int, int] = field(default_factory=dict)
     gone: dict[int, tuple[int, int]] = field(default_factory=dict)
     changes: dict[int, SegmentPlan] = field(default_factory=dict)
+    vacated: dict[int, list[int]] = field(default_factory=dict)
 
     def change(self, segment: int) -> SegmentPlan:
         """The plan of a segment, made on first use."""
@@ -60,6 +64,8 @@ def plan(
             _leave(result, reader, at, edge)
         elif edge is None or not edge.follows:
             newcomers[reader] = at
+            if edge is not None and edge.segment >= 0:
+                result.vacated.setdefault(edge.segment, []).append(reader)
         elif not edge.settled:
             result.joins[reader] = (at, edge.segment)
             change = result.change(edge.segment)
@@ -93,9 +99,14 @@ def _leave(result: Plan, reader: int, at: int, edge: EdgeNow | None) -> None:
 
 
 def _seat(result: Plan, newcomers: Mapping[int, int], lives: Sequence[int], size: int) -> None:
-    """Give every newcomer a seat in the lowest segments with room; those who leave free none in this run."""
+    """Give every newcomer a seat in the lowest segments with room; those who leave free none in this run,
+    and those who were cut off keep theirs."""
     waiting = iter(newcomers.items())
-    for segment, count in segments.place(lives, len(newcomers), size):
+    taken = list(lives)
+    for segment, change in result.changes.items():
+        taken += [0] * (segment + 1 - len(taken))
+        taken[segment] += len(change.add)
+    for segment, count in segments.place(taken, len(newcomers), size):
         for _ in range(count):
             reader, at = next(waiting)
             result.joins[reader] = (at, segment)

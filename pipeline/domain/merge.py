@@ -7,7 +7,7 @@ needed to keep the frontier narrow.
 
     timeline  9 8 . . 5 | horizon 5
     author A    8 7     | horizon 7     → ready: 9 8 7; read A again, not the timeline
-    author B            | horizon 6 (unread: its newest id)
+    author B            | horizon 6 (unread: its newest id); for a page of two it never is read
 """
 
 from collections.abc import Iterable, Sequence
@@ -71,7 +71,13 @@ def _both(known: Candidate, item: Candidate) -> Candidate:
     return Candidate(known.post_id, known.author_id, known.hints or item.hints, known.paths | item.paths)
 
 
-def next_reads(sources: Iterable[Source], most: int) -> list[Source]:
-    """The sources that hold the page back: highest horizon first, at most `most`; exhausted ones never."""
-    waiting = [source for source in sources if source.horizon > EXHAUSTED]
+def next_reads(sources: Iterable[Source], below: int, wanted: int, most: int) -> list[Source]:
+    """The sources that hold back a page of `wanted` under `below`: highest horizon first, at most `most`.
+
+    Exhausted ones never, and none below the last of as many candidates as are wanted: the page ends there.
+    """
+    sources = list(sources)
+    known = sorted({item.post_id for source in sources for item in source.items if item.post_id < below})
+    end = known[-wanted] if len(known) >= wanted else EXHAUSTED
+    waiting = [source for source in sources if source.horizon > end]
     return sorted(waiting, key=lambda source: -source.horizon)[:most]

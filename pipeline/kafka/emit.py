@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.codec import encode
-from pipeline.kafka.headers import carry, cloud_event
+from pipeline.kafka.headers import ORIGIN_TS, carry, cloud_event
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outbox, Outgoing
 
@@ -20,16 +20,27 @@ class Emit:
         return await self._outbox.send_all(messages)
 
     def message(
-        self, topic: str, key: str, record: Any, *, source: Delivery[Any], partition: int | None = None
+        self,
+        topic: str,
+        key: str,
+        record: Any,
+        *,
+        source: Delivery[Any],
+        partition: int | None = None,
+        part: int = 0,
     ) -> Outgoing:
-        """A message caused by `source`. Its id follows from its cause, so a replay sends the same id."""
+        """A message caused by `source`. Its id follows from its cause, so a replay sends the same id.
+
+        `part` tells apart what one cause sends to one topic under one key.
+        """
         cause = source.message
+        trace = [(name, value) for name, value in carry(cause.headers) if name != ORIGIN_TS]
         headers = cloud_event(
-            event_id=f"{cause.topic}:{cause.partition}:{cause.offset}:{topic}:{partition}:{key}",
+            event_id=f"{cause.topic}:{cause.partition}:{cause.offset}:{topic}:{key}:{part}",
             event_type=f"io.tideline.{topic}",
             source=self._source,
             at_ms=cause.timestamp_ms,
-            carried=carry(cause.headers) or [("origin_ts", b"%d" % source.origin_ts)],
+            carried=[(ORIGIN_TS, b"%d" % source.origin_ts), *trace],
         )
         return Outgoing(topic, encode(record), key.encode(), headers, partition)
 

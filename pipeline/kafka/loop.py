@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pipeline.codec import CodecError, decode
-from pipeline.errors import Unavailable
+from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.messages import Delivery, Incoming, Refused
@@ -79,22 +79,24 @@ class SafeLoop:
                 self._slots.release()
 
     async def _settle(self, messages: Sequence[Incoming], handle: Handler) -> None:
-        good: list[Delivery[Any]] = []
-        refused: list[Refused] = []
-        for message in messages:
-            outcome = self._decode(message)
-            (good if isinstance(outcome, Delivery) else refused).append(outcome)  # type: ignore[arg-type]
+        good, refused = await insist(lambda: self._decoded(messages), messages[0])
         if good:
             refused += await self._handled(good, handle)
         if refused:
             await insist(lambda: self._keep(refused), refused[0].message)
 
-    def _decode(self, message: Incoming) -> "Delivery[Any] | Refused":
-        try:
-            record: Any = decode(message.value or b"", self._records[message.topic])
-        except CodecError as error:
-            return Refused(message, "codec", error.message)
-        return Delivery(record, message, origin_ts(message.headers, message.timestamp_ms))
+    async def _decoded(self, messages: Sequence[Incoming]) -> tuple[list[Delivery[Any]], list[Refused]]:
+        """What can be read, and what never will be; Unavailable when a schema registry does not answer."""
+        good: list[Delivery[Any]] = []
+        refused: list[Refused] = []
+        for message in messages:
+            try:
+                record: Any = decode(message.value or b"", self._records[message.topic])
+            except CodecError as error:
+                refused.append(Refused(message, "codec", error.message))
+            else:
+                good.append(Delivery(record, message, origin_ts(message.headers, message.timestamp_ms)))
+        return good, refused
 
     async def _handled(self, good: Sequence[Delivery[Any]], handle: Handler) -> list[Refused]:
         first = good[0].message
@@ -123,7 +125,7 @@ async def insist(attempt: Callable[[], Awaitable[Outcome]], first: Incoming) -> 
     while True:
         try:
             return await attempt()
-        except Unavailable as away:
+        except (Unavailable, EngineError) as away:
             _log.warning(
                 "stage.waiting",
                 **_where(first),

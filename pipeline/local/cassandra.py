@@ -18,6 +18,10 @@ COORDINATE = "org.apache.cassandra:cassandra-all:5.0.7"
 
 DEFAULT_HEAP = "1g"
 
+# Collector and compiler, measured on two cores that others used too: rows written per second of the server's
+# CPU, UNLOGGED batches of 100, 32 in flight, 1g heap, second and third 10 s, two interleaved rounds: G1 60,000
+# and 69,000 (up to 82,000 rows/s), Parallel 53,000 and 56,000, Serial 42,000 and 34,000, and with C1 alone G1
+# 45,000 and 37,000. C1 alone starts with 3 s of CPU instead of 6 to 9, which no steady load would forgive.
 JVM = [
     "-XX:+UseG1GC",
     "-Xss256k",
@@ -78,8 +82,7 @@ commitlog_sync_period: 2000ms
 commitlog_segment_size: 32MiB
 commitlog_total_space: 1024MiB
 
-# Tries in native memory: half the heap per row of a skip list, so the flushes are fewer and the collections
-# short.
+# Tries in native memory keep the heap small and its collections short.
 memtable:
   configurations:
     trie: {{class_name: TrieMemtable}}

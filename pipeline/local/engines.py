@@ -75,6 +75,7 @@ def up(home: Path, progress: Progress) -> Endpoints:
     place = Home(home)
     given = _given()
     with place.turn(lambda: progress("waiting for another `up` or `down` of this home")):
+        place.await_the_killed()
         running = place.children()
         absent = [name for name in ENGINES if name not in given and name not in running]
         started: dict[str, Child] = {}

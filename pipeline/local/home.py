@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.errors import EngineError
-from pipeline.local.process import LOOPBACK, PORTS, Child, free_ports
+from pipeline.local.process import KILLED_SECONDS, LOOPBACK, PORTS, Child, free_ports
 
 
 @dataclass(frozen=True)
@@ -79,8 +79,17 @@ class Home:
 
     def children(self) -> dict[str, Child]:
         """The processes of this home that still run, by engine."""
-        children = {name: Child(**child) for name, child in _read(self._engines).get("processes", {}).items()}
-        return {name: child for name, child in children.items() if child.process()}
+        return {name: child for name, child in self._recorded().items() if child.process()}
+
+    def await_the_killed(self) -> None:
+        """Return when those that were killed have let go of their ports and files."""
+        for child in self._recorded().values():
+            if not child.process():
+                child.await_last_thread(KILLED_SECONDS)
+
+    def _recorded(self) -> dict[str, Child]:
+        processes = _read(self._engines).get("processes", {})
+        return {name: Child(**child) for name, child in processes.items()}
 
     def record(self, endpoints: Endpoints, children: dict[str, Child]) -> None:
         """Write engines.json."""

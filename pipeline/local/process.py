@@ -9,6 +9,7 @@ import socket
 import subprocess
 import threading
 from collections.abc import Collection, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain, islice
 from pathlib import Path
@@ -25,6 +26,10 @@ PORTS = range(20_000, 32_000)
 # psutil derives the start time from the boot time, which follows corrections of the wall clock.
 CLOCK_SLACK_SECONDS = 2.0
 
+# How long a killed JVM may take to be gone; only a machine that swaps, or a container whose first process
+# does not wait for orphans, takes longer.
+KILLED_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Child:
@@ -35,18 +40,27 @@ class Child:
 
     def process(self) -> psutil.Process | None:
         """The process if it still runs and still is the one that was started."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.started) < CLOCK_SLACK_SECONDS
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except (psutil.NoSuchProcess, psutil.AccessDenied):
-            return None
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process = self._same()
+            if process and process.status() != psutil.STATUS_ZOMBIE:
+                return process
+        return None
+
+    def await_last_thread(self, timeout: float) -> None:
+        """Wait for a killed process to be gone whole: its last threads still hold ports and locks for a
+        while.
+        """
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.TimeoutExpired):
+            if process := self._same():
+                process.wait(timeout)
+
+    def _same(self) -> psutil.Process | None:
+        process = psutil.Process(self.pid)
+        return process if abs(process.create_time() - self.started) < CLOCK_SLACK_SECONDS else None
 
 
 def start_java(arguments: Sequence[str], log: Path) -> Child:
-    """Start Java in a session of its own, output to `log`; the log of the run before is kept as
-    `*.previous.log`.
-    """
+    """Start Java in a session of its own, output to `log`; the log before is kept as `*.previous.log`."""
     log.parent.mkdir(parents=True, exist_ok=True)
     if log.exists():
         log.replace(log.with_suffix(".previous.log"))
@@ -73,7 +87,7 @@ def stop(children: Iterable[Child], grace: float) -> None:
     _, stubborn = psutil.wait_procs(processes, timeout=grace)
     for process in stubborn:
         process.kill()
-    psutil.wait_procs(stubborn)
+    psutil.wait_procs(stubborn, timeout=KILLED_SECONDS)
 
 
 def free_ports(wished: Sequence[int], count: int, begin: int, taken: Collection[int]) -> list[int]:

@@ -34,7 +34,7 @@ class Groups:
         group = self._followers.setdefault(followed, [])
         group.append(follower)
         self.edges += 1
-        return len(group) > fields.FOLLOWERS
+        return len(group) >= fields.FOLLOWERS
 
     def take(self, followed: int) -> tuple[int, ...]:
         """Let go of the followers held for an author, each named once."""

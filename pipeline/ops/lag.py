@@ -10,7 +10,7 @@ processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
 
 import http.client
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
@@ -80,9 +80,15 @@ class StageLag:
         return None if age is None or self.lag_budget_s is None else budgets.spent(age, self.lag_budget_s)
 
 
-def settled(stages: list[StageLag]) -> bool:
+def unprocessed(stages: Sequence[StageLag]) -> int | None:
+    """Records not processed by any of these stages; None when one does not say."""
+    lags = [stage.lag for stage in stages]
+    return None if None in lags or any(s.unknown for s in stages) else sum(lag or 0 for lag in lags)
+
+
+def settled(stages: Sequence[StageLag]) -> bool:
     """Whether nothing is unprocessed anywhere, and that is known."""
-    return all(stage.lag == 0 and not stage.unknown for stage in stages)
+    return unprocessed(stages) == 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The two thresholds that can be changed while everything runs: topic `policy.settings`, one key.
 
-Compacted, so the newest record is all there is to know; classify follows it and uses it from its next post on.
-Posts already classified keep the class they have.
+Compacted, so the newest record is all there is to know. Classify follows it and goes by it from its next post
+on; posts already classified keep the class they have.
 """
 
 from dataclasses import dataclass
@@ -37,7 +37,7 @@ class InForce:
 
     def overridden(self, name: str) -> bool:
         """Whether it differs from the files."""
-        return self.value(name) != getattr(self.files, name)
+        return bool(self.value(name) != getattr(self.files, name))
 
     def document(self) -> dict[str, object]:
         """What `tideline policy get --json` prints."""

@@ -110,6 +110,14 @@ class TimelineEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Push:
+    """Each of these entries goes to each of these readers."""
+
+    readers: Sequence[int]
+    entries: Sequence[TimelineEntry]
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderState:
     """What is known of a reader's account."""
 
@@ -205,12 +213,13 @@ class RouteStore(Protocol):
 class TimelineStore(Protocol):
     """`timeline_by_reader`."""
 
-    async def push(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> int:
-        """Write every entry into every reader's timeline, but for those whose life is over (`ttl_s` <= 0);
-        returns the rows written.
+    async def push(self, pushes: Sequence[Push]) -> int:
+        """Write every entry into the timelines of its readers, but for those whose life is over
+        (`ttl_s` <= 0); returns the rows written.
 
-        Bounded in flight and in bytes a batch; rows of one reader share a mutation, readers of one batch
-        share replicas. Returns after the last row is acknowledged.
+        Small pushes share batches. Bounded in flight and in bytes a batch; rows of one reader in one push
+        share a mutation, readers of one batch share replicas. Rows go out in order, those of concurrent calls
+        one call after another; returns after the last row is acknowledged.
         """
 
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:

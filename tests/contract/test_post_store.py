@@ -151,6 +151,15 @@ async def test_recent_crosses_the_buckets(stores, fresh):
     assert await found(stores, author, c, c + 1, 10) == [c]
 
 
+async def test_recent_leaves_no_bucket_out(stores, fresh):
+    author = fresh()
+    one_a_bucket = [first_id(EPOCH_MS + bucket * BUCKET_MS) for bucket in range(60)]
+    await published(stores, author, one_a_bucket)
+
+    assert await found(stores, author, 0, NOT_COVERED, 100) == one_a_bucket[::-1]
+    assert await found(stores, author, 0, one_a_bucket[-1], 40) == one_a_bucket[-2:-42:-1]
+
+
 async def test_recent_is_of_one_author(stores, fresh):
     author = fresh()
     await published(stores, author, [1])

@@ -29,10 +29,10 @@ async def test_a_record_comes_back_whole(stores, fresh):
 
 async def test_a_record_replaces_the_one_before(stores, fresh):
     author = fresh()
-    before = RouteRecord(author, (RouteEntry(1, AuthorClass.PULL, "followers"),), 1)
-    after = RouteRecord(author, (RouteEntry(2, AuthorClass.PUSH, "followers"),), 2)
+    before = RouteRecord(author, (RouteEntry(1, AuthorClass.PUSH, "followers"),), 1)
+    after = RouteRecord(author, (RouteEntry(1, AuthorClass.PULL, "followers"),), 2)
 
-    for records in ([before], [before, after], [after]):
+    for records in ([before], [after], [before, after]):
         await stores.routes.put_routes(records)
 
     assert await stores.routes.routes([author]) == {author: after}

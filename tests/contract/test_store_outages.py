@@ -9,7 +9,7 @@ import pytest_asyncio
 
 from pipeline.errors import EngineError
 from pipeline.store.cassandra import connect, open_stores
-from pipeline.store.ports import NOT_COVERED, SegmentChange, Stores, StoreUnavailable, TimelineEntry
+from pipeline.store.ports import NOT_COVERED, Push, SegmentChange, Stores, StoreUnavailable, TimelineEntry
 from tests.contract.proxy import Proxy
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.engines]
@@ -64,24 +64,24 @@ async def test_a_missing_table_says_what_to_do(engines, definitions, keyspace):
 
 async def test_a_server_that_is_gone_is_unavailable_by_the_name_of_the_table(proxy, keyspace, fresh):
     async with open_stores(proxy.address, keyspace, deadline_s=0.5) as stores:
-        await stores.timelines.push([fresh()], [ENTRY])
+        await stores.timelines.push([Push([fresh()], [ENTRY])])
         await proxy.stop()
 
         with pytest.raises(StoreUnavailable, match="timeline_by_reader"):
-            await stores.timelines.push([fresh()], [ENTRY])
+            await stores.timelines.push([Push([fresh()], [ENTRY])])
         with pytest.raises(StoreUnavailable, match="following_by_reader"):
             await stores.graph.following(fresh())
         with pytest.raises(StoreUnavailable, match="followers_by_author"):
             await stores.graph.change_segment(SegmentChange(fresh(), 0, None, add=(1,)))
         with pytest.raises(StoreUnavailable, match="timeline_by_reader"):
-            await stores.timelines.push(range(100_000), [ENTRY])
+            await stores.timelines.push([Push(range(100_000), [ENTRY])])
 
 
 async def test_writes_and_reads_outlast_an_outage(proxy, behind, fresh):
     reader = fresh()
     await proxy.stop()
 
-    push = asyncio.create_task(behind.timelines.push(range(reader, reader + 300), [ENTRY]))
+    push = asyncio.create_task(behind.timelines.push([Push(range(reader, reader + 300), [ENTRY])]))
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(asyncio.shield(push), 0.3)
     read = asyncio.create_task(behind.graph.following(reader))
@@ -100,7 +100,7 @@ async def test_a_push_whose_answer_is_lost_is_written_again(proxy, behind, fresh
     reader = fresh()
     proxy.cut_answers = True
 
-    assert await behind.timelines.push([reader], [ENTRY]) == 1
+    assert await behind.timelines.push([Push([reader], [ENTRY])]) == 1
 
     assert not proxy.cut_answers
     assert len(await behind.timelines.timeline(reader, 0, NOT_COVERED, 10)) == 1
@@ -126,11 +126,12 @@ def stores_direct(cassandra_stores: Stores) -> Stores:
 async def test_a_cancelled_push_leaves_the_window_as_it_was(cassandra_stores, fresh):
     first = fresh()
     for _ in range(50):
-        push = asyncio.create_task(cassandra_stores.timelines.push(range(first, first + 20_000), [ENTRY]))
+        many = Push(range(first, first + 20_000), [ENTRY])
+        push = asyncio.create_task(cassandra_stores.timelines.push([many]))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         push.cancel()
         with pytest.raises(asyncio.CancelledError):
             await push
 
-    assert await asyncio.wait_for(cassandra_stores.timelines.push([first], [ENTRY]), 10) == 1
+    assert await asyncio.wait_for(cassandra_stores.timelines.push([Push([first], [ENTRY])]), 10) == 1

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.store.ports import NOT_COVERED, TimelineEntry, TimelineRow
+from pipeline.store.ports import NOT_COVERED, Push, TimelineEntry, TimelineRow
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -15,6 +15,10 @@ def entry(post_id: int, hints: int = 1, timestamp_us: int = 1000, ttl_s: int = 1
     return TimelineEntry(post_id, 7, hints, timestamp_us, ttl_s)
 
 
+async def push(stores, readers, entries) -> int:
+    return await stores.timelines.push([Push(readers, entries)])
+
+
 async def ids(stores, reader: int, lo: int = 0, hi: int = NOT_COVERED, limit: int = 1000) -> list[int]:
     return [row.post_id for row in await stores.timelines.timeline(reader, lo, hi, limit)]
 
@@ -22,7 +26,7 @@ async def ids(stores, reader: int, lo: int = 0, hi: int = NOT_COVERED, limit: in
 async def test_every_entry_is_in_every_timeline(stores, fresh):
     reader = fresh()
 
-    written = await stores.timelines.push([reader, reader + 1], [entry(1, hints=-(2**63)), entry(2, hints=3)])
+    written = await push(stores, [reader, reader + 1], [entry(1, hints=-(2**63)), entry(2, hints=3)])
 
     rows = [TimelineRow(2, 7, 3), TimelineRow(1, 7, -(2**63))]
     assert written == 4
@@ -33,7 +37,7 @@ async def test_every_entry_is_in_every_timeline(stores, fresh):
 
 async def test_a_timeline_is_read_between_its_bounds(stores, fresh):
     reader = fresh()
-    await stores.timelines.push([reader], [entry(post) for post in (11, 12, 13, 14, 15)])
+    await push(stores, [reader], [entry(post) for post in (11, 12, 13, 14, 15)])
 
     assert await ids(stores, reader, 12, 15) == [14, 13, 12]
     assert await ids(stores, reader, limit=4) == [15, 14, 13, 12]
@@ -46,20 +50,20 @@ async def test_a_push_may_come_again_and_late(stores, fresh):
     older, newer = entry(1, hints=9, timestamp_us=1000), entry(1, hints=5, timestamp_us=1001)
 
     for each in (newer, older, newer, older):
-        await stores.timelines.push([reader], [each])
+        await push(stores, [reader], [each])
 
     assert await stores.timelines.timeline(reader, 0, NOT_COVERED, 10) == [TimelineRow(1, 7, 5)]
 
 
 @pytest.mark.parametrize(("ttl_s", "rows"), [(-1, 0), (0, 0), (1, 1)])
 async def test_an_entry_whose_life_is_over_is_not_written(stores, fresh, ttl_s, rows):
-    assert await stores.timelines.push([fresh()], [entry(1, ttl_s=ttl_s)]) == rows
+    assert await push(stores, [fresh()], [entry(1, ttl_s=ttl_s)]) == rows
 
 
 async def test_rows_live_as_long_as_their_entry(stores, fresh):
     reader = fresh()
 
-    await stores.timelines.push([reader], [entry(1, ttl_s=1), entry(2, ttl_s=1000), entry(3, ttl_s=0)])
+    await push(stores, [reader], [entry(1, ttl_s=1), entry(2, ttl_s=1000), entry(3, ttl_s=0)])
 
     async def the_short_one_is_gone() -> bool:
         return await ids(stores, reader) == [2]
@@ -70,17 +74,17 @@ async def test_rows_live_as_long_as_their_entry(stores, fresh):
 async def test_ten_thousand_rows_arrive(stores, fresh):
     readers = range(first := fresh(), first + 2000)
 
-    assert await stores.timelines.push(readers, [entry(post) for post in range(5)]) == 10_000
+    assert await push(stores, readers, [entry(post) for post in range(5)]) == 10_000
 
     timelines = await asyncio.gather(*(ids(stores, reader) for reader in readers))
     assert timelines == [[4, 3, 2, 1, 0]] * 2000
 
 
-@pytest.mark.parametrize("entries", [99, 100, 101, 250])
+@pytest.mark.parametrize("entries", [199, 200, 201, 450])
 async def test_more_entries_than_fit_into_one_batch(stores, fresh, entries):
     reader = fresh()
 
-    await stores.timelines.push([reader, reader + 1], [entry(post) for post in range(entries)])
+    await push(stores, [reader, reader + 1], [entry(post) for post in range(entries)])
 
     assert await ids(stores, reader) == list(reversed(range(entries)))
     assert await ids(stores, reader + 1) == list(reversed(range(entries)))
@@ -90,8 +94,28 @@ async def test_concurrent_pushes_do_not_disturb_each_other(stores, fresh):
     reader = fresh()
     readers = range(reader, reader + 50)
 
-    await asyncio.gather(*(stores.timelines.push(readers, [replace(entry(p), hints=p)]) for p in range(50)))
+    await asyncio.gather(*(push(stores, readers, [replace(entry(p), hints=p)]) for p in range(50)))
 
     for each in readers:
         rows = await stores.timelines.timeline(each, 0, NOT_COVERED, 100)
         assert [(row.post_id, row.hints) for row in rows] == [(p, p) for p in reversed(range(50))]
+
+
+@pytest.mark.parametrize("audience", [0, 1, 7, 99, 100, 101])
+async def test_pushes_of_one_call_reach_each_its_own_readers(stores, fresh, audience):
+    """Small ones share batches: nobody's rows may end in another's timeline, or be lost at a batch's end."""
+    first = fresh()
+    readers = [range(first + 200 * n, first + 200 * n + audience) for n in range(5)]
+
+    written = await stores.timelines.push([Push(each, [entry(n)]) for n, each in enumerate(readers)])
+
+    assert written == 5 * audience
+    for n, each in enumerate(readers):
+        around = range(each.start, each.start + 200)
+        timelines = await asyncio.gather(*(ids(stores, reader) for reader in around))
+        assert timelines == [[n]] * audience + [[]] * (200 - audience)
+
+
+async def test_a_call_without_rows_writes_nothing(stores, fresh):
+    assert await stores.timelines.push([]) == 0
+    assert await stores.timelines.push([Push([], [entry(1)]), Push([fresh()], [])]) == 0

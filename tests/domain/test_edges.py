@@ -5,8 +5,6 @@ the rule can be cut off after any single write. The agent itself is held to the 
 `tests/agents/test_graph.py`.
 """
 
-from copy import deepcopy
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -42,6 +40,12 @@ class Tables:
         self.edges = {}
         self.segments = []
 
+    def copy(self):
+        """The tables as they are now."""
+        other = Tables()
+        other.edges, other.segments = dict(self.edges), [set(members) for members in self.segments]
+        return other
+
     def put(self, reader, follows, at, segment, settled):
         """A register: the later event wins, then the unfollow, then what is settled."""
         old = self.edges.get(reader)
@@ -55,7 +59,7 @@ class Tables:
         while len(self.segments) <= max(todo.changes, default=-1):
             self.segments.append(set())
         yield "the segments are known"
-        for segment, readers in getattr(todo, "vacated", {}).items():
+        for segment, readers in todo.vacated.items():
             self.segments[segment] -= set(readers)
             yield "an old seat is free"
         for reader, (at, segment) in todo.joins.items():
@@ -122,9 +126,9 @@ def every_crash(log, crash, watch=lambda _: None):
     before = Tables()
     for offset in range(0, min(start, len(log)), 2):
         work(before, log[offset : min(offset + 2, start)], [], watch)
-    writes = len(list(deepcopy(before).steps(log[start : start + taken])))
+    writes = len(list(before.copy().steps(log[start : start + taken])))
     for dies_after in range(1, writes + 1):
-        tables = deepcopy(before)
+        tables = before.copy()
         work(tables, log[start:], [(taken, dies_after), *run], watch)
         yield tables
 

@@ -73,8 +73,9 @@ class Instance:
         eventually(self._is_ready, START_S)
         found = self.description()
         self.api, self.kafka = found["api"], found["kafka"]
-        self._producer = Producer({"bootstrap.servers": self.kafka, "partitioner": "murmur2_random"})
-        self._consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": "tests.engines"})
+        client = {"bootstrap.servers": self.kafka, "log_level": 0}
+        self._producer = Producer({**client, "partitioner": "murmur2_random"})
+        self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
         host, _, port = found["cassandra"].partition(":")
         self._cluster = Cluster([host], port=int(port), protocol_version=5)
         self._tables = self._cluster.connect(found["keyspace"])
@@ -84,10 +85,11 @@ class Instance:
         self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, routes_read=read)
 
     def _is_ready(self) -> bool:
+        talk = (self.home / "stderr").read_text(errors="replace")[-4000:]
         if self.process.poll() is not None:
-            talk = (self.home / "stderr").read_text(errors="replace")
-            raise RuntimeError(f"tideline run ended with {self.process.returncode}:\n{talk[-4000:]}")
-        return self._said.read_text().startswith("ready http")
+            raise RuntimeError(f"tideline run ended with {self.process.returncode}:\n{talk}")
+        assert self._said.read_text().startswith("ready http"), talk
+        return True
 
     def stop(self) -> None:
         """SIGTERM, and wait until it is gone; what does not go is killed."""
@@ -95,6 +97,7 @@ class Instance:
             self._cluster.shutdown()
             self._consumer.close()
             self._offsets.__exit__()
+            del self._producer, self._consumer, self._offsets, self.looking  # their threads talk to Kafka
         if self.process.poll() is None:
             self.process.terminate()
         try:
@@ -191,11 +194,11 @@ class Instance:
             if end > since[place]
         }
         self._consumer.assign([TopicPartition(*place, since[place]) for place in left])
-        found = []
+        found: list[Message] = []
+        deadline = time.monotonic() + 30
         while left:
-            batch = self._consumer.consume(1000, timeout=30)
-            assert batch, f"{len(found)} messages came, then none"
-            for message in batch:
+            assert time.monotonic() < deadline, f"{len(found)} messages came, then none of {left}"
+            for message in self._consumer.consume(1000, timeout=0.05):
                 assert message.error() is None, message.error()
                 found.append(message)
                 if message.offset() + 1 >= left.get((message.topic(), message.partition()), 0):

@@ -80,7 +80,9 @@ def consume(kafka: str, topic: str) -> bytes | None:
     try:
         consumer.subscribe([topic])
         message = consumer.poll(60)
-        return message.value() if message else None
+        assert message is not None
+        assert message.error() is None
+        return message.value()
     finally:
         consumer.close()
 

@@ -102,8 +102,8 @@ def test_a_new_follower_pulls_what_was_posted_before_and_is_pushed_what_comes_af
     instance: Instance,
 ) -> None:
     author, reader = events.take(2)
-    before = events.post(author)
-    instance.publish(before, events.followed(author, reader))
+    before, _ = published(instance, author)
+    instance.publish(events.followed(author, reader))
     instance.settle()
     instance.await_covered(author, [reader])
 

@@ -121,7 +121,7 @@ async def test_what_is_held_for_grouping_is_bounded(monkeypatch, edges):
     monkeypatch.setattr(import_follows, "HELD_EDGES", 10)
     lines = [Line(n, b"%d %d" % (n, 1000 + n % 3)) for n in range(1, edges + 1)]
 
-    read, held, sent = [], [], Counter()
+    read, held, sent, rounds = [], [], Counter(), 0
 
     async def one_by_one():
         for line in lines:
@@ -132,7 +132,9 @@ async def test_what_is_held_for_grouping_is_bounded(monkeypatch, edges):
         for message in batch.messages:
             event = decode(message.value, FollowEvent)
             sent.update((follower, event.author_id) for follower in event.follower_ids)
+        rounds += bool(batch.messages)
         held.append(len(read) - sum(sent.values()))
 
     assert sent == Counter({(n, 1000 + n % 3): 1 for n in range(1, edges + 1)})
     assert max(held) == min(edges, 10)
+    assert rounds == -(-edges // 10)

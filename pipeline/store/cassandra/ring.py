@@ -11,11 +11,11 @@ from cassandra.metadata import Murmur3Token, TokenMap
 
 from pipeline.store.cassandra.wire import Mutation
 
-MAX_ROWS = 100
-"""Rows in a batch; more win nothing (measured) and make the retry of one batch dearer."""
+MAX_ROWS = 200
+"""Rows in a batch: a quarter less CPU a row than with 100 (measured); beyond, MAX_BYTES rules."""
 
 MAX_BYTES = 16 * 1024
-"""Bytes in a batch. A stock server refuses 50 KiB, counted in its own, somewhat different way."""
+"""Bytes in a batch. A stock server refuses 50 KiB as it counts, up to 1.7 times as much (measured)."""
 
 
 class Ring:

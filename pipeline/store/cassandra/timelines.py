@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.store.cassandra.ring import MAX_ROWS
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import Mutation
-from pipeline.store.ports import TimelineEntry, TimelineRow
+from pipeline.store.ports import Push, TimelineEntry, TimelineRow
 
 _KEY = struct.Struct(">q")
 
@@ -28,11 +28,12 @@ class CassandraTimelines:
             " WHERE reader_id = ? AND post_id >= ? AND post_id < ? LIMIT ?"
         )
 
-    async def push(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> int:
-        """See `TimelineStore`. Entries whose life is over (`ttl_s` <= 0) are not written."""
-        alive = [entry for entry in entries if entry.ttl_s > 0]
-        await self._db.write(self._mutations(readers, alive), self._push.table)
-        return len(readers) * len(alive)
+    async def push(self, pushes: Sequence[Push]) -> int:
+        """See `TimelineStore`. Rows are encoded as the batches before them leave."""
+        alive = [Push(push.readers, [each for each in push.entries if each.ttl_s > 0]) for push in pushes]
+        rows = (mutation for push in alive for mutation in self._mutations(push.readers, push.entries))
+        await self._db.write(rows, self._push.table)
+        return sum(len(push.readers) * len(push.entries) for push in alive)
 
     def _mutations(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> Iterator[Mutation]:
         """For each reader the rows of all entries together, so that they end in one mutation."""

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import TimelineEntry, TimelineRow
+from pipeline.store.ports import Push, TimelineEntry, TimelineRow
 
 
 class MemoryTimelines:
@@ -12,14 +12,20 @@ class MemoryTimelines:
     def __init__(self, clock: Clock) -> None:
         self._rows = Table(clock)
 
-    async def push(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> int:
+    async def push(self, pushes: Sequence[Push]) -> int:
         """See `TimelineStore`."""
-        alive = [entry for entry in entries if entry.ttl_s > 0]
-        for entry in alive:
-            values = {"author_id": entry.author_id, "hints": entry.hints}
-            for reader in readers:
-                self._rows.write(reader, entry.post_id, entry.timestamp_us, values, ttl_s=entry.ttl_s)
-        return len(readers) * len(alive)
+        written = 0
+        for push in pushes:
+            for entry in push.entries:
+                if entry.ttl_s > 0:
+                    self._write(push.readers, entry)
+                    written += len(push.readers)
+        return written
+
+    def _write(self, readers: Sequence[int], entry: TimelineEntry) -> None:
+        values = {"author_id": entry.author_id, "hints": entry.hints}
+        for reader in readers:
+            self._rows.write(reader, entry.post_id, entry.timestamp_us, values, ttl_s=entry.ttl_s)
 
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
         """See `TimelineStore`."""

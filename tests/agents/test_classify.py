@@ -1,0 +1,373 @@
+"""Classify: every effect is durable before the next one begins, and a replay from anywhere ends the same."""
+
+import asyncio
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.agents.classify import Classify, Window
+from pipeline.domain import segments
+from pipeline.domain.budgets import Tier
+from pipeline.domain.policy import Thresholds
+from pipeline.domain.snowflake import first_id
+from pipeline.errors import Unavailable
+from pipeline.kafka.emit import Emit
+from pipeline.records import AuthorClass, PostEvent
+from pipeline.store.memory import memory_stores
+from pipeline.store.ports import AuthorGraph
+from tests.agents.fakes import Fault, RecordingOutbox, deliver
+
+AUTHOR, OTHER, T0, DAY = 7, 8, 1_700_000_000_000, 86_400_000
+TIERS = [Tier("small", 10, 2.0), Tier("medium", 40, 5.0), Tier("large", None, 30.0)]
+TOPICS = {"small": "fanout.small", "medium": "fanout.medium", "large": "fanout.large"}
+SHARDS = {"small": 3, "medium": 5, "large": 8}
+PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
+
+
+def post_id(at_ms, sequence=0):
+    return first_id(at_ms) + sequence
+
+
+def published(at_ms, author=AUTHOR, sequence=0, **fields):
+    return PostEvent("published", post_id(at_ms, sequence), author, at_ms, body="words", **fields)
+
+
+class World:
+    """Stores, an outbox and the stage on them: push below 20 followers, pull from 50 on."""
+
+    def __init__(self):
+        self.stores, self.outbox, self.offset = memory_stores(lambda: 0.0), RecordingOutbox(), 0
+
+    async def followers(self, count, segment_count=1, author=AUTHOR):
+        """What the graph stage has counted by now."""
+        await self.stores.graph.put_author_graphs([AuthorGraph(author, count, segment_count)])
+
+    async def handle(self, events, fault=None, *, now_ms=None, first_offset=None, headers=()):
+        """One batch, with the broker's time of each message that of its event unless it is given."""
+        fault = fault or Fault()
+        stores, offset = fault.stores(self.stores), self.offset if first_offset is None else first_offset
+        stage = Classify(
+            posts=stores.posts,
+            graph=stores.graph,
+            routes=stores.routes,
+            emit=Emit(fault.wrap(self.outbox), "classify"),
+            thresholds=lambda: Thresholds(20, 50, 0.2),
+            window=Window(30 * DAY, 60_000, 10_000),
+            tiers=TIERS,
+            fanout_topics=TOPICS,
+            shards=SHARDS,
+            tasks_per_post=4,
+        )
+        batch = [
+            deliver(event, offset=offset + n, at_ms=now_ms or event.at, topic="posts", headers=headers)
+            for n, event in enumerate(events)
+        ]
+        self.offset = offset + len(batch)
+        return [(one.reason, one.message.offset) for one in await stage.handle(batch)]
+
+    async def tables(self, *authors):
+        """All that the stage writes to the store."""
+        rows = [await self.stores.posts.recent(author, 0, 2**63 - 1, 1000) for author in authors]
+        ids = [row.post_id for each in rows for row in each]
+        return rows, await self.stores.posts.posts(ids), await self.stores.routes.routes(authors)
+
+    def messages(self):
+        """Every message once, with its id."""
+        return {(m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id")) for m in self.outbox.sent}
+
+
+async def test_each_effect_is_durable_before_the_next_begins():
+    """The post, then the route in the table and in the topic, then its tasks, then what subscribers see."""
+    world, fault, seen = World(), Fault(), []
+    await world.followers(30)
+
+    async def watch():
+        _, posts, routes = await world.tables(AUTHOR)
+        topics = list(dict.fromkeys(message.topic for message in world.outbox.sent))
+        seen.append((len(posts), len(routes), *topics))
+
+    fault.watch = watch
+    await world.handle([published(T0)], fault)
+
+    assert list(dict.fromkeys(seen)) == [
+        (0, 0),
+        (1, 0),
+        (1, 1),
+        (1, 1, "author.routes"),
+        (1, 1, "author.routes", "fanout.medium"),
+        (1, 1, "author.routes", "fanout.medium", "posts.classified"),
+    ]
+
+
+LIFE = [
+    # followers, segments, events: an author becomes partial, pull, partial and push again, and that is forgotten
+    (5, 1, [published(T0), published(T0 + 1, OTHER)]),
+    (30, 2, [published(T0 + 1_000), PostEvent("edited", post_id(T0), AUTHOR, T0 + 1_500, body="other words")]),
+    (60, 3, [published(T0 + 2_000), published(T0 + 1_999), PostEvent("deleted", post_id(T0 + 1_000), AUTHOR, T0 + 2_500)]),
+    (30, 2, [published(T0 + 3_000), published(T0 + 3_001, OTHER)]),
+    (3, 1, [published(T0 + 4_000)]),
+    (3, 1, [published(T0 + 31 * DAY), published(T0 + 31 * DAY + 1)]),
+    (60, 3, [published(T0 + 32 * DAY)]),
+]
+
+
+async def live(world, lives, fault_in=None, fault=None):
+    """Work through batches; the one of number `fault_in` dies by the fault and is replayed event by event."""
+    survived = True
+    for number, (followers, segment_count, events) in enumerate(lives):
+        await world.followers(followers, segment_count)
+        offset = world.offset
+        if number == fault_in:
+            try:
+                await world.handle(events, fault)
+            except Unavailable:
+                survived = False
+            for n, event in enumerate(events):
+                await world.handle([event], first_offset=offset + n)
+        else:
+            await world.handle(events)
+    return survived
+
+
+@pytest.mark.parametrize("how", ["before", "half", "after"])
+@pytest.mark.parametrize("number", range(len(LIFE)))
+async def test_a_crash_at_any_call_and_a_replay_leave_the_same_tables(number, how):
+    """And no message is missing of those that a life without the crash has sent."""
+    calm = World()
+    await live(calm, LIFE)
+
+    at, survived = 0, False
+    while not survived:
+        at += 1
+        world = World()
+        survived = await live(world, LIFE, number, Fault(at, how))
+        assert await world.tables(AUTHOR, OTHER) == await calm.tables(AUTHOR, OTHER)
+        assert world.messages() >= calm.messages()
+    assert at > 5
+
+
+async def test_a_life_passes_through_every_class():
+    """What the crashes above are tried on: the classes, the routes that readers see, and that they are forgotten."""
+    world = World()
+
+    await live(world, LIFE)
+
+    classes = [one.author_class for one in world.outbox.of("posts.classified") if one.author_id == AUTHOR]
+    assert classes == [PUSH, PARTIAL, PULL, PARTIAL, PARTIAL, PUSH, PUSH, PUSH, PULL]
+    histories = [one and [entry.author_class for entry in one.entries] for one in world.outbox.of("author.routes")]
+    assert histories == [
+        [PARTIAL],
+        [PARTIAL, PULL],
+        [PARTIAL, PULL, PARTIAL],
+        [PARTIAL, PULL, PARTIAL, PUSH],
+        None,
+        [PULL],
+    ]
+
+
+async def test_the_newest_post_of_an_author_with_a_route_reaches_the_readers():
+    """Every post moves `latest_post_id`, also when the class stays: queries look no further than that."""
+    world = World()
+    await world.followers(30)
+
+    for at_ms in (T0, T0 + 1_000):
+        await world.handle([published(at_ms)])
+
+    assert [one.latest_post_id for one in world.outbox.of("author.routes")] == [post_id(T0), post_id(T0 + 1_000)]
+
+
+async def test_a_plain_push_author_costs_readers_nothing():
+    """No route record is published; only the table remembers the newest post."""
+    world = World()
+    await world.followers(19)
+
+    await world.handle([published(T0)])
+
+    assert world.outbox.of("author.routes") == []
+    assert (await world.stores.routes.routes([AUTHOR]))[AUTHOR].latest_post_id == post_id(T0)
+
+
+@pytest.mark.parametrize(
+    ("followers", "topic", "author_class"),
+    [
+        (9, "fanout.small", PUSH),
+        (10, "fanout.medium", PUSH),
+        (19, "fanout.medium", PUSH),
+        (20, "fanout.medium", PARTIAL),
+        (39, "fanout.medium", PARTIAL),
+        (40, "fanout.large", PARTIAL),
+        (49, "fanout.large", PARTIAL),
+    ],
+)
+async def test_tasks_go_to_the_tier_of_the_authors_size(followers, topic, author_class):
+    """At the limits of tiers and classes; the task carries the class the post was given."""
+    world = World()
+    await world.followers(followers)
+
+    await world.handle([published(T0)])
+
+    (task,) = world.outbox.of(topic)
+    assert (task.post_id, task.author_id, task.author_class) == (post_id(T0), AUTHOR, author_class)
+
+
+@pytest.mark.parametrize(("followers", "segment_count"), [(50, 3), (51, 3), (0, 0)])
+async def test_above_the_pull_threshold_and_without_followers_there_are_no_tasks(followers, segment_count):
+    """The post is stored, and subscribers hear of it."""
+    world = World()
+    await world.followers(followers, segment_count)
+
+    await world.handle([published(T0)])
+
+    (classified,) = world.outbox.of("posts.classified")
+    assert classified.followers == followers
+    assert not [message for message in world.outbox.sent if message.topic.startswith("fanout")]
+    assert list(await world.stores.posts.posts([post_id(T0)])) == [post_id(T0)]
+
+
+@pytest.mark.parametrize("segment_count", [1, 3, 4, 5, 11, 400])
+async def test_tasks_cover_all_segments_once_each_on_its_shard(segment_count):
+    """At most four tasks a post; each sits on the partition of its first segment."""
+    world = World()
+    await world.followers(15, segment_count)
+
+    await world.handle([published(T0)])
+
+    tasks = world.outbox.of("fanout.medium")
+    assert len(tasks) == min(segment_count, 4)
+    covered = [n for task in tasks for n in range(task.first_segment, task.last_segment + 1)]
+    assert covered == list(range(segment_count))
+    shards = [segments.shard(AUTHOR, task.first_segment, 5) for task in tasks]
+    assert [message.partition for message in world.outbox.sent if message.topic == "fanout.medium"] == shards
+
+
+async def test_no_two_messages_of_a_post_have_one_id():
+    """Subscribers drop what they have seen by its id: also two tasks on one shard must differ."""
+    world = World()
+    await world.followers(5, 400)
+
+    await world.handle([published(T0)])
+
+    ids = Counter(dict(message.headers)["ce_id"] for message in world.outbox.sent)
+    assert len(world.outbox.sent) == 5
+    assert set(ids.values()) == {1}
+
+
+@pytest.mark.parametrize("headers", [[], [("traceparent", b"00-1-2-01")], [("origin_ts", b"rubbish")]])
+async def test_every_message_says_when_its_path_began(headers):
+    """The producer's trace goes along, and its absence or rubbish does not cost the publish time."""
+    world = World()
+    await world.followers(30)
+
+    await world.handle([published(T0)], headers=headers)
+
+    for message in world.outbox.sent:
+        assert [value for name, value in message.headers if name == "origin_ts"] == [b"%d" % T0]
+        traces = [value for name, value in headers if name == "traceparent"]
+        assert [value for name, value in message.headers if name == "traceparent"] == traces
+
+
+@pytest.mark.parametrize("kind", ["edited", "deleted"])
+async def test_an_edit_or_a_delete_changes_the_post_and_nothing_else(kind):
+    """No task, no class, no message: the rows point to the post."""
+    world = World()
+    await world.followers(30)
+    await world.handle([published(T0)])
+    before = list(world.outbox.sent)
+
+    assert await world.handle([PostEvent(kind, post_id(T0), AUTHOR, T0 + 1_000, body="new")]) == []
+
+    post = (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)]
+    assert (post.body, post.deleted) == {"edited": ("new", False), "deleted": ("words", True)}[kind]
+    assert world.outbox.sent == before
+
+
+@pytest.mark.parametrize(
+    ("lead_ms", "imported", "refused"),
+    [
+        (10_000, False, False),
+        (10_001, False, True),
+        (-60_000, False, False),
+        (-60_001, False, True),
+        (-60_001, True, False),
+        (10_001, True, True),
+    ],
+)
+async def test_a_post_of_another_time_is_refused(lead_ms, imported, refused):
+    """By the broker's time of the message; nothing of it is stored or sent."""
+    world = World()
+    await world.followers(30)
+
+    found = await world.handle([published(T0 + lead_ms, imported=imported)], now_ms=T0)
+
+    assert found == [("clock", 0)] * refused
+    assert bool(await world.stores.posts.posts([post_id(T0 + lead_ms)])) != refused
+    assert bool(world.outbox.sent) != refused
+
+
+async def test_a_late_edit_is_not_a_clock_error():
+    """An old post may be edited at any time."""
+    world = World()
+    await world.handle([published(T0)])
+
+    assert await world.handle([PostEvent("edited", post_id(T0), AUTHOR, T0 + DAY, body="new")]) == []
+
+
+@pytest.mark.parametrize("kind", ["published", "edited", "deleted"])
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_post_belongs_to_the_author_who_published_it(kind, together):
+    """Nobody else can publish it again, edit it or delete it, in the same batch or later."""
+    world, mine = World(), published(T0)
+    foreign = PostEvent(kind, post_id(T0), OTHER, T0, body="not yours")
+
+    if together:
+        refused = await world.handle([mine, foreign])
+    else:
+        await world.handle([mine])
+        refused = await world.handle([foreign])
+
+    assert refused == [("owner", 1)]
+    post = (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)]
+    assert (post.author_id, post.body, post.deleted) == (AUTHOR, "words", False)
+
+
+claims = st.lists(
+    st.builds(
+        lambda kind, author, lead_ms: (PostEvent(kind, post_id(T0 + lead_ms), author, T0, body="words")),
+        st.sampled_from(["published", "edited", "deleted"]),
+        st.sampled_from([AUTHOR, OTHER]),
+        st.sampled_from([0, 0, 0, 99_000]),
+    ),
+    min_size=1,
+    max_size=6,
+)
+
+
+@given(claims, st.lists(st.integers(1, 6), max_size=6))
+def test_what_is_refused_does_not_depend_on_the_batches(events, sizes):
+    """Cut in any way, as a replay may: the same refusals and the same posts."""
+
+    async def run(sizes):
+        world, refused, offset = World(), [], 0
+        for size in [*sizes, *[1] * len(events)]:
+            refused += await world.handle(events[offset : offset + size], now_ms=T0)
+            offset += size
+        return sorted(refused), await world.tables(AUTHOR, OTHER)
+
+    async def both():
+        assert await run(sizes) == await run([len(events)])
+
+    asyncio.run(both())
+
+
+async def test_thresholds_changed_while_running_count_from_the_next_post():
+    """The class of what is there does not change."""
+    world = World()
+    await world.followers(15)
+    await world.handle([published(T0)])
+    await world.followers(25)
+    await world.handle([published(T0 + 1_000), published(T0)])
+
+    classes = [one.author_class for one in world.outbox.of("posts.classified")]
+    assert classes == [PUSH, PARTIAL, PUSH]

@@ -1,0 +1,45 @@
+"""Lines in bounded memory, however the blocks fall that they are read in."""
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pipeline.ops import lines
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Lines of at most 10 bytes, read in blocks of 4."""
+    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    monkeypatch.setattr(lines, "_BLOCK", 4)
+
+
+def read(path):
+    with lines.opened(str(path)) as source:
+        return [line for batch in source.batches() for line in batch]
+
+
+@pytest.mark.parametrize("end", [b"", b"\n", b"\nx"])
+@pytest.mark.parametrize(
+    ("length", "too_long"), [(9, False), (10, False), (11, True), (12, True), (100, True)]
+)
+def test_a_line_is_too_long_beyond_its_limit(small, tmp_path, length, too_long, end):
+    (tmp_path / "file").write_bytes(b"1\n" + b"a" * length + end)
+
+    first, second, *_ = read(tmp_path / "file")
+
+    assert first == (1, b"1")
+    assert (second.number, second.too_long) == (2, too_long)
+    assert len(second.data) == min(length, 11)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.text(alphabet="ab\n", max_size=60).map(str.encode))
+def test_every_line_is_read_once_with_its_number(small, tmp_path, content):
+    (tmp_path / "file").write_bytes(content)
+
+    found = read(tmp_path / "file")
+
+    expected = content.removesuffix(b"\n").split(b"\n") if content else []
+    assert [line.number for line in found] == list(range(1, len(expected) + 1))
+    assert [line.data for line in found] == [line[:11] for line in expected]
