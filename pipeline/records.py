@@ -109,6 +109,11 @@ class RouteRecord:
     entries: tuple[RouteEntry, ...]
     latest_post_id: int
 
+    @property
+    def version(self) -> int:
+        """Grows with every change of the author's record."""
+        return max((self.latest_post_id, *(entry.since_post_id for entry in self.entries)))
+
 
 @dataclass(frozen=True, slots=True)
 class ClassifiedPost:

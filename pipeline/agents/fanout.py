@@ -50,7 +50,8 @@ class Fanout:
             by_segment[task.author_id, first].append(delivery)
             if after is not None:
                 rest.append(self._requeued(delivery, after))
-        await asyncio.gather(self.emit.all(rest), self._write(by_segment))
+        await self._write(by_segment)
+        await self.emit.all(rest)  # not before: the loop tries a batch again until the store answers
         return []
 
     async def _write(self, by_segment: Mapping[tuple[int, int], Sequence[Task]]) -> None:

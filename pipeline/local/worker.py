@@ -123,6 +123,9 @@ class Worker:
                 self._process = self._spawn()
             ending = self._until_exit(self._process) if self._process else "no process"
             with self._changed:
+                if not self._wanted:
+                    deaths = 0
+                    continue
                 now = time.monotonic()
                 restart = restarts.after_death(deaths, started, now)
                 deaths = restart.deaths

@@ -144,7 +144,10 @@ class GraphStore(Protocol):
         """The graphs of these authors; an author nobody ever followed has 0 followers, 0 segments."""
 
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
-        """Store the counts; the graph stage is their only writer, and an author's calls come in order."""
+        """Store the counts; the graph stage is their only writer, and an author's calls come in order.
+
+        Segments only ever grow, so a late call cannot take any away: a lost one would never be pushed to.
+        """
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """The live count of each of the author's segments 0..segments-1; None where none was ever written."""
@@ -207,7 +210,7 @@ class RouteStore(Protocol):
         """The records of those authors that ever posted."""
 
     async def put_routes(self, records: Sequence[RouteRecord]) -> None:
-        """Replace the records."""
+        """Store the records; of an author's the one with the highest version stays."""
 
 
 class TimelineStore(Protocol):

@@ -1,5 +1,6 @@
 """The verdict of the demo: what makes it unclean, the figures it writes, and what a probe measures."""
 
+import io
 import json
 import time
 from collections import Counter
@@ -10,7 +11,10 @@ import jsonschema
 import pytest
 from aiohttp import web
 from rich.console import Console
+from typer.testing import CliRunner
 
+from pipeline import cli
+from pipeline.bench import demo
 from pipeline.bench.demo_view import Moment, verdict
 from pipeline.bench.probe import Probe, Sighting
 from pipeline.bench.verdict import Figures, Latency, Tier, latency, percentile
@@ -129,7 +133,7 @@ def test_the_figures_of_a_broken_run_say_so():
 def test_the_screen_shows_the_verdict_and_each_example():
     found = Example(7, Finding("missing", 11, 3), "pull")
     broken = replace(CLEAN, audit=Report(readers=600, found=Counter(missing=1), examples=[found]))
-    console = Console(width=200, record=True, file=open("/dev/null", "w"))  # noqa: SIM115
+    console = Console(width=200, record=True, file=io.StringIO())
 
     console.print(verdict(CLEAN))
     console.print(verdict(broken))
@@ -138,6 +142,26 @@ def test_the_screen_shows_the_verdict_and_each_example():
     assert "missing 0 · duplicates 0 · forbidden 0" in text
     assert "NOT CLEAN: missing 1" in text
     assert "missing: reader 7, post 11, pull author 3, path none" in text
+
+
+@pytest.mark.parametrize(("dead_letters", "code"), [(0, 0), (1, 1)])
+def test_the_command_writes_the_figures_and_fails_unless_they_are_clean(
+    monkeypatch, tmp_path, dead_letters, code
+):
+    """Without a pipeline: only what comes after the run. The temporary home is gone."""
+    homes = []
+
+    def run(pipeline, *, seconds, view):
+        homes.append(pipeline.home)
+        return replace(CLEAN, dead_letters=dead_letters)
+
+    monkeypatch.setattr(demo, "run", run)
+
+    result = CliRunner().invoke(cli.build(), ["demo", "--json", str(tmp_path / "figures.json")])
+
+    assert result.exit_code == code
+    assert json.loads((tmp_path / "figures.json").read_text())["clean"] is (code == 0)
+    assert not homes[0].exists()
 
 
 def test_percentiles_are_values_that_were_measured():

@@ -130,10 +130,8 @@ def test_no_probe_waits_for_what_may_be_hidden(follows, kinds, steps):
 
 
 def _followed(author, readers):
-    return {
-        **{"topic": "follows", "type": "followed", "author_id": author},
-        **{"follower_ids": list(readers), "at": START - 1000},
-    }
+    event = {"topic": "follows", "type": "followed", "author_id": author}
+    return {**event, "follower_ids": list(readers), "at": START - 1000}
 
 
 def test_the_audit_looks_at_enough_readers_of_every_sort(follows, kinds, steps):

@@ -1,8 +1,9 @@
-"""`tideline bench fanout`, tiny: what it prints, that its contenders did the same work, what it leaves behind.
+"""`tideline bench fanout`, tiny: its output, the equal work of its contenders, and what it leaves behind.
 
 How fast anything was is nobody's business here: the machine is shared.
 """
 
+import asyncio
 import json
 import os
 import subprocess
@@ -26,8 +27,20 @@ MARK = f"TIDELINE_BENCH_TEST_{uuid.uuid4().hex}"
 """In the environment of everything the run started."""
 
 
+async def keyspaces(cassandra: str) -> set[str]:
+    db = await connect(cassandra)
+    rows = await db.query("SELECT keyspace_name FROM system_schema.keyspaces")
+    await db.close()
+    return {name for (name,) in rows}
+
+
 @pytest.fixture(scope="module")
-def run(engines) -> subprocess.CompletedProcess:
+def keyspaces_before(engines) -> set[str]:
+    return asyncio.run(keyspaces(engines.cassandra))
+
+
+@pytest.fixture(scope="module")
+def run(engines, keyspaces_before) -> subprocess.CompletedProcess:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
     given = {"TIDELINE_KAFKA": engines.kafka, "TIDELINE_CASSANDRA": engines.cassandra, MARK: "1"}
     size = ["--rows", str(ROWS), "--followers", str(FOLLOWERS), "--rounds", str(ROUNDS)]
@@ -39,6 +52,13 @@ def run(engines) -> subprocess.CompletedProcess:
         text=True,
         timeout=300,
     )
+
+
+def environment(process: psutil.Process) -> dict[str, str]:
+    try:
+        return process.environ()
+    except psutil.Error:
+        return {}
 
 
 @pytest.fixture(scope="module")
@@ -80,14 +100,9 @@ def test_talk_goes_to_stderr(run):
     assert "round" not in run.stdout.partition("{")[0]
 
 
-async def test_no_process_and_no_keyspace_is_left(run, engines):
-    assert [process.cmdline() for process in psutil.process_iter() if MARK in _environment(process)] == []
-
-    db = await connect(engines.cassandra)
-    keyspaces = await db.query("SELECT keyspace_name FROM system_schema.keyspaces")
-    await db.close()
-
-    assert [name for (name,) in keyspaces if name.startswith("bench_")] == []
+async def test_no_process_and_no_keyspace_is_left(run, engines, keyspaces_before):
+    assert [process.cmdline() for process in psutil.process_iter() if MARK in environment(process)] == []
+    assert await keyspaces(engines.cassandra) - keyspaces_before == set()
 
 
 def test_an_audience_that_is_not_pushed_to_is_refused():
@@ -126,10 +141,3 @@ def test_a_workload_is_the_same_in_every_process(followers, sizes):
     assert len(first.table(1_700_000_000_000)) == first.rows == 2 * followers
     assert [len(segment) for segment in first.segments(1)] == sizes
     assert all(list(segment) == sorted(set(segment)) for segment in first.segments(2))
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return {}

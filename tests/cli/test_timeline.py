@@ -4,6 +4,7 @@ import json
 import os
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import ClassVar
 
 import psutil
 import pytest
@@ -28,7 +29,8 @@ PAGE = {"items": [ITEM], "next_cursor": "NEXT", "degraded": []}
 class Api(BaseHTTPRequestHandler):
     """Gives `answer` to everything and keeps what was asked."""
 
-    answer, asked = (200, PAGE), []
+    answer = 200, PAGE
+    asked: ClassVar[list[str]]
 
     def do_GET(self):
         self.asked.append(self.path)
@@ -44,7 +46,7 @@ class Api(BaseHTTPRequestHandler):
 @pytest.fixture
 def api():
     class OfThisTest(Api):
-        asked = []
+        asked: ClassVar[list[str]] = []
 
     with ThreadingHTTPServer(("127.0.0.1", 0), OfThisTest) as server:
         Thread(target=server.serve_forever, daemon=True).start()

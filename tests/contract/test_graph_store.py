@@ -17,14 +17,14 @@ async def test_an_author_nobody_followed_has_no_followers(stores, fresh):
     assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 0)}
 
 
-async def test_the_last_counts_of_an_author_are_kept(stores, fresh):
+async def test_the_last_follower_count_and_the_most_segments_of_an_author_are_kept(stores, fresh):
     author = fresh()
 
     await stores.graph.put_author_graphs([AuthorGraph(author, 5, 1), AuthorGraph(author + 1, 9, 2)])
     await stores.graph.put_author_graphs([AuthorGraph(author, 6, 2), AuthorGraph(author, 4, 1)])
 
     assert await stores.graph.author_graphs([author, author + 1]) == {
-        author: AuthorGraph(author, 4, 1),
+        author: AuthorGraph(author, 4, 2),
         author + 1: AuthorGraph(author + 1, 9, 2),
     }
 

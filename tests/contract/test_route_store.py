@@ -1,4 +1,4 @@
-"""RouteStore: the last record of each author, whole."""
+"""RouteStore: the newest record of each author, whole."""
 
 import pytest
 
@@ -29,10 +29,11 @@ async def test_a_record_comes_back_whole(stores, fresh):
 
 async def test_a_record_replaces_the_one_before(stores, fresh):
     author = fresh()
-    before = RouteRecord(author, (RouteEntry(1, AuthorClass.PUSH, "followers"),), 1)
-    after = RouteRecord(author, (RouteEntry(1, AuthorClass.PULL, "followers"),), 2)
+    first, second = 911_814_825_628_139_520, 911_814_825_632_333_824  # posts of neighbouring milliseconds
+    before = RouteRecord(author, (RouteEntry(first, AuthorClass.PUSH, "followers"),), first)
+    after = RouteRecord(author, (RouteEntry(first, AuthorClass.PULL, "followers"),), second)
 
-    for records in ([before], [after], [before, after]):
+    for records in ([before], [after], [before, after], [after, before], [before]):
         await stores.routes.put_routes(records)
 
     assert await stores.routes.routes([author]) == {author: after}

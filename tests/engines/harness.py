@@ -76,6 +76,7 @@ class Instance:
         client = {"bootstrap.servers": self.kafka, "log_level": 0}
         self._producer = Producer({**client, "partitioner": "murmur2_random"})
         self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
+        self._consumer.list_topics(timeout=30)  # who knows the leaders gets an answer in ms, not in seconds
         host, _, port = found["cassandra"].partition(":")
         self._cluster = Cluster([host], port=int(port), protocol_version=5)
         self._tables = self._cluster.connect(found["keyspace"])
@@ -182,9 +183,9 @@ class Instance:
     def ends(self, *topics: str) -> dict[tuple[str, int], int]:
         """By topic and partition, where the next message goes."""
         places = [(topic, p) for topic in topics for p in range(self.topology.topics[topic].partitions)]
-        return {
-            place: self._consumer.get_watermark_offsets(TopicPartition(*place), 30)[1] for place in places
-        }
+        found = self._offsets.ends(places)
+        assert len(found) == len(places), "Kafka did not answer"
+        return found
 
     def messages(self, since: Mapping[tuple[str, int], int]) -> list[Message]:
         """All messages of some topics from `ends` taken before until now."""

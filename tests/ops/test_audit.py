@@ -1,7 +1,7 @@
 """The auditor against an HTTP server on loopback whose feeds are known, and wrong in known ways."""
 
-from aiohttp import web
 import pytest
+from aiohttp import web
 
 from pipeline.domain.audit import KINDS, Ledger
 from pipeline.errors import TidelineError
@@ -24,7 +24,7 @@ def ledger():
 
 
 class Api:
-    """Serves `feeds` by reader, and to everybody else the right feed; keeps how many requests were open at once."""
+    """Serves `feeds` by reader, to everybody else the right feed; keeps how many requests were open at once."""
 
     def __init__(self):
         self.feeds, self.degraded, self.status = {}, [], 200
@@ -158,7 +158,7 @@ async def test_an_api_that_says_no_is_no_verdict(api, ledger):
 async def test_an_api_that_is_not_there_is_no_verdict(api, ledger):
     api.url = "http://127.0.0.1:1"
 
-    with pytest.raises(TidelineError, match="127.0.0.1:1"):
+    with pytest.raises(TidelineError, match=r"127\.0\.0\.1:1"):
         await audited(api, ledger)
 
 

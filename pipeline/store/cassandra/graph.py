@@ -1,6 +1,7 @@
 """`followers_by_author`, `following_by_reader`, and the graph's half of `author_stats`."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from pipeline.store.cassandra.session import Database
 from pipeline.store.ports import AuthorGraph, Edge, Followers, SegmentChange
@@ -17,8 +18,9 @@ class CassandraGraph:
         self._graphs = db.prepare(
             "SELECT author_id, followers, segments FROM author_stats WHERE author_id IN ?"
         )
-        self._put_graph = db.prepare(
-            "INSERT INTO author_stats (author_id, followers, segments) VALUES (?, ?, ?)"
+        self._put_followers = db.prepare("INSERT INTO author_stats (author_id, followers) VALUES (?, ?)")
+        self._put_segments = db.prepare(
+            "INSERT INTO author_stats (author_id, segments) VALUES (?, ?) USING TIMESTAMP ?"
         )
         self._lives = db.prepare(
             "SELECT DISTINCT author_id, segment, live FROM followers_by_author"
@@ -65,8 +67,10 @@ class CassandraGraph:
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
         """See `GraphStore`."""
         last = {graph.author_id: graph for graph in graphs}  # rows of one batch have one write time
-        rows = (self._put_graph.mutation(a, graph.followers, graph.segments) for a, graph in last.items())
-        await self._db.write(rows, self._put_graph.table)
+        followers = (self._put_followers.mutation(author, graph.followers) for author, graph in last.items())
+        # the count itself as write time: the larger one wins, whatever a clock says
+        segments = (self._put_segments.mutation(g.author_id, g.segments, g.segments) for g in graphs)
+        await self._db.write(chain(followers, segments), self._put_followers.table)
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """See `GraphStore`."""

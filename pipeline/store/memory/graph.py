@@ -21,7 +21,10 @@ class MemoryGraph:
 
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
         """See `GraphStore`."""
-        self._graphs |= {graph.author_id: graph for graph in graphs}
+        for graph in graphs:
+            known = self._graphs.get(graph.author_id, graph)
+            segments = max(known.segments, graph.segments)
+            self._graphs[graph.author_id] = AuthorGraph(graph.author_id, graph.followers, segments)
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """See `GraphStore`."""

@@ -1,4 +1,4 @@
-"""Routes in memory: the last record of each author."""
+"""Routes in memory: the newest record of each author."""
 
 from collections.abc import Iterable, Sequence
 
@@ -17,4 +17,6 @@ class MemoryRoutes:
 
     async def put_routes(self, records: Sequence[RouteRecord]) -> None:
         """See `RouteStore`."""
-        self._records |= {record.author_id: record for record in records}
+        for record in records:
+            known = self._records.get(record.author_id, record)
+            self._records[record.author_id] = max(known, record, key=lambda each: each.version)
