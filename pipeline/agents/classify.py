@@ -4,13 +4,13 @@ Reads      posts (key author_id, so an author's posts come in order); policy.set
 Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
            the table and in the topic before any task or post of that class leaves
-Replay     changes nothing: the class of an old post is looked up in the history by its id; tasks are sent
-           again and write the same rows
+Replay     changes nothing: the class of an old post is looked up in the history by its id, its hints in the
+           index; tasks are sent again and write the same rows
 Budget     part of every tier's: age counts from the publish
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, segments, snowflake
@@ -50,11 +50,17 @@ class Classify:
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
-        accepted, refused = await self._accepted(batch)
+        known = await self.posts.authors_of([post.record.post_id for post in batch])
+        accepted, refused = self._accepted(batch, known)
         published = [post for post in accepted if post.record.type == "published"]
         authors = {post.record.author_id for post in published}
-        graphs, records = await asyncio.gather(self.graph.author_graphs(authors), self.routes.routes(authors))
-        hint_of = {p.record.post_id: _hints(p.record, graphs[p.record.author_id]) for p in published}
+        graphs, records, stored_hints = await asyncio.gather(
+            self.graph.author_graphs(authors),
+            self.routes.routes(authors),
+            self._stored_hints([post.record for post in published if post.record.post_id in known]),
+        )
+        fresh_hints = {p.record.post_id: _hints(p.record, graphs[p.record.author_id]) for p in published}
+        hint_of = fresh_hints | stored_hints
         await self.posts.put_posts([post.record for post in accepted], hint_of)
 
         before = dict(records)
@@ -76,9 +82,9 @@ class Classify:
         )
         return refused
 
-    async def _accepted(self, batch: Sequence[Post]) -> tuple[list[Post], list[Refused]]:
+    def _accepted(self, batch: Sequence[Post], known: Mapping[int, int]) -> tuple[list[Post], list[Refused]]:
         """Sort out ids whose clock is wrong, and ids that are another author's post."""
-        taken = await self.posts.authors_of([post.record.post_id for post in batch])
+        taken = dict(known)
         accepted: list[Post] = []
         refused: list[Refused] = []
         for post in batch:
@@ -95,6 +101,13 @@ class Classify:
                 if event.type == "published":  # what will be stored, and nothing else, takes an id
                     taken[event.post_id] = event.author_id
         return accepted, refused
+
+    async def _stored_hints(self, replayed: Sequence[PostEvent]) -> dict[int, int]:
+        """The hints these posts were first stored with: the author may have other followers by now."""
+        found = await asyncio.gather(
+            *(self.posts.recent(p.author_id, p.post_id, p.post_id + 1, limit=1) for p in replayed)
+        )
+        return {row.post_id: row.hints for rows in found for row in rows}
 
     def _clock_error(self, post: Post) -> str | None:
         return snowflake.clock_error(

@@ -59,7 +59,9 @@ class Fanout:
 
         The loop has other batches of tasks in flight: their rows are written while these followers are read.
         """
-        found = await asyncio.gather(*(self.followers.followers(*key) for key in by_segment))
+        found = await asyncio.gather(
+            *(self.followers.followers(*key, warm=_ask_warm(tasks)) for key, tasks in by_segment.items())
+        )
         pushes = (
             push
             for tasks, followers in zip(by_segment.values(), found, strict=True)
@@ -94,6 +96,10 @@ class Fanout:
         )
         shard = segments.shard(task.author_id, after.first, self.shards)
         return self.emit.message(self.topic, str(task.author_id), record, source=delivery, partition=shard)
+
+
+def _ask_warm(tasks: Sequence[Task]) -> bool:
+    return any(task.record.author_class is AuthorClass.PARTIAL for task in tasks)
 
 
 def readers_of(task: FanoutTask, followers: Followers) -> tuple[int, ...]:

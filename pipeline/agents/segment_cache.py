@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from pipeline.store.ports import Followers, GraphStore
 
-Key = tuple[int, int]
+Key = tuple[int, int, bool]
 
 
 class SegmentCache:
@@ -20,12 +20,12 @@ class SegmentCache:
         self._store, self._size, self._max_age_s, self._clock = store, size, max_age_s, clock
         self._reads: OrderedDict[Key, tuple[float, asyncio.Task[Followers]]] = OrderedDict()
 
-    async def followers(self, author_id: int, segment: int) -> Followers:
+    async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
         """The followers of a segment, as of at most `max_age_s` ago; raises what the store raises."""
-        key, now = (author_id, segment), self._clock()
+        key, now = (author_id, segment, warm), self._clock()
         known = self._reads.get(key)
         if known is None or now - known[0] > self._max_age_s or _failed(known[1]):
-            known = (now, asyncio.ensure_future(self._store.followers(author_id, segment)))
+            known = (now, asyncio.ensure_future(self._store.followers(author_id, segment, warm=warm)))
             self._reads[key] = known
             self._reads.move_to_end(key)
             if len(self._reads) > self._size:

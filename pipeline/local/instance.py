@@ -94,7 +94,7 @@ def cursor_key(home: Path) -> Path:
     """The file with the key that signs this home's cursors; made once, for its owner alone."""
     file = home / "cursor.key"
     try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return file
     with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path

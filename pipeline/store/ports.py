@@ -67,7 +67,7 @@ class SegmentChange:
 
 @dataclass(frozen=True, slots=True)
 class Followers:
-    """One segment, column-wise: the follower ids, and the bound since when the warm ones are warm."""
+    """One segment, column-wise: the follower ids, and since which bound the warm ones are, if asked for."""
 
     ids: tuple[int, ...]
     warm_since: Mapping[int, int]
@@ -170,8 +170,10 @@ class GraphStore(Protocol):
         False: another writer was faster, nothing has changed. `seen` None: the segment was never written.
         """
 
-    async def followers(self, author_id: int, segment: int) -> Followers:
-        """All followers in one segment."""
+    async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
+        """All followers in one segment; since when the warm ones are, only if asked: it nearly doubles the
+        cost of the read, and a post that is pushed to everybody does not want it.
+        """
 
     async def following(self, reader_id: int) -> list[Edge]:
         """The authors this reader follows now."""

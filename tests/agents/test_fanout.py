@@ -29,13 +29,13 @@ class Segments:
         self.answer = asyncio.Event()
         self.answer.set()
 
-    async def followers(self, author_id, segment):
+    async def followers(self, author_id, segment, *, warm=False):
         self.reads.append((author_id, segment))
         found, away = self.followers_of.get((author_id, segment), Followers((), {})), self.away
         await self.answer.wait()
         if away:
             raise StoreUnavailable("away")
-        return found
+        return found if warm else Followers(found.ids, {})
 
 
 class Clock:

@@ -45,6 +45,7 @@ async def test_a_change_applies_edges_and_count_together(stores, fresh):
     assert await stores.graph.change_segment(SegmentChange(author, 0, 3, add=(7,), remove=(1, 2)))
 
     assert await stores.graph.followers(author, 0) == Followers((3, 7), {})
+    assert await stores.graph.followers(author, 0, warm=True) == Followers((3, 7), {})
     assert await stores.graph.segment_lives(author, 1) == [2]
 
 
@@ -87,6 +88,7 @@ async def test_a_segment_that_became_empty_is_not_one_that_never_was(stores, fre
 
     assert await stores.graph.segment_lives(author, 3) == [None, 0, None]
     assert await stores.graph.followers(author, 1) == Followers((), {})
+    assert await stores.graph.followers(author, 1, warm=True) == Followers((), {})
     assert await stores.graph.followers(author, 2) == Followers((), {})
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
-from cassandra.cluster import Cluster
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra.policies import WhiteListRoundRobinPolicy
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline import topology
@@ -78,7 +79,10 @@ class Instance:
         self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
         self._consumer.list_topics(timeout=30)  # who knows the leaders gets an answer in ms, not in seconds
         host, _, port = found["cassandra"].partition(":")
-        self._cluster = Cluster([host], port=int(port), protocol_version=5)
+        nodes = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]), request_timeout=60)
+        self._cluster = Cluster(
+            [host], port=int(port), protocol_version=5, execution_profiles={EXEC_PROFILE_DEFAULT: nodes}
+        )
         self._tables = self._cluster.connect(found["keyspace"])
         self._offsets = Offsets(self.kafka)
         self.topology = topology.load(profile=PROFILE)
@@ -121,12 +125,14 @@ class Instance:
 
     # The command line, and what the home says
 
-    def command(self, *arguments: str, stdin: bytes = b"") -> "subprocess.CompletedProcess[str]":
-        """Run `tideline …` on this home to its end."""
+    def command(
+        self, *arguments: str, stdin: bytes = b"", **environment: str
+    ) -> "subprocess.CompletedProcess[str]":
+        """Run `tideline …` on this home to its end; `environment`: variables it is given besides."""
         done = subprocess.run(
             [sys.executable, "-m", "pipeline", *arguments],
             cwd=REPOSITORY,
-            env=self.environment,
+            env={**self.environment, **environment},
             input=stdin,
             capture_output=True,
             timeout=120,
@@ -210,7 +216,7 @@ class Instance:
 
     def rows(self, cql: str, *values: object) -> list[tuple[Any, ...]]:
         """The rows of a query in this instance's keyspace."""
-        return [tuple(row) for row in self._tables.execute(cql, values, timeout=60)]
+        return [tuple(row) for row in self._tables.execute(cql, values)]
 
     def timeline(self, readers: Iterable[int]) -> set[tuple[int, int]]:
         """The rows pushed to these readers as (reader, post)."""

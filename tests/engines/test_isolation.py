@@ -34,7 +34,7 @@ def test_with_the_writer_of_the_large_tier_stopped_small_authors_posts_arrive_an
     instance.await_covered(celebrity, fans[:1])
     instance.await_covered(author, readers)
     request.getfixturevalue("large_stopped")
-    assert instance.worker("fanout.large")["state"] == "stopped"
+    eventually(lambda: instance.worker("fanout.large")["state"] == "stopped")
 
     burst = [events.post(celebrity, f"burst {number}") for number in range(20)]
     posts = [events.post(author, f"post {number}") for number in range(3)]

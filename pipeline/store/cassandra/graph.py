@@ -40,6 +40,9 @@ class CassandraGraph:
             " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
         )
         self._followers = db.prepare(
+            "SELECT follower_id FROM followers_by_author WHERE author_id = ? AND segment = ?"
+        )
+        self._warm_followers = db.prepare(
             "SELECT follower_id, warm_since FROM followers_by_author WHERE author_id = ? AND segment = ?"
         )
         self._members = db.prepare(
@@ -114,15 +117,14 @@ class CassandraGraph:
         batch += [self._remove.mutation(*place, reader) for reader in change.remove]
         return await self._db.apply_if(batch, self._set_live.table)
 
-    async def followers(self, author_id: int, segment: int) -> Followers:
+    async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
         """See `GraphStore`."""
-        rows = await self._db.fetch(self._followers, author_id, segment)
+        asked = self._warm_followers if warm else self._followers
+        rows = await self._db.fetch(asked, author_id, segment)
         if len(rows) == 1 and rows[0][0] is None:  # the segment is empty: only its count is left
             rows = []
-        return Followers(
-            tuple([follower for follower, _ in rows]),
-            {follower: warm for follower, warm in rows if warm},
-        )
+        since = {follower: bound for follower, bound in rows if bound} if warm else {}
+        return Followers(tuple([row[0] for row in rows]), since)
 
     async def following(self, reader_id: int) -> list[Edge]:
         """See `GraphStore`."""

@@ -61,7 +61,7 @@ class MemoryGraph:
         self._segments[place] = change.live, (members | set(change.add)) - set(change.remove)
         return True
 
-    async def followers(self, author_id: int, segment: int) -> Followers:
+    async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
         """See `GraphStore`."""
         members = self._segments.get((author_id, segment), (0, set()))[1]
         return Followers(tuple(sorted(members)), {})

@@ -1,0 +1,117 @@
+"""Asking for a page over Kafka: the same answer as over HTTP."""
+
+import json
+from collections.abc import Iterator
+
+import pytest
+from confluent_kafka import Message
+
+from pipeline.codec import decode, encode
+from pipeline.records import TimelineReply, TimelineRequest
+from tests.engines import events
+from tests.engines.dead_letters import letter_of
+from tests.engines.harness import Instance
+from tests.waiting import eventually
+
+
+@pytest.fixture(scope="module")
+def reader(instance: Instance) -> Iterator[int]:
+    """A reader with a feed of 12 posts."""
+    author, reader = events.take(2)
+    posts = [events.post(author, f"post {n}") for n in range(12)]
+    instance.publish(events.followed(author, reader), *posts)
+    instance.settle()
+    yield reader
+
+
+def ask(instance: Instance, reader: int, **changed: object) -> Message:
+    """Send a request for a page of the reader; returns the reply."""
+    since = instance.ends("timeline.replies")
+    request = request_for(reader, **changed)
+    send(instance, request)
+    return eventually(lambda: reply_to(instance, request, since), 30)
+
+
+def request_for(reader: int, **changed: object) -> TimelineRequest:
+    """A request of its own id, with these fields changed."""
+    fields: dict[str, object] = {
+        "request_id": f"ask-{events.take(1)[0]}",
+        "reader_id": reader,
+        "limit": 5,
+        "cursor": None,
+        "mode": "latest",
+        "explain": True,
+        "reply_to": "timeline.replies",
+    }
+    return TimelineRequest(**(fields | changed))  # type: ignore[arg-type]
+
+
+def send(instance: Instance, request: TimelineRequest) -> None:
+    """Write a request to its topic."""
+    instance.send("timeline.requests", encode(request), b"%d" % request.reader_id)
+    instance.flush()
+
+
+def reply_to(
+    instance: Instance, request: TimelineRequest, since: dict[tuple[str, int], int]
+) -> Message | None:
+    """The reply to a request, if it has come since."""
+    found = [m for m in instance.messages(since) if m.key() == request.request_id.encode()]
+    return found[0] if found else None
+
+
+def test_the_pages_over_kafka_are_those_over_http(instance: Instance, reader: int) -> None:
+    cursor, pages = None, []
+    while True:
+        reply = decode(ask(instance, reader, cursor=cursor).value(), TimelineReply)
+        assert reply.status == 200
+        pages.append(json.loads(reply.body))
+        cursor = pages[-1]["next_cursor"]
+        if cursor is None:
+            break
+
+    assert [page["items"] for page in pages] == list(instance.pages(reader, limit=5))
+
+
+def test_a_cursor_from_kafka_goes_on_over_http(instance: Instance, reader: int) -> None:
+    first = json.loads(decode(ask(instance, reader).value(), TimelineReply).body)
+
+    second = instance.page(reader, limit=5, cursor=first["next_cursor"])
+
+    assert [item["body"] for item in second["items"]] == [f"post {n}" for n in (6, 5, 4, 3, 2)]
+
+
+def test_a_request_that_can_never_work_gets_the_same_problem_as_over_http(
+    instance: Instance, reader: int
+) -> None:
+    reply = decode(ask(instance, reader, limit=1_000_000_000).value(), TimelineReply)
+
+    answer = instance.get(f"/v1/readers/{reader}/timeline?limit=1000000000")
+    assert (reply.status, json.loads(reply.body)) == (400, answer.body)
+    assert answer.status == 400
+
+
+@pytest.mark.parametrize("elsewhere", ["posts", "follows", "dead.letters", "", "timeline.reply"])
+def test_a_reply_to_another_topic_is_refused_to_the_dead_letters(
+    instance: Instance, reader: int, elsewhere: str
+) -> None:
+    since = instance.ends("dead.letters", "posts", "follows", "timeline.replies")
+    request = request_for(reader, reply_to=elsewhere)
+
+    send(instance, request)
+
+    letter = letter_of(instance, encode(request), since)
+    assert letter.reason == "reply_to"
+    assert letter.topic == "timeline.requests"
+    written = [m.topic() for m in instance.messages(since) if m.key() == request.request_id.encode()]
+    assert written == []
+
+
+def test_a_reply_topic_that_does_not_exist_holds_up_nobody(instance: Instance, reader: int) -> None:
+    since = instance.ends("dead.letters")
+    request = request_for(reader, reply_to="timeline.replies.of.nobody")
+
+    send(instance, request)
+
+    assert decode(ask(instance, reader).value(), TimelineReply).status == 200
+    assert letter_of(instance, encode(request), since).reason == "reply_to"
