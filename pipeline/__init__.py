@@ -1,18 +1,19 @@
 """Tideline: a post reaches its readers.
 
-The path, in the order data meets the code:
+The path, in the order data meets the code; in brackets the rules of `domain` that decide:
 
- 1. `ops.publish`          JSON lines become events on the input topics            (rules: `domain.intake`)
- 2. `agents.graph`         follows → segments of followers and their mirror        (rules: `domain.edges`, `segments`)
- 3. `agents.readers`       accounts, activity → what is known of a reader
- 4. `agents.policy`        blocks, mutes, suspensions, take-downs → what pages are filtered by
- 5. `agents.classify`      posts → canonical post, author's class, fan-out tasks   (rules: `domain.policy`, `budgets`)
- 6. `agents.fanout`        tasks → rows in timelines, a tier each                  (rules: `domain.coverage`)
- 7. `agents.query`         timeline + pulled authors → one page                    (rules: `domain.coverage`, `merge`,
-    `agents.ask`, `web.api`  … over Kafka, and over HTTP                              `visibility`, `cursor`)
+ 1. `ops.publish`       JSON lines become events on the input topics [`intake`]
+ 2. `agents.graph`      follows → segments of followers and their mirror [`edges`, `segments`]
+ 3. `agents.readers`    accounts, activity → what is known of a reader
+ 4. `agents.policy`     blocks, mutes, suspensions, take-downs → what pages are filtered by
+ 5. `agents.classify`   posts → canonical post, author's class, fan-out tasks [`policy`, `budgets`]
+ 6. `agents.fanout`     tasks → rows in timelines, a tier each [`coverage`]
+ 7. `agents.query`      timeline + pulled authors → one page [`coverage`, `merge`, `visibility`, `cursor`],
+    over HTTP (`web.api`) and over Kafka (`agents.ask`)
 
 Under it: `records` and `codec` (what is on the wire), `topology` (topics, tiers, budgets, policy), `kafka`
 (`loop`: nothing acknowledged before it is durable; `dead_letters`: nothing dropped in silence), `store` (five
-ports, Cassandra behind them). Around it: `apps` binds stages to ports, `ops` looks after them, `local` runs
-real engines and a supervisor on one machine, `bench` measures, `cli` is the command `tideline`.
+ports, Cassandra behind them). Around it: `apps` binds stages to ports and `worker` runs one of them, `ops`
+looks after them, `local` runs real engines and a supervisor on one machine, `bench` measures, `cli` is the
+command `tideline`.
 """

@@ -18,5 +18,5 @@ class EngineError(TidelineError):
     """Kafka or Cassandra could not be started or reached."""
 
 
-class Unavailable(TidelineError):
+class Unavailable(TidelineError):  # noqa: N818 - what it is, not that it is an error
     """An engine did not answer in time; the outcome of the last write is unknown, so try it again."""

@@ -35,7 +35,8 @@ class _Author:
 
     @property
     def segments(self) -> int:
-        return max(self.graph.segments, *(segment + 1 for segment in self.plan.changes), 0)
+        """At least one once there was any event, also an unfollow alone: none means that no edge is stored."""
+        return max(self.graph.segments, 1, *(segment + 1 for segment in self.plan.changes))
 
     def counted(self) -> AuthorGraph:
         return AuthorGraph(self.graph.author_id, sum(live or 0 for live in self.lives), self.segments)
@@ -81,10 +82,13 @@ class Graph:
 
     async def _planned(self, graph: AuthorGraph, events: Sequence[FollowEvent]) -> _Author:
         readers = list({reader for event in events for reader in event.follower_ids})
-        edges, lives = await asyncio.gather(
-            self.store.edges(graph.author_id, readers),  # also without segments: an unfollow may have come first
-            self.store.segment_lives(graph.author_id, graph.segments),
-        )
+        edges: dict[int, Edge] = {}
+        lives: list[int | None] = []
+        if graph.segments:
+            edges, lives = await asyncio.gather(
+                self.store.edges(graph.author_id, readers),
+                self.store.segment_lives(graph.author_id, graph.segments),
+            )
         stored = {
             reader: EdgeNow(edge.follows, edge.at, edge.segment, edge.covered_from != NOT_COVERED)
             for reader, edge in edges.items()
@@ -117,7 +121,7 @@ class Graph:
 
 
 async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All at once; when one fails none goes on, so that no change of this attempt comes after the next one's."""
+    """All at once; when one fails none goes on, so that none of them meets the next attempt."""
     try:
         async with asyncio.TaskGroup() as group:
             for change in changes:

@@ -45,7 +45,8 @@ def pull_ranges(entries: Entries, edge: EdgeCover, window_start: int, *, margin_
     ranges = [(window_start, snowflake.shift(edge.covered_from, margin_ms))]
     for lo, hi, author_class in _spans(entries):
         warm = hi if edge.warm_since is None else edge.warm_since
-        cold_until = {AuthorClass.PUSH: lo, AuthorClass.PULL: hi, AuthorClass.PARTIAL: min(hi, warm)}[author_class]
+        cold = {AuthorClass.PUSH: lo, AuthorClass.PULL: hi, AuthorClass.PARTIAL: min(hi, warm)}
+        cold_until = cold[author_class]
         if lo < cold_until:
             ranges.append((snowflake.shift(lo, -margin_ms), snowflake.shift(cold_until, margin_ms)))
         if author_class is AuthorClass.PARTIAL:  # warmth is not relied upon at once, also when it came before

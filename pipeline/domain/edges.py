@@ -99,8 +99,10 @@ def _leave(result: Plan, reader: int, at: int, edge: EdgeNow | None) -> None:
 
 
 def _seat(result: Plan, newcomers: Mapping[int, int], lives: Sequence[int], size: int) -> None:
-    """Give every newcomer a seat in the lowest segments with room; those who leave free none in this run,
-    and those who were cut off keep theirs."""
+    """Give every newcomer a seat in the lowest segments with room.
+
+    Those who leave free none in this run, and those who were cut off keep theirs.
+    """
     waiting = iter(newcomers.items())
     taken = list(lives)
     for segment, change in result.changes.items():

@@ -1,27 +1,23 @@
 """Where consumer groups stand, read from the broker alone: right also when every worker is dead.
 
-Nothing here joins a group or commits. What could not be read is missing from the answers, never 0. The
-admin client and the one plain consumer are kept between calls, so that asking often is cheap.
+Nothing here joins a group or commits. What could not be read is missing from the answers, never 0. Clients
+are kept between calls, so that asking often is cheap.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, cast
 
-from confluent_kafka import (
-    OFFSET_INVALID,
-    Consumer,
-    ConsumerGroupTopicPartitions,
-    KafkaException,
-    TopicPartition,
-)
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.kafka.headers import origin_ts
 
 Partition = tuple[str, int]
+
+_GROUPS_AT_ONCE = 16
 
 _FETCH_BYTES = 16 * 1024
 """Asked of a partition: one record is wanted, not those behind it. A larger one still comes whole."""
@@ -33,18 +29,19 @@ class Offsets:
     def __init__(self, bootstrap: str, *, timeout_s: float = 5.0) -> None:
         """`timeout_s`: what the broker has not answered after this counts as unknown."""
         self._timeout_s = timeout_s
+        self._settings = {"bootstrap.servers": bootstrap, "enable.auto.commit": False, "log_level": 3}
         self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._members: dict[str, Consumer] = {}
+        self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE, "offsets")
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **self._settings,
                 "group.id": "tideline.lag",  # required by the client, never committed or joined
-                "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "fetch.wait.max.ms": 10,
                 "max.partition.fetch.bytes": _FETCH_BYTES,
                 "queued.min.messages": 1,
                 "fetch.queue.backoff.ms": 1,  # one record fills the queue: by default the next waits a second
-                "log_level": 3,
             }
         )
         self._known: dict[tuple[Partition, int], int] = {}
@@ -55,23 +52,31 @@ class Offsets:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._consumer.close()
+        self._threads.shutdown()
+        for consumer in (self._consumer, *self._members.values()):
+            consumer.close()
 
     def committed(self, groups: Mapping[str, Sequence[Partition]]) -> dict[tuple[str, Partition], int | None]:
         """By group and partition, the next offset the group would process; None where it never committed."""
-        asked = {
-            group: self._admin.list_consumer_group_offsets(
-                [ConsumerGroupTopicPartitions(group, [TopicPartition(*one) for one in partitions])],
-                request_timeout=self._timeout_s,
-            )[group]
-            for group, partitions in groups.items()
-        }
+        answers = self._threads.map(self._committed, groups, groups.values())
         return {
-            (group, (found.topic, found.partition)): None if found.offset == OFFSET_INVALID else found.offset
-            for group, answer in asked.items()
-            for found in self._answered(answer, lambda offsets: offsets.topic_partitions)
-            if found.error is None
+            (group, (place.topic, place.partition)): None if place.offset == OFFSET_INVALID else place.offset
+            for group, places in zip(groups, answers, strict=True)
+            for place in places
+            if place.error is None
         }
+
+    def _committed(self, group: str, partitions: Sequence[Partition]) -> Sequence[TopicPartition]:
+        """Not by the admin client: on NOT_COORDINATOR it takes the process down (librdkafka #5040)."""
+        if group not in self._members:
+            self._members[group] = Consumer({**self._settings, "group.id": group})
+        deadline = time.monotonic() + self._timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            try:
+                return self._members[group].committed([TopicPartition(*one) for one in partitions], left)
+            except KafkaException:
+                time.sleep(0.05)  # a coordinator on the move, or a broker so fresh that it has none yet
+        return ()
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the offset the next record will get."""

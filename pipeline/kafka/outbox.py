@@ -81,7 +81,8 @@ class Outbox:
         """
         flight = _Flight(asyncio.get_running_loop(), self._slots)
         for message in messages:
-            while not self._slots.acquire(blocking=False):  # released on the polling thread
+            # The slots are given back on the polling thread, which cannot set an asyncio.Event.
+            while not self._slots.acquire(blocking=False):  # noqa: ASYNC110
                 await asyncio.sleep(0.005)
             flight.launch()
             try:

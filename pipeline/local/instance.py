@@ -43,7 +43,7 @@ class Instance:
 
 
 def find(home: Path) -> Instance:
-    """The running instance. Raises NoInstanceError when there is none, or only what a dead one left behind."""
+    """The running instance. Raises NoInstanceError when there is none, or only what a dead one left."""
     try:
         instance = _from_json(orjson.loads(_file(home).read_bytes()))
     except (OSError, ValueError, KeyError, TypeError):

@@ -1,1 +1,6 @@
-""""""
+"""What people do with a pipeline: one module a job, called by the command of the same name.
+
+In: `publish` and `import_follows`, from `lines` of a file. Topology: `topology_plan` compares and
+`topology_apply` acts; `policy_settings` changes thresholds while running. Looking: `lag` (who is late, by how
+many seconds), `audit` (what readers see against what they should), `dead_letters`.
+"""

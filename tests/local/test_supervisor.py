@@ -98,6 +98,7 @@ def test_ready_is_not_said_while_one_is_not(supervise, tmp_path):
 
     eventually(lambda: worker(tmp_path, "graph").state is State.READY)
     assert worker(tmp_path, "query").state is State.STARTING
+    assert not (tmp_path / "run/query.0.json").exists()
     assert not is_ready(process, within=0.0)
 
 
@@ -232,13 +233,13 @@ def test_a_stopped_stage_stays_stopped_until_it_is_started(supervise, tmp_path):
 
 def test_a_stage_stopped_while_it_waits_to_be_restarted_is_not(supervise, tmp_path):
     supervise(graph=CRASHING, query=GOOD)
-    eventually(lambda: worker(tmp_path, "graph").restarts >= 2)
+    eventually(lambda: worker(tmp_path, "graph").restarts == 3)
+    eventually(lambda: worker(tmp_path, "graph").state is State.WAITING)  # for 1.6 s
 
     control.order(instance.find(tmp_path).control, "stop", "graph")
 
     eventually(lambda: worker(tmp_path, "graph").state is State.STOPPED)
-    eventually(lambda: worker(tmp_path, "query").state is State.READY)
-    assert worker(tmp_path, "graph").pid is None
+    assert worker(tmp_path, "graph").restarts == 3
 
 
 def test_an_unknown_stage_is_refused_with_the_known_ones(supervise, tmp_path):

@@ -24,7 +24,7 @@ def ledger():
 
 
 class Api:
-    """Serves `feeds` by reader, to everybody else the right feed; keeps how many requests were open at once."""
+    """Serves `feeds` by reader, to all others the right feed; keeps how many requests were open at once."""
 
     def __init__(self):
         self.feeds, self.degraded, self.status = {}, [], 200

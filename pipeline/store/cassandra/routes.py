@@ -9,11 +9,11 @@ from pipeline.store.cassandra.session import Database
 
 _TO_WRITE_TIME = 12
 """Bits of a version that a write time leaves out: what is left counts about as fast as microseconds do, which
-keeps Cassandra's clock checks quiet, and tells any two posts of one author apart but those of one microsecond."""
+keeps Cassandra's clock checks quiet, and tells all posts of an author apart but those of one microsecond."""
 
 
 class CassandraRoutes:
-    """A `RouteStore`. A record is replaced whole. Its write time is its version: no clock can lose one."""
+    """A `RouteStore`. Records are replaced whole; a write time is a version, so no clock can lose one."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -36,9 +36,9 @@ class CassandraRoutes:
         """See `RouteStore`."""
         rows = (
             self._put.mutation(
-                record.author_id, _text(record.entries), record.latest_post_id, record.version >> _TO_WRITE_TIME
+                each.author_id, _text(each.entries), each.latest_post_id, each.version >> _TO_WRITE_TIME
             )
-            for record in records
+            for each in records
         )
         await self._db.write(rows, self._put.table)
 
