@@ -10,6 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+import structlog
+
+# The default renderer draws each traceback with its locals in colour, which takes most of a second.
+structlog.configure(
+    processors=[
+        structlog.processors.add_log_level,
+        structlog.processors.format_exc_info,
+        structlog.processors.LogfmtRenderer(),
+    ]
+)
 
 
 @dataclass(frozen=True)

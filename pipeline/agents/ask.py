@@ -2,26 +2,31 @@
 
 Reads      timeline.requests (TimelineRequest)
 Writes     a TimelineReply, key request_id, to the topic the request names in `reply_to`
-Guarantee  the same answer as the HTTP API, from the same core; at least one reply a request
+Guarantee  the same answer as the HTTP API, from the same core; at least one reply a request; who asks for
+           a reply where none can go becomes a dead letter and holds up nobody
 Replay     answers again; a client drops the second reply by its request_id
 Budget     a page each; `in_flight` batches at once
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from pipeline.agents import render
 from pipeline.agents.query import Query
+from pipeline.codec import CodecError
 from pipeline.domain.page_request import BadRequest, parse
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.outbox import NoSuchTopic, Outgoing
 from pipeline.records import TimelineReply, TimelineRequest
 
 REPLIES = "timeline.replies"
 """Replies go to this topic or to one whose name it begins: an ask cannot write anywhere else."""
+
+_TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +39,26 @@ class Ask:
 
     async def handle(self, batch: Sequence[Delivery[TimelineRequest]]) -> list[Refused]:
         """Answer a batch, all pages at once."""
-        refused = [
-            Refused(delivery.message, "reply_to", f"must be {REPLIES} or begin with it")
-            for delivery in batch
-            if not delivery.record.reply_to.startswith(REPLIES)
-        ]
-        answered = [delivery for delivery in batch if delivery.record.reply_to.startswith(REPLIES)]
-        await self.emit.all(await asyncio.gather(*(self._answer(delivery) for delivery in answered)))
+        refused: list[Refused] = []
+        by_topic: dict[str, list[Delivery[TimelineRequest]]] = defaultdict(list)
+        for delivery in batch:
+            topic = delivery.record.reply_to
+            if topic.startswith(REPLIES):
+                by_topic[topic].append(delivery)
+            else:
+                refused.append(Refused(delivery.message, "reply_to", f"must be {REPLIES} or begin with it"))
+        for unanswerable in await asyncio.gather(*(self._reply(asks) for asks in by_topic.values())):
+            refused += unanswerable
         return refused
+
+    async def _reply(self, asks: Sequence[Delivery[TimelineRequest]]) -> list[Refused]:
+        """Answer those who want it on one topic; all of them are refused when there is no such topic."""
+        replies = await asyncio.gather(*(self._answer(ask) for ask in asks))
+        try:
+            await self.emit.all(replies)
+        except NoSuchTopic as error:
+            return [Refused(ask.message, "reply_to", error.message) for ask in asks]
+        return []
 
     async def _answer(self, delivery: Delivery[TimelineRequest]) -> Outgoing:
         ask = delivery.record
@@ -56,9 +73,19 @@ class Ask:
         )
         if isinstance(wanted, BadRequest):
             bad = HTTPStatus.BAD_REQUEST
-            body = render.problem(bad, bad.phrase, f"{wanted.field}: {wanted.reason}")
-            reply = TimelineReply(ask.request_id, bad, body)
-        else:
-            page = render.page(await self.query.page(wanted), explain=wanted.explain)
-            reply = TimelineReply(ask.request_id, HTTPStatus.OK, page)
+            return self._message(delivery, bad, f"{wanted.field}: {wanted.reason}")
+        page = render.page(await self.query.page(wanted), explain=wanted.explain)
+        try:
+            return self._message(delivery, HTTPStatus.OK, page)
+        except CodecError as error:
+            return self._message(delivery, _TOO_LARGE, f"limit: ask for fewer: {error.message}")
+
+    def _message(
+        self, delivery: Delivery[TimelineRequest], status: HTTPStatus, body: bytes | str
+    ) -> Outgoing:
+        """A reply; a text is the detail of a problem."""
+        ask = delivery.record
+        if isinstance(body, str):
+            body = render.problem(status, status.phrase, body)
+        reply = TimelineReply(ask.request_id, status, body)
         return self.emit.message(ask.reply_to, ask.request_id, reply, source=delivery)

@@ -23,6 +23,8 @@ from pipeline.store.ports import AuthorGraph, GraphStore, PostStore, RouteStore
 
 Post = Delivery[PostEvent]
 
+TYPES = ("published", "edited", "deleted")
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
@@ -83,7 +85,7 @@ class Classify:
         return refused
 
     def _accepted(self, batch: Sequence[Post], known: Mapping[int, int]) -> tuple[list[Post], list[Refused]]:
-        """Sort out ids whose clock is wrong, and ids that are another author's post."""
+        """Sort out unknown types, ids whose clock is wrong, and ids that are another author's post."""
         taken = dict(known)
         accepted: list[Post] = []
         refused: list[Refused] = []
@@ -91,7 +93,9 @@ class Classify:
             event = post.record
             owner = taken.get(event.post_id, event.author_id)
             wrong = self._clock_error(post) if event.type == "published" else None
-            if owner != event.author_id:
+            if event.type not in TYPES:
+                refused.append(Refused(post.message, "type", f"{event.type}: not one of {', '.join(TYPES)}"))
+            elif owner != event.author_id:
                 detail = f"post_id {event.post_id} is of author {owner}"
                 refused.append(Refused(post.message, "owner", detail))
             elif wrong is not None:

@@ -17,11 +17,13 @@ from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.domain import snowflake
+from pipeline.domain import fields, snowflake
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.records import FollowEvent
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, GraphStore, SegmentChange
+
+TYPES = ("followed", "unfollowed")
 
 
 @dataclass(slots=True)
@@ -35,7 +37,7 @@ class _Author:
 
     @property
     def segments(self) -> int:
-        """At least one once there was any event, also an unfollow alone: none means that no edge is stored."""
+        """At least one after any event, also a lone unfollow: none means that no edge is stored."""
         return max(self.graph.segments, 1, *(segment + 1 for segment in self.plan.changes))
 
     def counted(self) -> AuthorGraph:
@@ -55,8 +57,13 @@ class Graph:
     async def handle(self, batch: Sequence[Delivery[FollowEvent]]) -> list[Refused]:
         """Apply a batch: all authors in each step together, in the order the guarantee needs."""
         events: dict[int, list[FollowEvent]] = defaultdict(list)
+        refused: list[Refused] = []
         for delivery in batch:
-            events[delivery.record.author_id].append(delivery.record)
+            reason = _refusal(delivery.record)
+            if reason is None:
+                events[delivery.record.author_id].append(delivery.record)
+            else:
+                refused.append(Refused(delivery.message, *reason))
 
         graphs = await self.store.author_graphs(events)
         authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
@@ -78,7 +85,7 @@ class Graph:
         await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
         bound = snowflake.first_id(self.now_ms() + self.margin_ms)
         await self.store.put_edges([e for a in authors for e in _settled(a, bound)])
-        return []
+        return refused
 
     async def _planned(self, graph: AuthorGraph, events: Sequence[FollowEvent]) -> _Author:
         readers = list({reader for event in events for reader in event.follower_ids})
@@ -118,6 +125,15 @@ class Graph:
             fresh = await self.store.segment_lives(author.graph.author_id, author.segments)
             author.lives[segment] = fresh[segment]
             check = True
+
+
+def _refusal(event: FollowEvent) -> tuple[str, str] | None:
+    """Why an event is not applied: reason and detail."""
+    if event.type not in TYPES:
+        return "type", f"{event.type}: not one of {', '.join(TYPES)}"
+    if len(event.follower_ids) > fields.FOLLOWERS:
+        return "follower_ids", f"{len(event.follower_ids)} in one event, at most {fields.FOLLOWERS}"
+    return None
 
 
 async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:

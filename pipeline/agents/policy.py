@@ -16,6 +16,11 @@ from pipeline.kafka.messages import Delivery, Refused
 from pipeline.records import PolicyEvent
 from pipeline.store.ports import PostStore, ReaderStore
 
+TYPES = (
+    *("blocked", "unblocked", "muted", "unmuted"),
+    *("suspended", "reinstated", "taken_down", "restored"),
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -41,6 +46,8 @@ class Policy:
                 await self.posts.take_down(post, regions or (EVERYWHERE,), at)
             case PolicyEvent("restored", at, post_id=int(post), regions=regions):
                 await self.posts.restore(post, regions or (EVERYWHERE,), at)
+            case PolicyEvent(type=kind) if kind in TYPES:
+                return Refused(delivery.message, "incomplete", f"{kind}: an id is missing")
             case other:
-                return Refused(delivery.message, "incomplete", f"{other.type}: an id is missing")
+                return Refused(delivery.message, "type", f"{other.type}: not one of {', '.join(TYPES)}")
         return None

@@ -25,12 +25,15 @@ class Readers:
         """Store the accounts of a batch and, once a reader, when they were last seen."""
         accounts: list[AccountEvent] = []
         seen: dict[int, int] = {}
+        refused: list[Refused] = []
         for delivery in batch:
             match delivery.record:
-                case AccountEvent() as account:
+                case AccountEvent(type="registered" | "updated") as account:
                     accounts.append(account)
-                case ActivityEvent(reader_id=reader, at=at):
+                case ActivityEvent(type="opened" | "engaged", reader_id=reader, at=at):
                     seen[reader] = max(at, seen.get(reader, 0))
+                case other:
+                    refused.append(Refused(delivery.message, "type", f"{other.type}: unknown"))
         await self.store.put_accounts(accounts)
         await self.store.put_seen(seen)
-        return []
+        return refused

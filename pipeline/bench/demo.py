@@ -10,7 +10,7 @@ import asyncio
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,6 +19,7 @@ import aiohttp
 
 from pipeline import topology
 from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
+from pipeline.bench.demo_publish import Publisher, now_ms
 from pipeline.bench.demo_traffic import Step
 from pipeline.bench.demo_view import Moment, View
 from pipeline.bench.instance import Pipeline
@@ -26,13 +27,11 @@ from pipeline.bench.kinds import Kinds
 from pipeline.bench.verdict import Figures, Latency
 from pipeline.bench.watch import Watch
 from pipeline.domain.audit import Ledger
-from pipeline.domain.intake import Rejected, parse
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance
 from pipeline.ops import audit, dead_letters, lag
-from pipeline.ops.publish import outgoing
-from pipeline.records import FollowEvent, PostEvent
+from pipeline.records import FollowEvent
 
 PROFILE = "small-graph"
 
@@ -46,7 +45,6 @@ IMPORT_PATIENCE_S, SETTLE_PATIENCE_S = 600.0, 120.0
 """How long to wait for the graph, and after the last post, before the verdict is that it never came."""
 
 _LOOK_S = 0.25
-_SOURCE = "tideline/demo"
 
 
 def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
@@ -59,17 +57,18 @@ def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
 
 
 async def _run(home: Path, running: Instance, seconds: float, view: View, begun: float) -> Figures:
-    follows, spec = graph.load(), topology.load(profile=running.profile)
-    steps = demo_traffic.draw(follows, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
+    spec = topology.load(profile=running.profile)
+    kinds = Kinds(graph.load(), spec)
+    steps = demo_traffic.draw(kinds.graph, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession())
+        outbox = await stack.enter_async_context(Outbox(running.kafka))
         demo = _Demo(
             running=running,
-            kinds=Kinds(follows, spec),
+            kinds=kinds,
             steps=steps,
             watch=await stack.enter_async_context(Watch(home, running, spec)),
-            outbox=await stack.enter_async_context(Outbox(running.kafka)),
-            probe=probe.Probe(session, running.api),
+            publisher=Publisher(outbox, probe.Probe(session, running.api), kinds, Ledger()),
             view=view,
             seconds={"start": time.monotonic() - begun},
         )
@@ -93,13 +92,10 @@ class _Demo:
     kinds: Kinds
     steps: Sequence[Step]
     watch: Watch
-    outbox: Outbox
-    probe: probe.Probe
+    publisher: Publisher
     view: View
     seconds: dict[str, float]
-    ledger: Ledger = field(default_factory=Ledger)
     moment: Moment = field(default_factory=lambda: Moment(""))
-    probes: list[asyncio.Task[None]] = field(default_factory=list)
 
     @contextmanager
     def timed(self, phase: str) -> Iterator[None]:
@@ -113,9 +109,9 @@ class _Demo:
         """The shipped graph, by `tideline import follows`; returns when every edge is in place."""
         if any(one.end for stage in await self.watch.stages() for one in stage.partitions):
             raise TidelineError("there are events in this home already", "the demo needs an empty --home")
-        follows, at = self.kinds.graph, _now_ms()
+        follows, at = self.kinds.graph, now_ms()
         for author, readers in follows.followers.items():
-            self.ledger.add(FollowEvent("followed", author, tuple(readers), at))
+            self.publisher.ledger.add(FollowEvent("followed", author, tuple(readers), at))
         events = sum(-(-len(readers) // 1000) for readers in follows.followers.values())
         self.moment = Moment("edges in place:", total=follows.edges)
         sending = await asyncio.create_subprocess_exec(
@@ -146,42 +142,20 @@ class _Demo:
         """Publish every step at its time; returns when the last is acknowledged."""
         touched = demo_traffic.touched(self.steps)
         watched = probe.choose(self.steps, self.kinds.graph, touched, self.kinds.of, SEED)
-        posts = sum(step.publishes for step in self.steps)
-        self.moment = Moment("posts sent:", total=posts)
-        post_ids: list[int] = []
-        publishing = asyncio.create_task(self._publish(watched, post_ids))
+        self.moment = Moment("posts sent:", total=self._posts_by_kind().total())
+        publishing = asyncio.create_task(self.publisher.publish(self.steps, watched))
         try:
-            await self._look(publishing.done, float("inf"), done=lambda: len(post_ids))
+            await self._look(publishing.done, float("inf"), done=lambda: len(self.publisher.post_ids))
         finally:
             publishing.cancel()
         await publishing
-        self.view.say(f"{posts:,} posts and {len(self.steps) - posts:,} other events are published")
-
-    async def _publish(self, watched: Mapping[int, int], post_ids: list[int]) -> None:
-        start, start_ms = time.monotonic(), _now_ms()
-        sending = []
-        for step in self.steps:
-            await asyncio.sleep(max(start + step.at_s - time.monotonic(), 0))
-            event = parse(step.event(start_ms, post_ids), default_topic=None)
-            if isinstance(event, Rejected):
-                raise TidelineError(f"the demo drew an event nobody takes: {event}")
-            self.ledger.add(event.record)
-            published = time.monotonic()
-            message = outgoing(event, source=_SOURCE, now_ms=_now_ms())
-            sending.append(asyncio.create_task(self.outbox.send(message)))
-            match event.record:
-                case PostEvent("published", post_id, author_id):
-                    post_ids.append(post_id)
-                    reader = watched.get(len(post_ids) - 1)
-                    if reader is not None:
-                        looking = self.probe.look(post_id, reader, self.kinds.of(author_id), published)
-                        self.probes.append(asyncio.create_task(looking))
-        await asyncio.gather(*sending)
+        others = len(self.steps) - self.moment.total
+        self.view.say(f"{self.moment.total:,} posts and {others:,} other events are published")
 
     async def settle(self) -> None:
         """Wait until every stage has processed everything, and every probe has an answer."""
         await self._look(self._settled, SETTLE_PATIENCE_S, done=lambda: self.moment.total)
-        await asyncio.gather(*self.probes)
+        await asyncio.gather(*self.publisher.probes)
 
     async def audited(self) -> audit.Report:
         """Hold what readers are served against what was published."""
@@ -196,7 +170,7 @@ class _Demo:
         return await audit.audit(
             self.running.api,
             readers,
-            self.ledger,
+            self.publisher.ledger,
             since_ms=0,
             class_of=self.kinds.class_of,
             progress=progress,
@@ -211,7 +185,7 @@ class _Demo:
                 rows=rows[name],
                 lag_budget_s=tier.lag_budget,
                 worst_age_s=self.moment.worst_age_s[f"fanout.{name}"],
-                visible=verdict.latency(self.probe.sightings, [name], counts),
+                visible=verdict.latency(self.publisher.probe.sightings, [name], counts),
             )
             for name, tier in self.kinds.topology.tiers.items()
         }
@@ -250,9 +224,5 @@ class _Demo:
         return self.kinds.count(step.fields["author_id"] for step in self.steps if step.publishes)
 
     def _visible(self) -> dict[str, Latency]:
-        posts, seen = self._posts_by_kind(), self.probe.sightings
+        posts, seen = self._posts_by_kind(), self.publisher.probe.sightings
         return {name: verdict.latency(seen, kinds, posts) for name, kinds in self.kinds.by_class.items()}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -93,7 +93,7 @@ class View:
 
 def _line(moment: Moment) -> str:
     parts = [f"{moment.title} {moment.done:,} of {moment.total:,}" if moment.total else moment.title]
-    if moment.rows:
+    if any(moment.rows.values()):
         parts.append(f"{sum(moment.rows.values()):,} rows, {moment.rows_s:,.0f} rows/s")
     parts += [
         f"{stage.stage} {stage.lag:,} behind, {stage.age_s or 0:.1f} s"
@@ -109,7 +109,7 @@ def _line(moment: Moment) -> str:
 def _live(moment: Moment) -> Table:
     whole = Table.grid(padding=(0, 0, 1, 0))
     whole.add_row(_bar(moment.done, moment.total, moment.title))
-    if moment.rows:
+    if any(moment.rows.values()):
         whole.add_row(_tiers(moment))
         whole.add_row(_visible(moment.visible))
     return whole

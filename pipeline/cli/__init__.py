@@ -1,7 +1,8 @@
 """The command `tideline`: one module a command group, each with `register(app)`, found by being here.
 
 Data goes to stdout, talk to stderr. Exit codes: 0 done, 1 failure, 2 wrong usage, 3 differences found, 130
-interrupted. What a command needs is imported inside it, so that `--help` does not load Kafka and Cassandra.
+interrupted. What a command needs is imported inside it, or in a module `_…` that is not looked into here, so
+that `--help` does not load Kafka and Cassandra.
 """
 
 import os
@@ -26,9 +27,10 @@ def build() -> typer.Typer:
     )
     app.callback()(_options)
     for found in iter_modules(__path__):
-        register = getattr(import_module(f"{__name__}.{found.name}"), "register", None)
-        if register is not None:
-            register(app)
+        if not found.name.startswith("_"):
+            register = getattr(import_module(f"{__name__}.{found.name}"), "register", None)
+            if register is not None:
+                register(app)
     return app
 
 

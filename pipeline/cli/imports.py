@@ -32,17 +32,17 @@ def follows(
     A bad line is told on stderr as `line N: reason` and does not hold up the others; the exit code is then 1.
     Importing the same file again is harmless.
     """
-    from pipeline.cli import delivery
+    from pipeline.cli import _delivery
     from pipeline.domain import fields
     from pipeline.local.instance import kafka_of
     from pipeline.ops import import_follows
 
     try:
-        event_time = delivery.now_ms() if at is None else fields.time(at)
+        event_time = _delivery.now_ms() if at is None else fields.time(at)
     except fields.FieldError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--at") from None
 
     def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
-        return import_follows.batches(blocks, at=event_time, now_ms=delivery.now_ms)
+        return import_follows.batches(blocks, at=event_time, now_ms=_delivery.now_ms)
 
-    delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Importing", as_json=json)
+    _delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Importing", as_json=json)

@@ -30,7 +30,7 @@ def publish(
     A line that is no event is told on stderr as `line N: field: reason` and does not hold up the others; the
     exit code is then 1. Publishing the same lines again is harmless.
     """
-    from pipeline.cli import delivery
+    from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
     from pipeline.local.instance import kafka_of
     from pipeline.ops.publish import batch_of
@@ -40,6 +40,6 @@ def publish(
 
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         async for lines in blocks:
-            yield batch_of(lines, default_topic=topic or None, source=SOURCE, now_ms=delivery.now_ms())
+            yield batch_of(lines, default_topic=topic or None, source=SOURCE, now_ms=_delivery.now_ms())
 
-    delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Publishing", as_json=json)
+    _delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Publishing", as_json=json)

@@ -53,6 +53,7 @@ def stop(home: HomeOption = DEFAULT_HOME) -> None:
     if supervisor is not None:
         supervisor.terminate()
         supervisor.wait()
+    typer.echo("stopped", err=True)
 
 
 def stage_stop(stage: StageArgument, home: HomeOption = DEFAULT_HOME) -> None:

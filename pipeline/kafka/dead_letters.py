@@ -1,7 +1,7 @@
 """Nothing is dropped in silence: what cannot be processed is kept with its original bytes and its origin.
 
 Topic `dead.letters`, headers as in KIP-1034, key and value untouched. A message is the same dead letter
-however often it is processed again: `ce_id` names its origin.
+however often it is processed again: topic, partition and offset name its origin.
 """
 
 from collections.abc import Iterable
@@ -11,6 +11,9 @@ from pipeline.kafka.outbox import Outbox, Outgoing
 
 TOPIC = "dead.letters"
 _PREFIX = "__streams.errors."
+
+_LONGEST = 4096
+"""Characters of a reason: an error may quote all of a message, and the dead letter must still fit its topic."""
 
 
 def dead_letter(refused: Refused) -> Outgoing:
@@ -24,7 +27,9 @@ def dead_letter(refused: Refused) -> Outgoing:
         "partition": str(origin.partition),
         "offset": str(origin.offset),
     }
-    errors = [(_PREFIX + name, text.encode()) for name, text in fields.items()]
+    errors = [
+        (_PREFIX + name, text[:_LONGEST].encode(errors="backslashreplace")) for name, text in fields.items()
+    ]
     kept = [(name, value) for name, value in origin.headers if not name.startswith(_PREFIX)]
     return Outgoing(TOPIC, origin.value, origin.key, [*kept, *errors])
 

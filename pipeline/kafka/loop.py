@@ -83,7 +83,7 @@ class SafeLoop:
         if good:
             refused += await self._handled(good, handle)
         if refused:
-            await insist(lambda: self._keep(refused), refused[0].message)
+            await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
 
     async def _decoded(self, messages: Sequence[Incoming]) -> tuple[list[Delivery[Any]], list[Refused]]:
         """What can be read, and what never will be; Unavailable when a schema registry does not answer."""
@@ -94,6 +94,10 @@ class SafeLoop:
                 record: Any = decode(message.value or b"", self._records[message.topic])
             except CodecError as error:
                 refused.append(Refused(message, "codec", error.message))
+            except _AWAY:
+                raise
+            except Exception as bug:
+                refused.append(_broken(message, bug))
             else:
                 good.append(Delivery(record, message, origin_ts(message.headers, message.timestamp_ms)))
         return good, refused
@@ -104,10 +108,7 @@ class SafeLoop:
             return list(await insist(lambda: handle(good), first))
         except Exception as bug:
             if len(good) == 1:
-                trace = traceback.format_exc(limit=-8)
-                next_step = "tideline dlq list"
-                _log.exception("stage.bug", **_where(first), data="kept in dead.letters", next=next_step)
-                return [Refused(first, type(bug).__name__, str(bug), trace)]
+                return [_broken(first, bug)]
             return [one for each in good for one in await self._handled([each], handle)]
 
     async def _keep(self, refused: Sequence[Refused]) -> None:
@@ -116,25 +117,44 @@ class SafeLoop:
             _log.warning("dead.letter", **_where(one.message), reason=one.reason, detail=one.detail)
 
 
+def _broken(message: Incoming, bug: Exception) -> Refused:
+    """A message that breaks the code; called where the bug was caught."""
+    _log.exception("stage.bug", **_where(message), data="kept in dead.letters", next="tideline dlq list")
+    return Refused(message, type(bug).__name__, str(bug), traceback.format_exc(limit=-8))
+
+
 Outcome = TypeVar("Outcome")
+_AWAY = (Unavailable, EngineError)
 
 
-async def insist(attempt: Callable[[], Awaitable[Outcome]], first: Incoming) -> Outcome:
-    """Try until the engines answer, with jittered back-off; other errors are the caller's."""
+async def insist(
+    attempt: Callable[[], Awaitable[Outcome]],
+    first: Incoming,
+    waits_for: tuple[type[Exception], ...] = _AWAY,
+) -> Outcome:
+    """Try until the engines answer, with jittered back-off; errors it does not wait for are the caller's."""
     pause = _FIRST_PAUSE_S
     while True:
         try:
             return await attempt()
-        except (Unavailable, EngineError) as away:
+        except (*waits_for, asyncio.CancelledError) as away:
+            if isinstance(away, asyncio.CancelledError) and _is_ending():
+                raise
             _log.warning(
                 "stage.waiting",
                 **_where(first),
-                error=away.message,
+                error=str(away) or repr(away),
                 data="not acknowledged, tried again",
-                next=away.hint or "tideline status",
+                next=getattr(away, "hint", "") or "tideline status",
             )
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
         pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+
+def _is_ending() -> bool:
+    """Whether this batch itself is cancelled, not something that its stage had waited for."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 def incoming(event: Any) -> Incoming:
@@ -148,7 +168,7 @@ def incoming(event: Any) -> Incoming:
         key=message.key,
         value=message.value,
         headers=tuple(headers),
-        timestamp_ms=int(message.timestamp * 1000),
+        timestamp_ms=round(message.timestamp * 1000),  # seconds as a float: 1.001 * 1000 is less than 1001
     )
 
 

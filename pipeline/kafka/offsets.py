@@ -29,8 +29,8 @@ class Offsets:
     def __init__(self, bootstrap: str, *, timeout_s: float = 5.0) -> None:
         """`timeout_s`: what the broker has not answered after this counts as unknown."""
         self._timeout_s = timeout_s
-        self._settings = {"bootstrap.servers": bootstrap, "enable.auto.commit": False, "log_level": 3}
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._settings = {"bootstrap.servers": bootstrap, "enable.auto.commit": False, "log_level": 2}
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
         self._members: dict[str, Consumer] = {}
         self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE, "offsets")
         self._consumer = Consumer(

@@ -23,8 +23,24 @@ QUEUE_MESSAGES = 50_000
 """Messages waiting in this process at most: `send` then waits for room."""
 
 
+NEW_TOPIC_MS = 5_000
+"""How long a topic may take to become known to all brokers: after this it counts as one that is not there."""
+
+
 class NotDelivered(Unavailable):
     """The broker did not acknowledge a message within the delivery time-out."""
+
+
+class NoSuchTopic(NotDelivered):
+    """There is no topic of this name, or none that this process may write to."""
+
+
+_NO_SUCH_TOPIC = (
+    KafkaError._UNKNOWN_TOPIC,
+    KafkaError.UNKNOWN_TOPIC_OR_PART,
+    KafkaError.TOPIC_EXCEPTION,
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +67,7 @@ class Outbox:
                 "compression.type": "lz4",
                 "partitioner": "murmur2_random",
                 "delivery.timeout.ms": delivery_timeout_ms,
+                "topic.metadata.propagation.max.ms": NEW_TOPIC_MS,
                 "queue.buffering.max.messages": QUEUE_MESSAGES * 2,
                 "message.max.bytes": 2 * 1024 * 1024,
                 "log_level": 3,
@@ -102,10 +119,10 @@ class Outbox:
                 on_delivery=flight.landed,
                 partition=_BY_KEY if message.partition is None else message.partition,
             )
-        except (KafkaException, BufferError) as error:
-            raise NotDelivered(
-                f"{message.topic}: not sent: {error}", "`tideline status` tells whether Kafka is up"
-            ) from error
+        except KafkaException as error:
+            raise _failure(message.topic, error.args[0]) from error
+        except BufferError as error:
+            raise NotDelivered(f"{message.topic}: not sent: {error}") from error
 
     async def close(self) -> None:
         """Wait for what is under way, then end the polling thread."""
@@ -118,6 +135,14 @@ class Outbox:
             self._producer.poll(0.2)
 
 
+def _failure(topic: str, error: KafkaError) -> NotDelivered:
+    if error.code() in _NO_SUCH_TOPIC:
+        return NoSuchTopic(f"{topic}: {error.str()}", "`tideline topology apply` creates the topics")
+    return NotDelivered(
+        f"{topic}: not delivered: {error.str()}", "`tideline status` tells whether Kafka is up"
+    )
+
+
 class _Flight:
     """Counts the messages of one `send_all` down to the ground. `landed` runs on the polling thread."""
 
@@ -126,7 +151,7 @@ class _Flight:
         self._lock = threading.Lock()
         self._sent = 0
         self._open = 1  # the caller's own hold, given back in `wait`
-        self._failure: str | None = None
+        self._failure: NotDelivered | None = None
         self._done: asyncio.Future[None] = loop.create_future()
 
     def launch(self) -> None:
@@ -138,8 +163,8 @@ class _Flight:
         self._slots.release()
         with self._lock:
             if error is not None and self._failure is None:
-                topic = message.topic() if message is not None else "?"
-                self._failure = f"{topic}: not delivered: {error.str()}"
+                topic = message.topic() if message is not None else None
+                self._failure = _failure(topic or "?", error)
         self._let_go()
 
     def _let_go(self) -> None:
@@ -157,5 +182,5 @@ class _Flight:
         self._let_go()
         await self._done
         if self._failure is not None:
-            raise NotDelivered(self._failure, "`tideline status` tells whether Kafka is up")
+            raise self._failure
         return self._sent

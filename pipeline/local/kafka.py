@@ -48,7 +48,7 @@ share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 
 # After a kill the controller refuses the new broker until the session of the old one has run out: with the
-# stock 9 s a restart took 13 s, so it takes 8 s.
+# stock 9 s a restart took 13 s, now 8 s.
 broker.session.timeout.ms=4000
 broker.heartbeat.interval.ms=500
 

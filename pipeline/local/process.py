@@ -47,9 +47,7 @@ class Child:
         return None
 
     def await_last_thread(self, timeout: float) -> None:
-        """Wait for a killed process to be gone whole: its last threads still hold ports and locks for a
-        while.
-        """
+        """Wait until a killed process is gone whole: until then its last threads hold ports and locks."""
         with suppress(psutil.NoSuchProcess, psutil.AccessDenied, psutil.TimeoutExpired):
             if process := self._same():
                 process.wait(timeout)

@@ -1,15 +1,11 @@
-"""Reading back what could not be processed. Looks only: nothing is committed, moved or removed."""
+"""Reading back what could not be processed: `tideline dlq list`."""
 
-import time
 from dataclasses import dataclass
-from operator import attrgetter
 
-from confluent_kafka import Consumer, KafkaException, Message, TopicPartition
-
-from pipeline.errors import EngineError
 from pipeline.kafka.dead_letters import TOPIC
+from pipeline.kafka.messages import Incoming
+from pipeline.kafka.tail import tail
 
-_TIMEOUT_S = 10.0
 _PREFIX = "__streams.errors."
 _PREVIEW_BYTES = 32
 
@@ -63,77 +59,26 @@ class Newest:
 
 
 def newest(bootstrap: str, limit: int) -> Newest:
-    """The newest `limit` dead letters. Raises EngineError when Kafka does not answer in time."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "tideline.dlq",  # required by the client, never committed or joined
-            "enable.auto.commit": False,
-            "log_level": 3,
-        }
-    )
-    try:
-        bounds = _bounds(consumer)
-        starts = {partition: max(low, high - limit) for partition, (low, high) in bounds.items()}
-        read = _read(consumer, starts, {partition: high for partition, (_, high) in bounds.items()})
-    except (KafkaException, TimeoutError) as error:
-        raise EngineError(f"{TOPIC} cannot be read from {bootstrap}: {error}", "tideline status") from error
-    finally:
-        consumer.close()
-    letters = sorted(map(_letter, read), key=attrgetter("kept_ms", "partition", "offset"), reverse=True)
-    return Newest(letters[:limit], sum(high - low for low, high in bounds.values()))
+    """The newest `limit` dead letters. Raises EngineError when Kafka does not answer."""
+    found = tail(bootstrap, TOPIC, limit)
+    return Newest([_letter(message) for message in found.messages], found.total)
 
 
-def _bounds(consumer: Consumer) -> dict[int, tuple[int, int]]:
-    """By partition, its first offset and the one after its last."""
-    found = consumer.list_topics(TOPIC, timeout=_TIMEOUT_S).topics[TOPIC]
-    if found.error is not None:
-        raise KafkaException(found.error)
-    bounds = {}
-    for partition in found.partitions:
-        bounds[partition] = consumer.get_watermark_offsets(TopicPartition(TOPIC, partition), _TIMEOUT_S)
-    return bounds
-
-
-def _read(consumer: Consumer, starts: dict[int, int], ends: dict[int, int]) -> list[Message]:
-    """Every message from these starts to these ends."""
-    waiting = {partition for partition, start in starts.items() if start < ends[partition]}
-    found: list[Message] = []
-    consumer.assign([TopicPartition(TOPIC, partition, starts[partition]) for partition in waiting])
-    deadline = time.monotonic() + _TIMEOUT_S
-    while waiting:
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"not read in {_TIMEOUT_S:.0f} s")
-        for message in consumer.consume(500, timeout=0.1):
-            partition, offset = message.partition(), message.offset()
-            if message.error() is None and partition is not None and offset is not None:
-                if offset < ends[partition]:
-                    found.append(message)
-                if offset >= ends[partition] - 1:
-                    waiting.discard(partition)
-    return found
-
-
-def _letter(message: Message) -> DeadLetter:
-    headers = dict(message.headers() or ())
+def _letter(message: Incoming) -> DeadLetter:
+    headers = dict(message.headers)
 
     def said(name: str) -> str:
-        value = headers.get(_PREFIX + name) or b""
-        return value if isinstance(value, str) else value.decode(errors="backslashreplace")
+        return headers.get(_PREFIX + name, b"").decode(errors="backslashreplace")
 
     return DeadLetter(
-        partition=message.partition() or 0,
-        offset=message.offset() or 0,
-        kept_ms=message.timestamp()[1],
+        partition=message.partition,
+        offset=message.offset,
+        kept_ms=message.timestamp_ms,
         reason=said("exception"),
         detail=said("message"),
         origin_topic=said("topic"),
         origin_partition=said("partition"),
         origin_offset=said("offset"),
-        key=_bytes(message.key()),
-        value=_bytes(message.value()),
+        key=message.key or b"",
+        value=message.value or b"",
     )
-
-
-def _bytes(data: bytes | str | None) -> bytes:
-    return data if isinstance(data, bytes) else (data or "").encode()

@@ -5,22 +5,17 @@ on; posts already classified keep the class they have.
 """
 
 from dataclasses import dataclass
-from functools import partial
-
-from confluent_kafka import KafkaException
 
 from pipeline.codec import decode, encode
-from pipeline.errors import ConfigError, EngineError
+from pipeline.errors import ConfigError
 from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import Outbox, Outgoing
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.tail import tail
 from pipeline.records import PolicySettings
 from pipeline.topology import PolicySpec, rules
 
 TOPIC, KEY = "policy.settings", "policy"
 NAMES = ("push_below", "pull_above")
-
-_READ_TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +49,9 @@ class InForce:
 
 def read(bootstrap: str, files: PolicySpec) -> InForce:
     """What is in force now. Raises EngineError when Kafka does not answer."""
-    view: TopicView[PolicySettings] = TopicView(bootstrap, TOPIC, partial(decode, expected=PolicySettings))
-    try:
-        view.start(_READ_TIMEOUT_S)
-        return InForce(files, view.get(KEY))
-    except (KafkaException, KeyError) as error:
-        raise EngineError(f"{TOPIC} cannot be read from {bootstrap}: {error}", "tideline status") from error
-    finally:
-        view.close()
+    for newest in tail(bootstrap, TOPIC, 1).messages:
+        return InForce(files, decode(newest.value, PolicySettings) if newest.value else None)
+    return InForce(files, None)
 
 
 def changed(now: InForce, changes: dict[str, int], at: int) -> PolicySettings:

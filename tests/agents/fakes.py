@@ -10,11 +10,13 @@ from typing import Any
 from pipeline.codec import decode
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
-from pipeline.store.ports import StoreUnavailable, Stores
+from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.topics import TOPICS
 
 
-def deliver(record: Any, *, offset: int = 0, at_ms: int = 0, topic: str = "", headers: Sequence[Any] = ()) -> Any:
+def deliver(
+    record: Any, *, offset: int = 0, at_ms: int = 0, topic: str = "", headers: Sequence[Any] = ()
+) -> Any:
     """A record as the loop hands it to a stage; the broker's time and the publish are `at_ms`."""
     return Delivery(record, Incoming(topic, 0, offset, b"", b"", headers, at_ms), at_ms)
 
@@ -46,7 +48,9 @@ class Fault:
     `watch` looks at the tables after every call that succeeded. at 0: nothing ever fails.
     """
 
-    def __init__(self, at: int = 0, how: str = "before", watch: Callable[[], Awaitable[None]] | None = None) -> None:
+    def __init__(
+        self, at: int = 0, how: str = "before", watch: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self.at, self.how, self.watch = at, how, watch
         self.calls: list[str] = []
 
@@ -58,7 +62,9 @@ class Fault:
         """All five."""
         return Stores(*(self.wrap(getattr(stores, name)) for name in Stores.__slots__))
 
-    async def call(self, name: str, method: Callable[..., Awaitable[Any]], args: Sequence[Any], named: Any) -> Any:
+    async def call(
+        self, name: str, method: Callable[..., Awaitable[Any]], args: Sequence[Any], named: Any
+    ) -> Any:
         """One call of a port."""
         await asyncio.sleep(0)  # a store is never instant: whatever else is ready has its turn
         self.calls.append(name)

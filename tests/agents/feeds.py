@@ -61,7 +61,12 @@ class World:
     """The stores with all of it, and the query stage on them."""
 
     def __init__(self, authors=(), own=(), region="eu"):
-        self.stores, self.authors, self.own, self.region = memory_stores(lambda: 0.0), list(authors), list(own), region
+        self.stores, self.authors, self.own, self.region = (
+            memory_stores(lambda: 0.0),
+            list(authors),
+            list(own),
+            region,
+        )
         self.routes = {}
         self.query = Query(self.stores, self.routes.get, KEY, WINDOW, MARGIN)
 
@@ -111,14 +116,20 @@ class World:
             case "suspended":
                 await self.stores.readers.set_suspended(author.author_id, True, T0)
             case "muted" | "blocked":
-                await self.stores.readers.relate(READER, author.author_id, author.fact.removesuffix("d").removesuffix("e"), True, T0)
+                await self.stores.readers.relate(
+                    READER, author.author_id, author.fact.removesuffix("d").removesuffix("e"), True, T0
+                )
             case "blocks":
                 await self.stores.readers.relate(author.author_id, READER, "block", True, T0)
 
     def shown(self):
         """The oracle: every post the reader must see, newest first."""
         own = [at(ms, READER) for ms in self.own if ms >= AS_OF - WINDOW]
-        hidden = {"deleted", "private", "down *", "down eu"} if self.region == "eu" else {"deleted", "private", "down *"}
+        hidden = (
+            {"deleted", "private", "down *", "down eu"}
+            if self.region == "eu"
+            else {"deleted", "private", "down *"}
+        )
         followed = [
             author.id_of(ms)
             for author in self.authors
@@ -130,7 +141,13 @@ class World:
     async def page(self, limit, token=None):
         """One page, asked for as a client does."""
         request = parse(
-            reader_id=str(READER), limit=str(limit), cursor=token, mode=None, explain="1", now_ms=T0 + AS_OF, cursor_key=KEY
+            reader_id=str(READER),
+            limit=str(limit),
+            cursor=token,
+            mode=None,
+            explain="1",
+            now_ms=T0 + AS_OF,
+            cursor_key=KEY,
         )
         assert isinstance(request, PageRequest)
         return await self.query.page(request)
@@ -157,7 +174,9 @@ author_list = st.lists(
     st.builds(
         Author,
         posts=st.dictionaries(times, states, max_size=14),
-        classes=st.dictionaries(times, st.sampled_from(AuthorClass), max_size=3).map(lambda found: sorted(found.items())),
+        classes=st.dictionaries(times, st.sampled_from(AuthorClass), max_size=3).map(
+            lambda found: sorted(found.items())
+        ),
         covered_ms=st.sampled_from([-1_000, -1_000, None]) | times,
         warm_ms=st.none() | times,
         fact=facts,

@@ -75,7 +75,9 @@ class World:
 
     def messages(self):
         """Every message once, with its id."""
-        return {(m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id")) for m in self.outbox.sent}
+        return {
+            (m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id")) for m in self.outbox.sent
+        }
 
 
 async def test_each_effect_is_durable_before_the_next_begins():
@@ -104,8 +106,20 @@ async def test_each_effect_is_durable_before_the_next_begins():
 LIFE = [
     # followers, segments, events: an author becomes partial, pull, partial and push again, and that is forgotten
     (5, 1, [published(T0), published(T0 + 1, OTHER)]),
-    (30, 2, [published(T0 + 1_000), PostEvent("edited", post_id(T0), AUTHOR, T0 + 1_500, body="other words")]),
-    (60, 3, [published(T0 + 2_000), published(T0 + 1_999), PostEvent("deleted", post_id(T0 + 1_000), AUTHOR, T0 + 2_500)]),
+    (
+        30,
+        2,
+        [published(T0 + 1_000), PostEvent("edited", post_id(T0), AUTHOR, T0 + 1_500, body="other words")],
+    ),
+    (
+        60,
+        3,
+        [
+            published(T0 + 2_000),
+            published(T0 + 1_999),
+            PostEvent("deleted", post_id(T0 + 1_000), AUTHOR, T0 + 2_500),
+        ],
+    ),
     (30, 2, [published(T0 + 3_000), published(T0 + 3_001, OTHER)]),
     (3, 1, [published(T0 + 4_000)]),
     (3, 1, [published(T0 + 31 * DAY), published(T0 + 31 * DAY + 1)]),
@@ -156,7 +170,9 @@ async def test_a_life_passes_through_every_class():
 
     classes = [one.author_class for one in world.outbox.of("posts.classified") if one.author_id == AUTHOR]
     assert classes == [PUSH, PARTIAL, PULL, PARTIAL, PARTIAL, PUSH, PUSH, PUSH, PULL]
-    histories = [one and [entry.author_class for entry in one.entries] for one in world.outbox.of("author.routes")]
+    histories = [
+        one and [entry.author_class for entry in one.entries] for one in world.outbox.of("author.routes")
+    ]
     assert histories == [
         [PARTIAL],
         [PARTIAL, PULL],
@@ -175,7 +191,10 @@ async def test_the_newest_post_of_an_author_with_a_route_reaches_the_readers():
     for at_ms in (T0, T0 + 1_000):
         await world.handle([published(at_ms)])
 
-    assert [one.latest_post_id for one in world.outbox.of("author.routes")] == [post_id(T0), post_id(T0 + 1_000)]
+    assert [one.latest_post_id for one in world.outbox.of("author.routes")] == [
+        post_id(T0),
+        post_id(T0 + 1_000),
+    ]
 
 
 async def test_a_plain_push_author_costs_readers_nothing():
@@ -334,7 +353,7 @@ async def test_a_post_belongs_to_the_author_who_published_it(kind, together):
 
 claims = st.lists(
     st.builds(
-        lambda kind, author, lead_ms: (PostEvent(kind, post_id(T0 + lead_ms), author, T0, body="words")),
+        lambda kind, author, lead_ms: PostEvent(kind, post_id(T0 + lead_ms), author, T0, body="words"),
         st.sampled_from(["published", "edited", "deleted"]),
         st.sampled_from([AUTHOR, OTHER]),
         st.sampled_from([0, 0, 0, 99_000]),

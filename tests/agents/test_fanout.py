@@ -67,7 +67,9 @@ class World:
             now_ms=lambda: self.now_ms,
             window_ms=30 * DAY,
         )
-        batch = [deliver(task, offset=offset + n, at_ms=NOW, topic="fanout.small") for n, task in enumerate(tasks)]
+        batch = [
+            deliver(task, offset=offset + n, at_ms=NOW, topic="fanout.small") for n, task in enumerate(tasks)
+        ]
         self.offset = offset + len(batch)
         assert await stage.handle(batch) == []
 
@@ -143,7 +145,9 @@ async def test_a_crash_at_any_call_and_a_replay_write_the_same_rows(at, how):
     await world.handle([task(0, 1)], first_offset=0)
 
     assert await world.rows(1, 2) == await calm.rows(1, 2)
-    assert {(m.value, *m.headers) for m in world.outbox.sent} == {(m.value, *m.headers) for m in calm.outbox.sent}
+    assert {(m.value, *m.headers) for m in world.outbox.sent} == {
+        (m.value, *m.headers) for m in calm.outbox.sent
+    }
 
 
 @pytest.mark.parametrize(("warm_since", "pushed"), [(POST - 1, True), (POST, True), (POST + 1, False)])
@@ -179,7 +183,14 @@ class Pushed:
 
 @pytest.mark.parametrize(
     ("age_ms", "ttl_s"),
-    [(0, 2_592_000), (1, 2_591_999), (DAY, 2_505_600), (30 * DAY - 1_000, 1), (30 * DAY - 999, 0), (30 * DAY, 0)],
+    [
+        (0, 2_592_000),
+        (1, 2_591_999),
+        (DAY, 2_505_600),
+        (30 * DAY - 1_000, 1),
+        (30 * DAY - 999, 0),
+        (30 * DAY, 0),
+    ],
 )
 async def test_a_row_lives_to_the_end_of_the_posts_window(age_ms, ttl_s):
     """As of the post's time, so that a late push or a replay can neither outlive it nor undo what came later."""

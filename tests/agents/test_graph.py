@@ -91,7 +91,13 @@ logs = st.lists(st.tuples(kinds, readers, lates), min_size=1, max_size=6).map(
 
 
 @at_least(150)
-@given(logs, st.integers(0, 4), st.integers(1, 3), st.sampled_from(["before", "half", "after"]), st.integers(1, 3))
+@given(
+    logs,
+    st.integers(0, 4),
+    st.integers(1, 3),
+    st.sampled_from(["before", "half", "after"]),
+    st.integers(1, 3),
+)
 def test_a_crash_at_any_call_changes_nothing_in_the_end(log, start, taken, how, again):
     """The batch dies at its first call, at its second, …; then the log is replayed in batches of another size."""
 
@@ -153,7 +159,9 @@ async def test_an_edge_is_written_before_its_segment_and_covered_after_it():
 async def test_the_bound_is_one_margin_after_the_segments_are_durable():
     """The clock is read then and not before: a slow store must not eat the margin."""
     world, fault, read_after = World(), Fault(), []
-    stage = Graph(fault.wrap(world.store), lambda: read_after.append(fault.calls[-2:]) or NOW, SIZE, MARGIN, WINDOW_S)
+    stage = Graph(
+        fault.wrap(world.store), lambda: read_after.append(fault.calls[-2:]) or NOW, SIZE, MARGIN, WINDOW_S
+    )
 
     await stage.handle([deliver(follow(5, 1))])
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.agents import query
 from pipeline.records import AuthorClass
-from pipeline.store.ports import NOT_COVERED, Edge, StoreUnavailable, Stores
+from pipeline.store.ports import NOT_COVERED, Edge, Stores, StoreUnavailable
 from tests.agents.feeds import AS_OF, MARGIN, READER, T0, Author, World, at, ids, times, worlds
 from tests.domain.examples import at_least
 
@@ -47,7 +47,9 @@ def test_a_page_that_looked_at_enough_goes_on_without_a_skip(world, limit, most)
     assert ids(asyncio.run(run())) == world.shown()
 
 
-arrivals = st.lists(st.tuples(st.integers(0, 4), st.integers(AS_OF + 1, AS_OF + 50) | times, st.sampled_from(AuthorClass)))
+arrivals = st.lists(
+    st.tuples(st.integers(0, 4), st.integers(AS_OF + 1, AS_OF + 50) | times, st.sampled_from(AuthorClass))
+)
 
 
 @at_least(200)
@@ -141,7 +143,7 @@ async def test_the_feed_begins_with_the_window(ms, shown, author):
 @pytest.mark.parametrize(("limit", "full", "ends"), [(2, 2, False), (3, 3, True), (4, 3, True)])
 async def test_the_last_page_has_no_cursor(limit, full, ends):
     """Three posts: a page of three is the last one, and knows it."""
-    world = World([Author(posts={100: "", 110: ""})], own=[120])
+    world = World([Author(posts={100: "", 110: "", 120: ""})])
     await world.settle()
 
     page = await world.page(limit)
@@ -158,10 +160,10 @@ async def test_nobody_followed_is_an_empty_feed():
 
 
 class Counting:
-    """Five stores that note whose posts are read."""
+    """Five stores that note whose posts are read, and below which bound."""
 
     def __init__(self, stores):
-        self.asked, real = [], stores.posts
+        self.asked, self.below, real = [], [], stores.posts
 
         class Posts:
             def __getattr__(posts, name):
@@ -169,6 +171,7 @@ class Counting:
 
             async def recent(posts, author_id, lo, hi, limit):
                 self.asked.append(author_id)
+                self.below.append(hi)
                 return await real.recent(author_id, lo, hi, limit)
 
         self.stores = Stores(stores.graph, Posts(), stores.routes, stores.timelines, stores.readers)
@@ -200,6 +203,19 @@ async def test_an_author_whose_newest_post_is_below_the_page_is_not_read():
     counting.asked.clear()
     assert ids(await world.session(50)) == world.shown()
     assert sorted(counting.asked) == [READER, 11, 12]
+
+
+async def test_a_page_reads_nothing_above_its_boundary():
+    """What the pages before have shown is not fetched again, on any path."""
+    world = World([Author(11, dict.fromkeys(range(180, 201), ""), [(60, PULL)], rows_kept=False)])
+    await world.settle()
+    first = await world.page(5)
+    counting = Counting(world.stores)
+    world.query = query.Query(counting.stores, world.routes.get, b"k" * 32, 200, MARGIN)
+
+    await world.page(5, first.next_cursor)
+
+    assert set(counting.below) == {first.items[-1].post.post_id}
 
 
 async def test_the_widths_of_the_chain_are_told():
@@ -235,7 +251,9 @@ async def test_a_store_that_is_away_is_not_an_empty_page():
             raise StoreUnavailable("away")
 
     world = World()
-    stores = Stores(Away(), world.stores.posts, world.stores.routes, world.stores.timelines, world.stores.readers)
+    stores = Stores(
+        Away(), world.stores.posts, world.stores.routes, world.stores.timelines, world.stores.readers
+    )
     world.query = query.Query(stores, world.routes.get, b"k" * 32, 200, MARGIN)
 
     with pytest.raises(StoreUnavailable):

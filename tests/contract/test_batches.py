@@ -12,9 +12,9 @@ from pipeline.store.cassandra.graph import CassandraGraph
 from pipeline.store.cassandra.posts import CassandraPosts
 from pipeline.store.cassandra.ring import MAX_BYTES, MAX_ROWS, Ring, cut
 from pipeline.store.cassandra.session import Database, connect
-from pipeline.store.cassandra.timelines import CassandraTimelines
+from pipeline.store.cassandra.timelines import GRAIN, CassandraTimelines
 from pipeline.store.cassandra.wire import UNSET, Batch, EncodedBatches, Mutation
-from pipeline.store.ports import TimelineEntry
+from pipeline.store.ports import Push, TimelineEntry
 
 A, B, C = (SimpleNamespace(endpoint=name, host_id=name) for name in "ABC")
 
@@ -135,12 +135,31 @@ async def test_a_push_is_encoded_as_the_driver_would(db: Database):
     timelines = CassandraTimelines(db)
     entries = [TimelineEntry(post, 7, -1, 1000 + post, 60) for post in (1, 2)]
     by_driver = BatchStatement(BatchType.UNLOGGED)
-    for reader in (5, -6):
-        for e in entries:
+    for e in entries:
+        for reader in (5, -6):
             values = (reader, e.post_id, e.author_id, e.hints, e.timestamp_us, e.ttl_s)
             by_driver.add(timelines._push.prepared, values)
 
-    ours = list(timelines._mutations([5, -6], entries))
+    ours = list(timelines._mutations(Push([5, -6], entries), db.ring()))
 
     assert body(Batch(ours), EncodedBatches, 5) == body(by_driver, ProtocolHandler, 5)
-    assert [(row.key, row.rows) for row in ours] == [(key(5), 2), (key(-6), 2)]
+    assert [(rows.key, rows.rows) for rows in ours] == [(key(5), 4)]
+
+
+@pytest.mark.parametrize("entries", [1, 3, GRAIN, GRAIN + 1, MAX_ROWS + 1])
+@pytest.mark.parametrize("replication_factor", [1, 3])
+async def test_a_grain_of_rows_shares_its_replicas(db: Database, entries, replication_factor):
+    """And holds all entries of its readers, as far as they fit into a batch."""
+    timelines = CassandraTimelines(db)
+    ring = Ring.of(three_nodes(replication_factor), "ks")
+    posts = [TimelineEntry(post, 7, -1, 1000 + post, 60) for post in range(entries)]
+    head, row = len(timelines._push.head) + 4, len(timelines._push.mutation(1, 1, 7, -1, 1001, 60).data)
+
+    grains = list(timelines._mutations(Push(range(500), posts), ring))
+
+    for grain in grains:
+        keys = [grain.data[at + head : at + head + 8] for at in range(0, len(grain.data), row)]
+        assert len(keys) == grain.rows <= max(GRAIN, min(entries, MAX_ROWS))
+        assert {keys.count(each) for each in keys} <= {min(entries, MAX_ROWS), entries % MAX_ROWS}
+        assert {ring.group(each) for each in keys} == {ring.group(grain.key)}
+    assert sum(grain.rows for grain in grains) == 500 * entries

@@ -87,7 +87,9 @@ class Oracle:
         """Posts of the window next to each change, to each end of its margins, and to the window's start."""
         changes = [*self.changes, self.window_start, min(self.edge.covered_from, LAST)]
         far = [change + shift for change in changes for shift in (-self.margin, 0, self.margin)]
-        return sorted({post for place in far for post in (place - 1, place, place + 1) if post >= self.window_start})
+        return sorted(
+            {post for place in far for post in (place - 1, place, place + 1) if post >= self.window_start}
+        )
 
 
 def pulled(ranges, post):

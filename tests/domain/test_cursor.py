@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.cursor import CursorError, Cursor, seal, unseal
+from pipeline.domain.cursor import Cursor, CursorError, seal, unseal
 from tests.domain.examples import at_least
 
 KEY = b"k" * 32

@@ -29,7 +29,7 @@ def test_each_part_comes_back_clipped_to_one(prior, quality, proximity):
 
 
 def test_the_layout_is_fixed():
-    """bits 47..32 proximity, 31..16 author prior, 15..0 quality: rows written long ago are still read."""
+    """Bits 47..32 proximity, 31..16 author prior, 15..0 quality: rows written long ago are still read."""
     assert hints.pack(proximity=1.0, author_prior=0.0, quality=0.0) == 0xFFFF_0000_0000
     assert hints.pack(proximity=0.0, author_prior=1.0, quality=0.0) == 0xFFFF_0000
     assert hints.pack(proximity=0.0, author_prior=0.0, quality=1.0) == 0xFFFF

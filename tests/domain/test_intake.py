@@ -355,7 +355,7 @@ def test_the_order_in_which_a_map_was_written_is_no_part_of_a_post():
 
 
 def test_no_post_gets_the_id_0():
-    """This author's empty post of the first millisecond has a hash of 22 zeros."""
+    """The empty post of this author in the first millisecond has a hash of 22 zeros."""
     assert post_id_of(1_182_246, snowflake.EPOCH_MS, "", ()) == 1
 
 

@@ -51,7 +51,8 @@ def test_a_reader_is_a_decimal_above_zero(text, reader):
 
 
 @pytest.mark.parametrize(
-    ("text", "limit"), [("0", None), ("1", 1), ("99", 99), ("100", 100), ("101", None), ("ten", None), ("", None)]
+    ("text", "limit"),
+    [("0", None), ("1", 1), ("99", 99), ("100", 100), ("101", None), ("ten", None), ("", None)],
 )
 def test_a_page_has_one_to_a_hundred_posts(text, limit):
     """More is refused, not cut."""
@@ -61,7 +62,9 @@ def test_a_page_has_one_to_a_hundred_posts(text, limit):
     assert limit or found == BadRequest("limit", "must be an integer from 1 to 100")
 
 
-@pytest.mark.parametrize(("mode", "accepted"), [(None, True), ("latest", True), ("ranked", False), ("", False)])
+@pytest.mark.parametrize(
+    ("mode", "accepted"), [(None, True), ("latest", True), ("ranked", False), ("", False)]
+)
 def test_the_mode_is_latest(mode, accepted):
     """The only one there is so far."""
     assert (ask(mode=mode) == BadRequest("mode", "must be latest")) != accepted

@@ -68,7 +68,16 @@ ENTRIES = (RouteEntry(100, PARTIAL, ""), RouteEntry(200, PULL, ""), RouteEntry(3
 
 @pytest.mark.parametrize(
     ("post", "wanted"),
-    [(0, PUSH), (99, PUSH), (100, PARTIAL), (199, PARTIAL), (200, PULL), (299, PULL), (300, PUSH), (10**18, PUSH)],
+    [
+        (0, PUSH),
+        (99, PUSH),
+        (100, PARTIAL),
+        (199, PARTIAL),
+        (200, PULL),
+        (299, PULL),
+        (300, PUSH),
+        (10**18, PUSH),
+    ],
 )
 def test_the_class_of_a_post_is_that_of_the_newest_entry_at_or_before_it(post, wanted):
     """Plain push before the first one."""
@@ -102,7 +111,13 @@ def test_a_newer_post_of_the_same_class_only_moves_the_newest_id():
 
 @pytest.mark.parametrize(
     ("window_start", "kept"),
-    [(99, [100, 200, 300]), (100, [100, 200, 300]), (199, [100, 200, 300]), (200, [200, 300]), (299, [200, 300])],
+    [
+        (99, [100, 200, 300]),
+        (100, [100, 200, 300]),
+        (199, [100, 200, 300]),
+        (200, [200, 300]),
+        (299, [200, 300]),
+    ],
 )
 def test_pruning_keeps_the_entry_in_force_at_the_windows_start(window_start, kept):
     """

@@ -94,9 +94,7 @@ def test_a_newcomer_sits_in_the_lowest_segment_with_room(lives, newcomers, size)
     assert list(place(lives, newcomers, size)) == list(given_out.items())
 
 
-@pytest.mark.parametrize(
-    ("live", "placed"), [(998, [(0, 2)]), (999, [(0, 1), (1, 1)]), (1000, [(1, 2)])]
-)
+@pytest.mark.parametrize(("live", "placed"), [(998, [(0, 2)]), (999, [(0, 1), (1, 1)]), (1000, [(1, 2)])])
 def test_a_segment_is_full_at_its_size(live, placed):
     """Of two newcomers the second one opens a segment when the first took the last seat."""
     assert list(place([live], 2, 1000)) == placed

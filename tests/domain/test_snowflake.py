@@ -61,9 +61,7 @@ def test_a_shifted_bound_is_that_much_later_and_clipped(at_ms, sequence, by_ms):
     assert snowflake.shift(post_at(at_ms, sequence), by_ms) == sorted((0, wanted, 2**63 - 1))[1]
 
 
-@pytest.mark.parametrize(
-    ("days", "bucket"), [(0, 0), (29, 0), (30, 1), (59, 1), (60, 2), (2_190, 73)]
-)
+@pytest.mark.parametrize(("days", "bucket"), [(0, 0), (29, 0), (30, 1), (59, 1), (60, 2), (2_190, 73)])
 def test_a_bucket_is_thirty_days(days, bucket):
     """Bucket 0 begins with 2020, and every thirty days the next one."""
     start = JAN_2020 + days * DAY_MS

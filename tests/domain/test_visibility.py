@@ -87,7 +87,10 @@ def test_a_post_is_shown_when_no_fact_forbids_it(fact):
     """The whole table of facts, against the sentence of the design."""
     gone = fact["deleted"] or bool(fact["taken_down"] & {"*", fact["reader_region"]} - {""})
     between = (
-        fact["suspended"] or fact["blocked"] or fact["muted"] or fact["visibility"] == "private"
+        fact["suspended"]
+        or fact["blocked"]
+        or fact["muted"]
+        or fact["visibility"] == "private"
         or not fact["followed"]
     )
     own = fact["author_id"] == READER

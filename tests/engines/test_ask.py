@@ -107,6 +107,22 @@ def test_a_reply_to_another_topic_is_refused_to_the_dead_letters(
     assert written == []
 
 
+def test_a_page_too_large_for_a_message_is_a_problem_and_a_smaller_one_is_answered(
+    instance: Instance,
+) -> None:
+    (author,) = events.take(1)
+    instance.publish(*(events.post(author, "x" * 64_000) for _ in range(20)))
+    instance.settle()
+
+    large = decode(ask(instance, author, limit=20).value(), TimelineReply)
+    small = decode(ask(instance, author, limit=10).value(), TimelineReply)
+
+    assert large.status == 413
+    assert json.loads(large.body)["detail"].startswith("limit: ask for fewer: ")
+    assert small.status == 200
+    assert len(json.loads(small.body)["items"]) == 10
+
+
 def test_a_reply_topic_that_does_not_exist_holds_up_nobody(instance: Instance, reader: int) -> None:
     since = instance.ends("dead.letters")
     request = request_for(reader, reply_to="timeline.replies.of.nobody")

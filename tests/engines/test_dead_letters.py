@@ -4,12 +4,21 @@ import json
 from collections.abc import Callable, Iterator
 
 import pytest
-from confluent_kafka import Message
+from confluent_kafka import Message, Producer
 
 from pipeline.codec import encode
-from pipeline.records import PolicySettings, TimelineRequest
+from pipeline.records import (
+    AccountEvent,
+    ActivityEvent,
+    FollowEvent,
+    PolicyEvent,
+    PolicySettings,
+    PostEvent,
+    TimelineRequest,
+)
 from tests.engines import events
 from tests.engines.dead_letters import letter_of, letters
+from tests.engines.events import Event
 from tests.engines.harness import Instance
 
 GARBAGE = {
@@ -183,6 +192,85 @@ def test_nobody_can_write_over_another_authors_post(
     assert instance.walk(author) == [(made["post_id"], "mine")]
     assert instance.walk(thief) == []
     assert [letter.reason for letter in letters(instance, since)] == ["owner"] * 3
+
+
+@pytest.fixture
+def world(instance: Instance) -> tuple[int, int, Event]:
+    """An author, a reader who follows, and a post."""
+    author, reader = events.take(2)
+    made = events.post(author)
+    instance.publish(events.followed(author, reader), made)
+    instance.settle()
+    return author, reader, made
+
+
+def send_records(instance: Instance, author: int, reader: int, post: int, kind: str, at: int) -> None:
+    """One record a topic, of this type and time; None of the types there are: each its own."""
+    key = b"%d" % author
+    instance.send("accounts", encode(AccountEvent(kind or "updated", reader, "eu", False, at)), key)
+    instance.send("follows", encode(FollowEvent(kind or "unfollowed", author, (reader,), at)), key)
+    instance.send("posts", encode(PostEvent(kind or "deleted", post, author, at)), key)
+    instance.send("activity", encode(ActivityEvent(kind or "opened", reader, at)), key)
+    instance.send("policy", encode(PolicyEvent(kind or "muted", at, reader, author)), key)
+    instance.flush()
+
+
+def test_an_event_of_a_type_of_tomorrow_is_kept_and_changes_nothing(
+    instance: Instance, since: dict[tuple[str, int], int], world: tuple[int, int, Event]
+) -> None:
+    author, reader, made = world
+
+    send_records(instance, author, reader, made["post_id"], "archived", events.now())
+    instance.settle()
+
+    kept = letters(instance, since)
+    assert {one.topic for one in kept} == {"accounts", "follows", "posts", "activity", "policy"}
+    assert [one.reason for one in kept] == ["type"] * 5
+    assert instance.walk(reader) == [(made["post_id"], made["body"])]
+
+
+def test_a_time_that_no_table_can_hold_is_kept_and_changes_nothing(
+    instance: Instance, since: dict[tuple[str, int], int], world: tuple[int, int, Event]
+) -> None:
+    author, reader, made = world
+
+    send_records(instance, author, reader, made["post_id"], "", at=2**62)
+    instance.settle()
+
+    kept = letters(instance, since)
+    assert {one.topic for one in kept} == {"accounts", "follows", "posts", "activity", "policy"}
+    assert len(kept) == 5
+    assert instance.walk(reader) == [(made["post_id"], made["body"])]
+
+
+def test_a_follow_of_more_readers_than_a_segment_holds_is_refused(
+    instance: Instance, since: dict[tuple[str, int], int]
+) -> None:
+    author, *readers = events.take(1002)
+
+    instance.send("follows", encode(FollowEvent("followed", author, tuple(readers), events.now())), b"many")
+    instance.flush()
+    instance.settle()
+
+    assert [one.reason for one in letters(instance, since)] == ["follower_ids"]
+    assert instance.rows("SELECT followers FROM author_stats WHERE author_id = %s", author) == []
+
+
+def test_a_message_that_is_small_only_while_compressed_holds_up_nobody(
+    instance: Instance, since: dict[tuple[str, int], int]
+) -> None:
+    large = Producer(
+        {"bootstrap.servers": instance.kafka, "compression.type": "zstd", "message.max.bytes": 20_000_000}
+    )
+    for partition in range(instance.topology.topics["posts"].partitions):
+        large.produce("posts", b"0" * 10_000_000, b"large", partition=partition)
+    assert large.flush(30) == 0
+
+    assert post(instance)
+    kept = letters(instance, since)
+    assert {(one.topic, one.partition) for one in kept} == {("posts", partition) for partition in range(4)}
+    assert {one.key for one in kept} == {b"large"}
+    assert {one.reason for one in kept} == {"codec"}
 
 
 def test_a_dead_letter_keeps_the_headers_its_message_had(

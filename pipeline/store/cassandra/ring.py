@@ -5,6 +5,7 @@ becomes a bottleneck that forwards everything twice.
 """
 
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 from cassandra.metadata import Murmur3Token, TokenMap
@@ -45,6 +46,15 @@ class Ring:
             return 0
         point = bisect_left(self._tokens, Murmur3Token.hash_fn(key))
         return self._groups[point % len(self._groups)]
+
+    def split(self, keys: Sequence[bytes]) -> Iterable[Sequence[bytes]]:
+        """The same keys by replica set, in their order."""
+        if self.uniform:
+            return [keys]
+        groups: dict[int, list[bytes]] = defaultdict(list)
+        for key in keys:
+            groups[self.group(key)].append(key)
+        return groups.values()
 
 
 def cut(mutations: Iterable[Mutation], ring: Ring) -> Iterator[list[Mutation]]:

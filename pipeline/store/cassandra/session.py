@@ -77,6 +77,16 @@ class Database:
             raise _unavailable("a statement could not be prepared", error) from error
         return Statement(prepared, self._session.cluster.protocol_version)
 
+    def ring(self) -> Ring:
+        """The ring of the keyspace; built anew when the driver has learned of other owners."""
+        tokens, keyspace = self._session.cluster.metadata.token_map, self._session.keyspace
+        if tokens is not None:
+            tokens.rebuild_keyspace(keyspace, build_if_absent=True)
+            owners = tokens.tokens_to_hosts_by_ks.get(keyspace)
+            if owners is not self._owners:
+                self._ring, self._owners = Ring.of(tokens, keyspace), owners
+        return self._ring
+
     async def fetch(self, statement: Statement, *values: object) -> Rows:
         """All rows of a query, page by page."""
         bound = statement.prepared.bind(values)
@@ -101,7 +111,7 @@ class Database:
         """
         try:
             async with asyncio.TaskGroup() as group, self._turn:
-                for batch in cut(mutations, self._current_ring()):
+                for batch in cut(mutations, self.ring()):
                     await self._batches.acquire()
                     task = group.create_task(self._insist(Batch(batch), table, transient))
                     task.add_done_callback(lambda _: self._batches.release())
@@ -166,16 +176,6 @@ class Database:
                 if not again(error) or self._loop.time() + pause >= deadline:
                     raise _unavailable(table, error) from error
             await asyncio.sleep(pause)
-
-    def _current_ring(self) -> Ring:
-        """The ring of the keyspace; built anew when the driver has learned of other owners."""
-        tokens, keyspace = self._session.cluster.metadata.token_map, self._session.keyspace
-        if tokens is not None:
-            tokens.rebuild_keyspace(keyspace, build_if_absent=True)
-            owners = tokens.tokens_to_hosts_by_ks.get(keyspace)
-            if owners is not self._owners:
-                self._ring, self._owners = Ring.of(tokens, keyspace), owners
-        return self._ring
 
 
 def _open(contact_points: str, keyspace: str | None, deadline_s: float) -> Session:

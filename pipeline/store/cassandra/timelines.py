@@ -6,12 +6,16 @@ Every parameter but the reader is the same for all readers of an entry, so it is
 import struct
 from collections.abc import Iterator, Sequence
 
-from pipeline.store.cassandra.ring import MAX_ROWS
+from pipeline.store.cassandra.ring import MAX_ROWS, Ring
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import Mutation
 from pipeline.store.ports import Push, TimelineEntry, TimelineRow
 
+GRAIN = 20
+"""Rows that are encoded as one: a tenth of a batch, so that batches still fill up."""
+
 _KEY = struct.Struct(">q")
+_KEY_SIZE = struct.pack(">i", _KEY.size)
 
 
 class CassandraTimelines:
@@ -31,21 +35,23 @@ class CassandraTimelines:
     async def push(self, pushes: Sequence[Push]) -> int:
         """See `TimelineStore`. Rows are encoded as the batches before them leave."""
         alive = [Push(push.readers, [each for each in push.entries if each.ttl_s > 0]) for push in pushes]
-        rows = (mutation for push in alive for mutation in self._mutations(push.readers, push.entries))
-        await self._db.write(rows, self._push.table)
+        ring = self._db.ring()
+        grains = (grain for push in alive for grain in self._mutations(push, ring))
+        await self._db.write(grains, self._push.table)
         return sum(len(push.readers) * len(push.entries) for push in alive)
 
-    def _mutations(self, readers: Sequence[int], entries: Sequence[TimelineEntry]) -> Iterator[Mutation]:
-        """For each reader the rows of all entries together, so that they end in one mutation."""
-        chunks = [self._tails(entries[at : at + MAX_ROWS]) for at in range(0, len(entries), MAX_ROWS)]
-        before = self._push.head + struct.pack(">i", _KEY.size)
-        pack = _KEY.pack
-        for tails in chunks:
-            rows = len(tails)
-            for reader in readers:
-                key = pack(reader)
-                lead = before + key
-                yield Mutation(key, rows, lead + lead.join(tails))
+    def _mutations(self, push: Push, ring: Ring) -> Iterator[Mutation]:
+        """The rows of a push, a grain of readers at a time: all entries of a reader stay together."""
+        keys = [_KEY.pack(reader) for reader in push.readers]
+        lead = self._push.head + _KEY_SIZE
+        for first in range(0, len(push.entries), MAX_ROWS):
+            tails = self._tails(push.entries[first : first + MAX_ROWS])
+            readers = max(1, GRAIN // len(tails))
+            for near in ring.split(keys):
+                for at in range(0, len(near), readers):
+                    some = near[at : at + readers]
+                    rows = [lead + (tail + lead).join(some) + tail for tail in tails]
+                    yield Mutation(some[0], len(some) * len(tails), b"".join(rows))
 
     def _tails(self, entries: Sequence[TimelineEntry]) -> list[bytes]:
         """What follows the reader in the row of each entry."""

@@ -30,7 +30,7 @@ _FIXED: dict[str, tuple[struct.Struct, int]] = {
 
 
 class Mutation(NamedTuple):
-    """Rows of one partition, ready for a batch: the partition's routing key, how many rows, their bytes."""
+    """Rows of one replica set, ready for a batch: the routing key of one of them, how many, their bytes."""
 
     key: bytes
     rows: int

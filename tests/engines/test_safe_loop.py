@@ -1,0 +1,184 @@
+"""The safe loop on a real broker: killed in mid-batch it loses nothing, and garbage does not stop it.
+
+The stage is a process of its own (`safe_loop_stage`): batches of five events, three batches in flight, a commit
+every 0.2 s. A test holds it in the middle of a batch, ends it there, and starts another one in the same group.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+
+from pipeline.codec import encode
+from pipeline.records import ActivityEvent
+from tests.waiting import eventually
+
+REPOSITORY = Path(__file__).parents[2]
+STAGE = "tests.engines.safe_loop_stage"
+EVENTS, HELD = 60, 23
+
+START_S = 60
+"""Until a stage has its partitions: those of a killed one are free after the session time-out of 10 s."""
+
+
+class Stage:
+    """A topic of its own, with two partitions, and the processes that work on it one after the other."""
+
+    def __init__(self, kafka, folder):
+        self.kafka, self.folder, self.process = kafka, folder, None
+        self.topic = f"safe-loop-{random.getrandbits(48):x}"
+        self.producer = Producer({"bootstrap.servers": kafka, "compression.type": "lz4", "message.max.bytes": 10**7})
+        self.create(self.topic, 2)
+        self.create("dead.letters", 4)
+
+    def create(self, topic, partitions):
+        """Make a topic, unless it is there."""
+        admin = AdminClient({"bootstrap.servers": self.kafka})
+        try:
+            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+        except KafkaException as error:
+            if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
+                raise
+
+    def publish(self, values):
+        """Send values in order, over both partitions."""
+        for n, value in enumerate(values):
+            self.producer.produce(self.topic, value, b"%d" % n, partition=n % 2)
+        assert self.producer.flush(30) == 0
+
+    def start(self):
+        """Start a process."""
+        command = [sys.executable, "-m", STAGE, self.kafka, self.topic, f"group-{self.topic}", str(self.folder)]
+        with (self.folder / "output").open("ab") as output:
+            self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=output)
+
+    def end(self, number):
+        """Send a signal and wait for the end; its exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(60)
+
+    def lines(self, word):
+        """The readers that a process has `began` or `done`, in order."""
+        log = self.folder / "log"
+        said = log.read_text().split() if log.exists() else []
+        return [int(reader) for kind, reader in zip(said[::2], said[1::2], strict=False) if kind == word]
+
+    def until(self, condition, timeout=START_S):
+        """Wait for a condition; a process that has ended by itself fails the test with what it said."""
+
+        def look():
+            if self.process.poll() is not None:
+                pytest.fail((self.folder / "output").read_text()[-4000:])
+            return condition()
+
+        return eventually(look, timeout)
+
+    def dead_letters(self, count):
+        """So many dead letters of this topic, as `(value, headers)`, in the order of their offsets."""
+        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.topic, "enable.auto.commit": False})
+        partitions = consumer.list_topics("dead.letters", 30).topics["dead.letters"].partitions
+        consumer.assign([TopicPartition("dead.letters", one, 0) for one in partitions])
+        found = []
+
+        def look():
+            for message in consumer.consume(100, 0.2):
+                headers = dict(message.headers() or ())
+                if headers.get("__streams.errors.topic") == self.topic.encode():
+                    found.append((message.value(), headers))
+            return len(found) >= count
+
+        try:
+            self.until(look)
+        finally:
+            consumer.close()
+        return sorted(found, key=lambda one: int(one[1]["__streams.errors.offset"]))
+
+
+@pytest.fixture
+def stage(engines, tmp_path):
+    """A stage, gone at the end."""
+    stage = Stage(engines.kafka, tmp_path)
+    yield stage
+    if stage.process is not None and stage.process.poll() is None:
+        (tmp_path / "hold").unlink(missing_ok=True)
+        stage.end(signal.SIGKILL)
+
+
+def opened(readers):
+    """An event of each of these readers."""
+    return [encode(ActivityEvent("opened", reader, 1_700_000_000_000)) for reader in readers]
+
+
+def test_sigkill_in_mid_batch_loses_nothing(stage):
+    """
+    ::
+
+        batch   …, 19-23 held, …      those after it may be done, and are not acknowledged
+        SIGKILL ▲
+        next process                  begins again at the held batch at the latest
+    """
+    stage.publish(opened(range(1, EVENTS + 1)))
+    (stage.folder / "hold").write_text(str(HELD))
+    stage.start()
+    stage.until(lambda: HELD in stage.lines("began"))
+    assert HELD not in stage.lines("done")
+    assert stage.end(signal.SIGKILL) == -signal.SIGKILL
+
+    (stage.folder / "hold").unlink()
+    stage.start()
+
+    stage.until(lambda: set(stage.lines("done")) == set(range(1, EVENTS + 1)))
+    assert stage.end(signal.SIGTERM) == 0
+
+
+def test_sigterm_in_mid_batch_finishes_it_and_loses_nothing(stage):
+    """What is in flight is done and acknowledged before the process ends by itself; the next one has the rest."""
+    stage.publish(opened(range(1, EVENTS + 1)))
+    (stage.folder / "hold").write_text(str(HELD))
+    stage.start()
+    stage.until(lambda: HELD in stage.lines("began"))
+    stage.process.send_signal(signal.SIGTERM)
+    (stage.folder / "hold").unlink()
+    assert stage.process.wait(60) == 0
+    assert HELD in stage.lines("done")
+
+    stage.publish(opened(range(101, 121)))
+    stage.start()
+
+    wanted = {*range(1, EVENTS + 1), *range(101, 121)}
+    stage.until(lambda: set(stage.lines("done")) == wanted)
+    assert stage.lines("done").count(HELD) == 1
+
+
+def test_the_last_events_are_acknowledged_when_nothing_more_arrives(stage):
+    """Ended when idle, the next process does none of them again."""
+    stage.publish(opened(range(1, 8)))
+    stage.start()
+    stage.until(lambda: len(stage.lines("done")) == 7)
+    assert stage.end(signal.SIGTERM) == 0
+
+    stage.publish(opened([8]))
+    stage.start()
+
+    stage.until(lambda: 8 in stage.lines("done"))
+    assert sorted(stage.lines("began")) == [1, 2, 3, 4, 5, 6, 7, 8]
+
+
+def test_garbage_goes_to_the_dead_letters_and_the_stage_goes_on(stage):
+    """With its bytes and its origin, also when it is larger than any record may be; all others are done."""
+    bomb = bytes(3_000_000)  # some 12 kB on the wire
+    stage.publish([*opened([1, 2]), b"garbage", b"", *opened([3, 4]), bomb, *opened([5, 6])])
+    stage.start()
+
+    stage.until(lambda: set(stage.lines("done")) == {1, 2, 3, 4, 5, 6})
+    letters = stage.dead_letters(3)
+
+    assert sorted((value or b"" for value, _ in letters), key=len) == [b"", b"garbage", bomb]
+    assert {headers["__streams.errors.exception"] for _, headers in letters} == {b"codec"}
+    places = {(headers["__streams.errors.partition"], headers["__streams.errors.offset"]) for _, headers in letters}
+    assert places == {(b"0", b"1"), (b"1", b"1"), (b"0", b"3")}

@@ -1,0 +1,97 @@
+"""A Faust stream as the safe loop sees it, a dead-letter outbox, and a handler: all steered by the test."""
+
+import asyncio
+from types import SimpleNamespace
+
+from pipeline.codec import encode
+from pipeline.records import ActivityEvent
+from tests.agents.fakes import RecordingOutbox
+
+
+def event(offset, value=None, *, headers=None, timestamp=1_700_000_000.123, key=b"key", topic="activity"):
+    """A Faust event. By default its value is an `ActivityEvent` of a reader with the offset as id."""
+    if value is None:
+        value = encode(ActivityEvent("opened", offset, 5))
+    message = SimpleNamespace(
+        topic=topic, partition=3, offset=offset, key=key, value=value, headers=headers, timestamp=timestamp
+    )
+    return SimpleNamespace(message=message)
+
+
+class Stream:
+    """`noack_take` yields the batches that were fed; `acked` has the offsets in order."""
+
+    def __init__(self, *batches):
+        self.batches, self.acked, self.taken = asyncio.Queue(), [], 0
+        for batch in batches:
+            self.feed(*batch)
+
+    def feed(self, *events):
+        """One more batch: offsets stand for events of their own."""
+        self.batches.put_nowait([event(one) if isinstance(one, int) else one for one in events])
+
+    async def noack_take(self, most, within_s):
+        while True:
+            batch = await self.batches.get()
+            self.taken += 1
+            yield batch
+
+    async def ack(self, acked):
+        self.acked.append(acked.message.offset)
+
+
+class Handler:
+    """Holds each batch until the test lets one of its offsets go, and raises what the test has put there."""
+
+    def __init__(self):
+        self.calls, self.done, self.cancelled = [], [], []
+        self.held, self.raises, self.refuses = {}, {}, {}
+
+    def hold(self, *offsets):
+        self.held |= {offset: asyncio.Event() for offset in offsets}
+
+    def let_go(self, *offsets):
+        for offset in offsets:
+            self.held[offset].set()
+
+    async def __call__(self, batch):
+        offsets = [delivery.message.offset for delivery in batch]
+        self.calls.append(offsets)
+        try:
+            for offset in offsets:
+                if offset in self.held:
+                    await self.held[offset].wait()
+        except asyncio.CancelledError:
+            self.cancelled += offsets
+            raise
+        for offset in offsets:
+            errors = self.raises.get(offset)
+            if errors:
+                raise errors.pop(0) if isinstance(errors, list) else errors
+        self.done += offsets
+        return [
+            self.refuses[offset](delivery)
+            for offset, delivery in zip(offsets, batch, strict=True)
+            if offset in self.refuses
+        ]
+
+
+class Outbox(RecordingOutbox):
+    """Fails with what the test has put there, then keeps what it is given."""
+
+    def __init__(self):
+        super().__init__()
+        self.failures = []
+
+    async def send_all(self, messages):
+        messages = list(messages)
+        if self.failures:
+            raise self.failures.pop(0)
+        return await super().send_all(messages)
+
+    def letters(self):
+        """By offset of their origin, the reasons."""
+        headers = [dict(message.headers) for message in self.sent]
+        return {
+            int(one["__streams.errors.offset"]): one["__streams.errors.exception"].decode() for one in headers
+        }

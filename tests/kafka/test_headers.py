@@ -1,0 +1,63 @@
+"""The headers of every message, and how little those of strangers are trusted."""
+
+import pytest
+
+from pipeline.kafka.headers import carry, cloud_event, origin_ts, published, rfc3339
+
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
+def test_a_message_is_a_cloud_event_in_binary_mode():
+    assert cloud_event(
+        event_id="posts:9:5",
+        event_type="io.tideline.posts.published",
+        source="tideline/publish",
+        at_ms=1_800_000_000_007,
+        carried=published(1_800_000_000_100, TRACE),
+    ) == [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"posts:9:5"),
+        ("ce_type", b"io.tideline.posts.published"),
+        ("ce_source", b"tideline/publish"),
+        ("ce_time", b"2027-01-15T08:00:00.007Z"),
+        ("origin_ts", b"1800000000100"),
+        ("traceparent", TRACE),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "text"),
+    [
+        (0, "1970-01-01T00:00:00.000Z"),
+        (946_684_800_999, "2000-01-01T00:00:00.999Z"),
+        (7_258_118_399_999, "2199-12-31T23:59:59.999Z"),
+    ],
+)
+def test_times_are_rfc_3339_to_the_millisecond(at_ms, text):
+    assert rfc3339(at_ms) == text
+
+
+def test_only_publish_time_and_trace_cross_a_hop():
+    headers = [
+        ("ce_id", b"x"),
+        ("origin_ts", b"5"),
+        ("secret", b"x"),
+        ("traceparent", TRACE),
+        ("origin_ts", b"6"),
+    ]
+
+    assert carry(headers) == [("origin_ts", b"5"), ("traceparent", TRACE)]
+    assert carry(None) == carry([]) == carry([("origin_ts", None)]) == []
+
+
+@pytest.mark.parametrize("value", [b"0", b"1800000000100", b"9999999999999"])
+def test_the_publish_time_is_read_from_its_header(value):
+    assert origin_ts([("origin_ts", value)], 7) == int(value)
+
+
+@pytest.mark.parametrize(
+    "value", [None, b"", b"-1", b"1.5", b" 1", b"1e3", b"x", "٣".encode(), b"10000000000000", b"9" * 5000]
+)
+def test_what_is_no_time_gives_the_default(value):
+    assert origin_ts([("origin_ts", value)], 7) == 7
+    assert origin_ts(None, 7) == 7
