@@ -133,11 +133,12 @@ async def insist(
     waits_for: tuple[type[Exception], ...] = _AWAY,
 ) -> Outcome:
     """Try until the engines answer, with jittered back-off; errors it does not wait for are the caller's."""
+    caught: tuple[type[BaseException], ...] = (*waits_for, asyncio.CancelledError)
     pause = _FIRST_PAUSE_S
     while True:
         try:
             return await attempt()
-        except (*waits_for, asyncio.CancelledError) as away:
+        except caught as away:
             if isinstance(away, asyncio.CancelledError) and _is_ending():
                 raise
             _log.warning(

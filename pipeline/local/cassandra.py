@@ -18,11 +18,11 @@ COORDINATE = "org.apache.cassandra:cassandra-all:5.0.7"
 
 DEFAULT_HEAP = "1g"
 
-# Collector and compiler, measured on two cores that others loaded too, so in rows written per second of the
-# server's CPU (UNLOGGED batches of 100, 32 in flight, 1g heap, the second and third 10 s, interleaved). Rounds
-# one and two: G1 60,000 and 69,000, Parallel 53,000 and 56,000, Serial 42,000 and 34,000, G1 with C1 alone
-# 45,000 and 37,000. In round three the machine was overloaded and G1 fell to 25,000. C1 alone starts with 3 s
-# of CPU instead of 6 to 10, but steady load pays for it.
+# Measured on two cores that others loaded too, hence in thousands of rows per second of the server's CPU, one
+# number a round (UNLOGGED batches of 100, 32 in flight, 1g heap, second and third 10 s, interleaved): G1 60 69
+# 25 35, Parallel 53 56 41 41, Serial 42 34 28, G1 with C1 alone 45 37 33. The machine was busiest in the last
+# two rounds. So Serial and C1 are out (C1 starts with 3 to 4 s of CPU instead of 6 to 10), G1 and Parallel are
+# a draw; G1 is what Cassandra is shipped with.
 JVM = [
     "-XX:+UseG1GC",
     "-Xss256k",
