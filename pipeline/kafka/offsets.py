@@ -55,6 +55,7 @@ class Offsets:
         self._threads.shutdown()
         for consumer in (self._consumer, *self._members.values()):
             consumer.close()
+        del self._admin  # has no close: its connections go with it
 
     def committed(self, groups: Mapping[str, Sequence[Partition]]) -> dict[tuple[str, Partition], int | None]:
         """By group and partition, the next offset the group would process; None where it never committed."""

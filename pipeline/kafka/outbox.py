@@ -23,6 +23,10 @@ QUEUE_MESSAGES = 50_000
 """Messages waiting in this process at most: `send` then waits for room."""
 
 
+LARGEST = 64 * 1024 * 1024
+"""Bytes of a message, before compression, that this process sends on; the topic decides on the compressed ones.
+What comes in may be as large: a dead letter must not wait for ever because it was compressed when it came."""
+
 NEW_TOPIC_MS = 5_000
 """How long a topic may take to become known to all brokers: after this it counts as one that is not there."""
 
@@ -33,6 +37,10 @@ class NotDelivered(Unavailable):
 
 class NoSuchTopic(NotDelivered):
     """There is no topic of this name, or none that this process may write to."""
+
+
+class TooLarge(NotDelivered):
+    """The message is larger than its topic takes, and will be the next time."""
 
 
 _NO_SUCH_TOPIC = (
@@ -69,7 +77,7 @@ class Outbox:
                 "delivery.timeout.ms": delivery_timeout_ms,
                 "topic.metadata.propagation.max.ms": NEW_TOPIC_MS,
                 "queue.buffering.max.messages": QUEUE_MESSAGES * 2,
-                "message.max.bytes": 2 * 1024 * 1024,
+                "message.max.bytes": LARGEST,
                 "log_level": 3,
             }
         )
@@ -125,10 +133,11 @@ class Outbox:
             raise NotDelivered(f"{message.topic}: not sent: {error}") from error
 
     async def close(self) -> None:
-        """Wait for what is under way, then end the polling thread."""
+        """Wait for what is under way, then end the polling thread and the producer with its connections."""
         await asyncio.to_thread(self._producer.flush, 30)
         self._closing.set()
         await asyncio.to_thread(self._poller.join)
+        await asyncio.to_thread(self._producer.close)
 
     def _poll(self) -> None:
         while not self._closing.is_set():
@@ -138,6 +147,8 @@ class Outbox:
 def _failure(topic: str, error: KafkaError) -> NotDelivered:
     if error.code() in _NO_SUCH_TOPIC:
         return NoSuchTopic(f"{topic}: {error.str()}", "`tideline topology apply` creates the topics")
+    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+        return TooLarge(f"{topic}: {error.str()}", "raise its max.message.bytes")
     return NotDelivered(
         f"{topic}: not delivered: {error.str()}", "`tideline status` tells whether Kafka is up"
     )

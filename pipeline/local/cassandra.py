@@ -18,11 +18,11 @@ COORDINATE = "org.apache.cassandra:cassandra-all:5.0.7"
 
 DEFAULT_HEAP = "1g"
 
-# Measured on two cores that others loaded too, hence in thousands of rows per second of the server's CPU, one
-# number a round (UNLOGGED batches of 100, 32 in flight, 1g heap, second and third 10 s, interleaved): G1 60 69
-# 25 35, Parallel 53 56 41 41, Serial 42 34 28, G1 with C1 alone 45 37 33. The machine was busiest in the last
-# two rounds. So Serial and C1 are out (C1 starts with 3 to 4 s of CPU instead of 6 to 10), G1 and Parallel are
-# a draw; G1 is what Cassandra is shipped with.
+# Measured on two cores that others loaded too, hence in thousands of rows per second of the server's CPU,
+# one number a round (UNLOGGED batches of 100, 32 in flight, 1g heap, second and third 10 s, interleaved):
+# G1 60 69 25 35, Parallel 53 56 41 41, Serial 42 34 28, G1 with C1 alone 45 37 33. The machine was busiest
+# in the last two rounds. So Serial and C1 are out (C1 starts with 3 to 4 s of CPU instead of 6 to 10), G1
+# and Parallel are a draw; G1 is what Cassandra is shipped with.
 JVM = [
     "-XX:+UseG1GC",
     "-Xss256k",

@@ -33,14 +33,14 @@ class Stage:
         self.kafka, self.folder, self.process = kafka, folder, None
         self.topic = f"safe-loop-{random.getrandbits(48):x}"
         self.producer = Producer({"bootstrap.servers": kafka, "compression.type": "lz4", "message.max.bytes": 10**7})
-        self.create(self.topic, 2)
-        self.create("dead.letters", 4)
+        self.create(self.topic, 2, {"max.message.bytes": "8000000"})
+        self.create("dead.letters", 4, {})
 
-    def create(self, topic, partitions):
+    def create(self, topic, partitions, config):
         """Make a topic, unless it is there."""
         admin = AdminClient({"bootstrap.servers": self.kafka})
         try:
-            admin.create_topics([NewTopic(topic, partitions, 1)])[topic].result(30)
+            admin.create_topics([NewTopic(topic, partitions, 1, config=config)])[topic].result(30)
         except KafkaException as error:
             if error.args[0].name() != "TOPIC_ALREADY_EXISTS":
                 raise
@@ -170,15 +170,35 @@ def test_the_last_events_are_acknowledged_when_nothing_more_arrives(stage):
 
 
 def test_garbage_goes_to_the_dead_letters_and_the_stage_goes_on(stage):
-    """With its bytes and its origin, also when it is larger than any record may be; all others are done."""
-    bomb = bytes(3_000_000)  # some 12 kB on the wire
-    stage.publish([*opened([1, 2]), b"garbage", b"", *opened([3, 4]), bomb, *opened([5, 6])])
+    """With its bytes, its reason and its origin; all others are done."""
+    stage.publish([*opened([1, 2]), b"garbage", b"", *opened([3, 4])])
     stage.start()
 
-    stage.until(lambda: set(stage.lines("done")) == {1, 2, 3, 4, 5, 6})
-    letters = stage.dead_letters(3)
+    stage.until(lambda: set(stage.lines("done")) == {1, 2, 3, 4})
+    letters = stage.dead_letters(2)
 
-    assert sorted((value or b"" for value, _ in letters), key=len) == [b"", b"garbage", bomb]
+    assert {value or b"" for value, _ in letters} == {b"garbage", b""}
     assert {headers["__streams.errors.exception"] for _, headers in letters} == {b"codec"}
     places = {(headers["__streams.errors.partition"], headers["__streams.errors.offset"]) for _, headers in letters}
-    assert places == {(b"0", b"1"), (b"1", b"1"), (b"0", b"3")}
+    assert places == {(b"0", b"1"), (b"1", b"1")}
+
+
+@pytest.mark.parametrize(
+    ("garbage", "kept"),
+    [(bytes(3_000_000), 3_000_000), (random.Random(1).randbytes(3_000_000), 512 * 1024)],
+    ids=["compressible", "incompressible"],
+)
+def test_a_message_too_large_for_the_dead_letters_holds_up_nobody(stage, garbage, kept):
+    """Whole where compression makes it fit, else its beginning and its size; and the stage goes on."""
+    stage.publish([*opened([1, 2]), garbage, b"small", *opened([3, 4])])
+    stage.start()
+
+    stage.until(lambda: set(stage.lines("done")) == {1, 2, 3, 4})
+    letters = stage.dead_letters(2)
+
+    assert {value for value, _ in letters} == {b"small", garbage[:kept]}
+    sizes = {headers.get("__streams.errors.size") for _, headers in letters}
+    assert sizes == ({None} if kept == len(garbage) else {None, b"3000000"})
+    stage.publish(opened([5, 6]))
+    stage.until(lambda: {5, 6} <= set(stage.lines("done")))
+    assert stage.end(signal.SIGTERM) == 0
