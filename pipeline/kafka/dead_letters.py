@@ -14,10 +14,10 @@ TOPIC = "dead.letters"
 _PREFIX = "__streams.errors."
 
 _LONGEST = 4096
-"""Characters of a reason: an error may quote a whole message, and the dead letter must still fit its topic."""
+"""Characters of a reason: an error may quote a whole message, and the dead letter must still fit."""
 
 _KEPT = 512 * 1024
-"""Bytes of a value that is too large for the topic: half of what a broker takes that nobody has configured."""
+"""Bytes of a value that is too large for the topic: half of what an unconfigured broker takes."""
 
 
 def dead_letter(refused: Refused) -> Outgoing:

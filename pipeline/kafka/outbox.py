@@ -24,7 +24,7 @@ QUEUE_MESSAGES = 50_000
 
 
 LARGEST = 64 * 1024 * 1024
-"""Bytes of a message, before compression, that this process sends on; the topic decides on the compressed ones.
+"""Bytes of a message, before compression, that this process sends on; the topic decides on compressed ones.
 What comes in may be as large: a dead letter must not wait for ever because it was compressed when it came."""
 
 NEW_TOPIC_MS = 5_000

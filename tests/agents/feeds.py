@@ -156,6 +156,7 @@ class World:
         """Page after page to the end; `between` happens before each but the first."""
         pages = [await self.page(limit)]
         while pages[-1].next_cursor is not None:
+            assert len(pages) < 500, "a session without an end"
             if between is not None:
                 await between(len(pages))
             pages.append(await self.page(limit, pages[-1].next_cursor))

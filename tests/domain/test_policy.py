@@ -1,5 +1,6 @@
 """The class of an author, and the history in which both paths look posts up."""
 
+import itertools
 from dataclasses import replace
 from fractions import Fraction
 
@@ -184,5 +185,5 @@ def test_entries_are_in_order_and_each_changes_the_class(stream):
     since = [entry.since_post_id for entry in record.entries]
     kinds = [PUSH, *(entry.author_class for entry in record.entries)]
     assert since == sorted(set(since))
-    assert all(a is not b for a, b in zip(kinds, kinds[1:], strict=False))
+    assert all(a is not b for a, b in itertools.pairwise(kinds))
     assert record.latest_post_id == max(post for post, _ in stream)

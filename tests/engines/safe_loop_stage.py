@@ -1,7 +1,8 @@
 """A stage as small as can be, for `test_safe_loop`: a Faust app with the safe loop, bound as `pipeline.apps` does.
 
 `python -m tests.engines.safe_loop_stage KAFKA TOPIC GROUP FOLDER` appends to FOLDER/log a line `began N` and a line
-`done N` for the reader N of each event. While FOLDER/hold names N, its batch stays open between the two.
+`done N` for the reader N of each event. While FOLDER/hold names N, its batch stays open between the two. When
+FOLDER/commit appears, everything acknowledged by then is committed, and the file is gone.
 """
 
 import asyncio
@@ -63,6 +64,14 @@ def app(kafka, topic, group, folder, outbox):
     return made
 
 
+async def look(stop, stage, commit):
+    """Commit when asked to; true when it is time to stop."""
+    if commit.exists():
+        await stage.commit(None)
+        commit.unlink()
+    return stop.is_set()
+
+
 async def main(kafka, topic, group, folder):
     """Run until SIGTERM."""
     stop = asyncio.Event()
@@ -71,7 +80,7 @@ async def main(kafka, topic, group, folder):
         stage = app(kafka, topic, group, Path(folder), outbox)
         stage.finalize()
         await stage.start()
-        await stop.wait()
+        await eventually_async(partial(look, stop, stage, Path(folder) / "commit"), timeout=600)
         await stage.stop()
 
 

@@ -1,6 +1,7 @@
 """What cannot be processed is kept, with its bytes and its origin, and holds up nothing behind it."""
 
 import json
+import random
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -29,7 +30,7 @@ GARBAGE = {
     "an unknown schema": b"\xc3\x01" + b"\x00" * 16,
     "a registry's frame": b"\x00\x00\x00\x00\x01garbage",
     "another record": encode(PolicySettings(1, 2, 3)),
-    "a large one": b"x" * 1_000_000,
+    "a large one": b"x" * 900_000,
 }
 
 Place = tuple[str, int, int]
@@ -259,17 +260,20 @@ def test_a_follow_of_more_readers_than_a_segment_holds_is_refused(
 def test_a_message_that_is_small_only_while_compressed_holds_up_nobody(
     instance: Instance, since: dict[tuple[str, int], int]
 ) -> None:
-    large = Producer(
-        {"bootstrap.servers": instance.kafka, "compression.type": "zstd", "message.max.bytes": 20_000_000}
-    )
+    fits, noise = bytes(10_000_000), random.Random(1).randbytes(700_000)
+    does_not = noise * 8  # zstd sees the repetition, the lz4 of the stages does not
+    compressed = {"compression.type": "zstd", "message.max.bytes": 20_000_000, "log_level": 0}
+    large = Producer({"bootstrap.servers": instance.kafka, **compressed})
     for partition in range(instance.topology.topics["posts"].partitions):
-        large.produce("posts", b"0" * 10_000_000, b"large", partition=partition)
-    assert large.flush(30) == 0
+        large.produce("posts", fits, b"fits", partition=partition)
+        large.produce("posts", does_not, b"does not", partition=partition)
+        assert large.flush(30) == 0
 
     assert post(instance)
     kept = letters(instance, since)
     assert {(one.topic, one.partition) for one in kept} == {("posts", partition) for partition in range(4)}
-    assert {one.key for one in kept} == {b"large"}
+    assert {one.value for one in kept if one.key == b"fits"} == {fits}
+    assert {one.value for one in kept if one.key == b"does not"} == {does_not[: 512 * 1024]}
     assert {one.reason for one in kept} == {"codec"}
 
 

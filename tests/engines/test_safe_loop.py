@@ -32,7 +32,9 @@ class Stage:
     def __init__(self, kafka, folder):
         self.kafka, self.folder, self.process = kafka, folder, None
         self.topic = f"safe-loop-{random.getrandbits(48):x}"
-        self.producer = Producer({"bootstrap.servers": kafka, "compression.type": "lz4", "message.max.bytes": 10**7})
+        self.producer = Producer(
+            {"bootstrap.servers": kafka, "compression.type": "lz4", "message.max.bytes": 10**7}
+        )
         self.create(self.topic, 2, {"max.message.bytes": "8000000"})
         self.create("dead.letters", 4, {})
 
@@ -53,7 +55,15 @@ class Stage:
 
     def start(self):
         """Start a process."""
-        command = [sys.executable, "-m", STAGE, self.kafka, self.topic, f"group-{self.topic}", str(self.folder)]
+        command = [
+            sys.executable,
+            "-m",
+            STAGE,
+            self.kafka,
+            self.topic,
+            f"group-{self.topic}",
+            str(self.folder),
+        ]
         with (self.folder / "output").open("ab") as output:
             self.process = subprocess.Popen(command, cwd=REPOSITORY, stdout=output, stderr=output)
 
@@ -61,6 +71,11 @@ class Stage:
         """Send a signal and wait for the end; its exit code."""
         self.process.send_signal(number)
         return self.process.wait(60)
+
+    def commit(self):
+        """Have everything committed that the process has acknowledged."""
+        (self.folder / "commit").touch()
+        self.until(lambda: not (self.folder / "commit").exists())
 
     def lines(self, word):
         """The readers that a process has `began` or `done`, in order."""
@@ -80,7 +95,9 @@ class Stage:
 
     def dead_letters(self, count):
         """So many dead letters of this topic, as `(value, headers)`, in the order of their offsets."""
-        consumer = Consumer({"bootstrap.servers": self.kafka, "group.id": self.topic, "enable.auto.commit": False})
+        consumer = Consumer(
+            {"bootstrap.servers": self.kafka, "group.id": self.topic, "enable.auto.commit": False}
+        )
         partitions = consumer.list_topics("dead.letters", 30).topics["dead.letters"].partitions
         consumer.assign([TopicPartition("dead.letters", one, 0) for one in partitions])
         found = []
@@ -126,6 +143,7 @@ def test_sigkill_in_mid_batch_loses_nothing(stage):
     (stage.folder / "hold").write_text(str(HELD))
     stage.start()
     stage.until(lambda: HELD in stage.lines("began"))
+    stage.commit()
     assert HELD not in stage.lines("done")
     assert stage.end(signal.SIGKILL) == -signal.SIGKILL
 
@@ -179,7 +197,9 @@ def test_garbage_goes_to_the_dead_letters_and_the_stage_goes_on(stage):
 
     assert {value or b"" for value, _ in letters} == {b"garbage", b""}
     assert {headers["__streams.errors.exception"] for _, headers in letters} == {b"codec"}
-    places = {(headers["__streams.errors.partition"], headers["__streams.errors.offset"]) for _, headers in letters}
+    places = {
+        (headers["__streams.errors.partition"], headers["__streams.errors.offset"]) for _, headers in letters
+    }
     assert places == {(b"0", b"1"), (b"1", b"1")}
 
 

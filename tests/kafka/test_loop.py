@@ -11,7 +11,7 @@ from pipeline.kafka import loop as module
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop, incoming
 from pipeline.kafka.messages import Refused
-from pipeline.kafka.outbox import NotDelivered
+from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.records import ActivityEvent, PolicySettings
 from tests.kafka.stream import Handler, Outbox, Stream, event
 from tests.waiting import eventually_async
@@ -285,6 +285,31 @@ async def test_a_reason_is_kept_up_to_a_length():
         await until(lambda: stream.acked == [1])
 
     assert sum(len(value) for _, value in outbox.sent[0].headers) < 20_000
+
+
+async def test_only_a_message_too_large_for_the_dead_letters_is_cut():
+    """Its reason, its size and its beginning are kept; its batch mates whole."""
+
+    class Narrow(Outbox):
+        """Takes up to 600 kB."""
+
+        async def send_all(self, messages):
+            messages = list(messages)
+            if any(len(message.value) + len(message.key) > 600_000 for message in messages):
+                raise TooLarge("dead.letters: too large")
+            return await super().send_all(messages)
+
+    large = event(2, b"x" * 900_000, key=b"k" * 900_000, headers=[("a", b"b" * 900_000)])
+    stream, outbox = Stream([event(1, b"x" * 500_000), large]), Narrow()
+
+    async with running(stream, Handler(), outbox=outbox):
+        await until(lambda: stream.acked == [1, 2])
+
+    whole, beginning = outbox.sent
+    assert (len(whole.value), len(beginning.value), len(beginning.key)) == (500_000, 524_288, 4_096)
+    assert dict(beginning.headers)["__streams.errors.size"] == b"900000"
+    assert sum(len(value) for _, value in beginning.headers) < 1_000
+    assert outbox.letters() == {1: "codec", 2: "codec"}
 
 
 async def test_a_stage_that_cancels_itself_is_tried_again():

@@ -18,7 +18,8 @@ class CassandraRoutes:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._put = db.prepare(
-            "INSERT INTO author_routes (author_id, history, latest_post_id) VALUES (?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO author_routes (author_id, history, latest_post_id)"
+            " VALUES (?, ?, ?) USING TIMESTAMP ?"
         )
         self._get = db.prepare(
             "SELECT author_id, history, latest_post_id FROM author_routes WHERE author_id IN ?"
