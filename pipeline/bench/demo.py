@@ -72,6 +72,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
             view=view,
             seconds={"start": time.monotonic() - begun},
         )
+        stack.callback(demo.publisher.stop)  # before their session closes
         with demo.timed("import"):
             await demo.import_graph(home)
         with demo.timed("traffic"):

@@ -54,6 +54,11 @@ class Publisher:
                         self.probes.append(asyncio.create_task(looking))
         await asyncio.gather(*sending)
 
+    def stop(self) -> None:
+        """Call off the probes that still look."""
+        for looking in self.probes:
+            looking.cancel()
+
 
 def now_ms() -> int:
     """The wall clock, in ms."""

@@ -62,7 +62,7 @@ class View:
         self._console = Console(stderr=True, highlight=False)
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._begun = time.monotonic()
-        self._next_line = 0.0
+        self._next_line, self._last_line = 0.0, ""
 
     def __enter__(self) -> "View":
         if self._console.is_terminal:
@@ -80,9 +80,9 @@ class View:
         """The state of things, in place of the one before."""
         if self._console.is_terminal:
             self._live.update(_live(moment), refresh=True)
-        elif time.monotonic() >= self._next_line:
-            self._next_line = time.monotonic() + _LINE_EVERY_S
-            self.say(_line(moment))
+        elif time.monotonic() >= self._next_line and (line := _line(moment)) != self._last_line:
+            self._next_line, self._last_line = time.monotonic() + _LINE_EVERY_S, line
+            self.say(line)
 
     def clear(self) -> None:
         """Nothing is under way."""

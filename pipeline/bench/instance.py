@@ -23,7 +23,7 @@ class Pipeline:
     """A running pipeline and its home. It is stopped, and a temporary home removed, unless it is kept."""
 
     def __init__(self, home: Path, *, temporary: bool) -> None:
-        self.home, self._temporary = home, temporary
+        self.home, self.temporary = home, temporary
         self.kept = False
         self._log = home / "run.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -63,7 +63,7 @@ class Pipeline:
                     self._child.kill()  # its workers go down with it
                     self._child.wait()
                     engines.down(self.home)
-        if self._temporary and not self.kept:
+        if self.temporary and not self.kept:
             shutil.rmtree(self.home, ignore_errors=True)
 
 

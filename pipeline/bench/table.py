@@ -1,6 +1,7 @@
 """The timeline table of one contender: filled with followers, emptied, watched, counted, weighed."""
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -8,11 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline.bench.workload import Row, Workload
+from pipeline.errors import EngineError
 from pipeline.store.cassandra import Database, connect, stores_of
 from pipeline.store.ports import AuthorGraph, SegmentChange, Stores
 
 POLL_S = 0.02
 """Between two looks for a row that is not there yet: half a percent of a turn, and no load."""
+
+STALLED_S = 60.0
+"""Without a further row for this long, whoever writes them has stopped."""
 
 _LOOK_AHEAD = 32
 _FLUSH_MS = 500
@@ -50,14 +55,19 @@ class Table:
         """Return when all of these rows, as (reader_id, post_id) in the order of their posts, can be read.
 
         `check` is called at each look, to raise when whoever writes them is gone. Waits on the oldest row
-        that is not there; behind it, `_LOOK_AHEAD` rows are asked for at once.
+        that is not there; behind it, `_LOOK_AHEAD` rows are asked for at once. Raises EngineError when no
+        further row has come for `STALLED_S`.
         """
         waiting = deque(rows)
+        deadline = time.monotonic() + STALLED_S
         while waiting:
             check()
             if not await self._has(waiting[0]):
+                if time.monotonic() > deadline:
+                    raise EngineError(f"bench: {self.keyspace}: no further row in {STALLED_S:.0f} s")
                 await asyncio.sleep(POLL_S)
                 continue
+            deadline = time.monotonic() + STALLED_S
             waiting.popleft()
             ahead = [waiting.popleft() for _ in range(min(_LOOK_AHEAD, len(waiting)))]
             there = await asyncio.gather(*map(self._has, ahead))

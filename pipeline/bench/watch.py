@@ -30,7 +30,8 @@ class Watch:
             now_ms=lambda: time.time_ns() // 1_000_000,
             routes_read=partial(routes_read, running.api),
         )
-        self._rows: dict[str, int] = dict.fromkeys(topology.tiers, 0)
+        self._tiers = list(topology.tiers)
+        self._rows: dict[tuple[str, int | None], int] = {}
         self._session: aiohttp.ClientSession
 
     async def __aenter__(self) -> "Watch":
@@ -49,12 +50,13 @@ class Watch:
         return await asyncio.to_thread(self._lag.snapshot)
 
     async def rows(self) -> dict[str, int]:
-        """By tier, the rows its writers have counted; what they last said while they do not answer."""
+        """By tier, the rows its writers have counted: also those that died, as far as they had said."""
         for worker in instance.stages(self._home):
             kind, _, tier = worker.stage.partition(".")
             if kind == "fanout" and worker.port is not None:
-                self._rows[tier] = await self._counted(worker.port, self._rows[tier])
-        return dict(self._rows)
+                key = tier, worker.pid
+                self._rows[key] = await self._counted(worker.port, self._rows.get(key, 0))
+        return {tier: sum(rows for (of, _), rows in self._rows.items() if of == tier) for tier in self._tiers}
 
     async def _counted(self, port: int, before: int) -> int:
         try:

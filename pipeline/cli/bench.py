@@ -67,7 +67,7 @@ def _figures(report: "Report") -> "Table":
     work = report.workload
     title = f"{work['rows']:,} rows a turn: {work['posts']:,} posts, {work['followers']:,} followers each"
     table = Table("contender", title=title)
-    for heading in ("rows/s", "by round", "CPU-seconds (median)", "bytes a row"):
+    for heading in ("rows/s", "by round", "CPU-seconds", "CPU µs a row", "bytes a row"):
         table.add_column(heading, justify="right")
     for name, weight in report.bytes_a_row.items():
         table.add_row(
@@ -75,6 +75,7 @@ def _figures(report: "Report") -> "Table":
             f"{report.rows_s(name):,.0f}",
             " ".join(f"{turn.rows_s:,.0f}" for turn in report.of(name)),
             "\n".join(f"{process} {spent:.2f}" for process, spent in report.cpu_s(name).items()),
+            f"{report.cpu_us_a_row(name):.1f}",
             "" if weight is None else f"{weight:.1f}",
         )
     return table

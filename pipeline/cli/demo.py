@@ -69,5 +69,5 @@ def _how_to_look(pipeline: "Pipeline") -> None:
         f"  tideline timeline {fan} --explain\n"
         f"  tideline lag\n"
         f"  curl '{find(home).api}/v1/readers/{fan}/timeline?limit=5'\n"
-        f"To stop it: tideline stop --home {home}; rm -r {home}"
+        f"To stop it: tideline stop --home {home}{f'; rm -r {home}' if pipeline.temporary else ''}"
     )

@@ -169,7 +169,7 @@ def incoming(event: Any) -> Incoming:
         key=message.key,
         value=message.value,
         headers=tuple(headers),
-        timestamp_ms=round(message.timestamp * 1000),  # seconds as a float: 1.001 * 1000 is less than 1001
+        timestamp_ms=round(message.timestamp * 1000),  # Faust makes a float of it, in seconds
     )
 
 

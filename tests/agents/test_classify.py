@@ -1,83 +1,16 @@
 """Classify: every effect is durable before the next one begins, and a replay from anywhere ends the same."""
 
-import asyncio
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from pipeline.agents.classify import Classify, Window
 from pipeline.domain import segments
-from pipeline.domain.budgets import Tier
-from pipeline.domain.policy import Thresholds
-from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
-from pipeline.kafka.emit import Emit
 from pipeline.records import AuthorClass, PostEvent
-from pipeline.store.memory import memory_stores
-from pipeline.store.ports import AuthorGraph
-from tests.agents.fakes import Fault, RecordingOutbox, deliver
+from tests.agents.classifier import AUTHOR, DAY, OTHER, T0, World, post_id, published
+from tests.agents.fakes import Fault
 
-AUTHOR, OTHER, T0, DAY = 7, 8, 1_700_000_000_000, 86_400_000
-TIERS = [Tier("small", 10, 2.0), Tier("medium", 40, 5.0), Tier("large", None, 30.0)]
-TOPICS = {"small": "fanout.small", "medium": "fanout.medium", "large": "fanout.large"}
-SHARDS = {"small": 3, "medium": 5, "large": 8}
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
-
-
-def post_id(at_ms, sequence=0):
-    return first_id(at_ms) + sequence
-
-
-def published(at_ms, author=AUTHOR, sequence=0, **fields):
-    return PostEvent("published", post_id(at_ms, sequence), author, at_ms, body="words", **fields)
-
-
-class World:
-    """Stores, an outbox and the stage on them: push below 20 followers, pull from 50 on."""
-
-    def __init__(self):
-        self.stores, self.outbox, self.offset = memory_stores(lambda: 0.0), RecordingOutbox(), 0
-
-    async def followers(self, count, segment_count=1, author=AUTHOR):
-        """What the graph stage has counted by now."""
-        await self.stores.graph.put_author_graphs([AuthorGraph(author, count, segment_count)])
-
-    async def handle(self, events, fault=None, *, now_ms=None, first_offset=None, headers=()):
-        """One batch, with the broker's time of each message that of its event unless it is given."""
-        fault = fault or Fault()
-        stores, offset = fault.stores(self.stores), self.offset if first_offset is None else first_offset
-        stage = Classify(
-            posts=stores.posts,
-            graph=stores.graph,
-            routes=stores.routes,
-            emit=Emit(fault.wrap(self.outbox), "classify"),
-            thresholds=lambda: Thresholds(20, 50, 0.2),
-            window=Window(30 * DAY, 60_000, 10_000),
-            tiers=TIERS,
-            fanout_topics=TOPICS,
-            shards=SHARDS,
-            tasks_per_post=4,
-        )
-        batch = [
-            deliver(event, offset=offset + n, at_ms=now_ms or event.at, topic="posts", headers=headers)
-            for n, event in enumerate(events)
-        ]
-        self.offset = offset + len(batch)
-        return [(one.reason, one.message.offset) for one in await stage.handle(batch)]
-
-    async def tables(self, *authors):
-        """All that the stage writes to the store."""
-        rows = [await self.stores.posts.recent(author, 0, 2**63 - 1, 1000) for author in authors]
-        ids = [row.post_id for each in rows for row in each]
-        return rows, await self.stores.posts.posts(ids), await self.stores.routes.routes(authors)
-
-    def messages(self):
-        """Every message once, with its id."""
-        return {
-            (m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id")) for m in self.outbox.sent
-        }
 
 
 async def test_each_effect_is_durable_before_the_next_begins():
@@ -300,84 +233,6 @@ async def test_an_edit_or_a_delete_changes_the_post_and_nothing_else(kind):
     post = (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)]
     assert (post.body, post.deleted) == {"edited": ("new", False), "deleted": ("words", True)}[kind]
     assert world.outbox.sent == before
-
-
-@pytest.mark.parametrize(
-    ("lead_ms", "imported", "refused"),
-    [
-        (10_000, False, False),
-        (10_001, False, True),
-        (-60_000, False, False),
-        (-60_001, False, True),
-        (-60_001, True, False),
-        (10_001, True, True),
-    ],
-)
-async def test_a_post_of_another_time_is_refused(lead_ms, imported, refused):
-    """By the broker's time of the message; nothing of it is stored or sent."""
-    world = World()
-    await world.followers(30)
-
-    found = await world.handle([published(T0 + lead_ms, imported=imported)], now_ms=T0)
-
-    assert found == [("clock", 0)] * refused
-    assert bool(await world.stores.posts.posts([post_id(T0 + lead_ms)])) != refused
-    assert bool(world.outbox.sent) != refused
-
-
-async def test_a_late_edit_is_not_a_clock_error():
-    """An old post may be edited at any time."""
-    world = World()
-    await world.handle([published(T0)])
-
-    assert await world.handle([PostEvent("edited", post_id(T0), AUTHOR, T0 + DAY, body="new")]) == []
-
-
-@pytest.mark.parametrize("kind", ["published", "edited", "deleted"])
-@pytest.mark.parametrize("together", [True, False])
-async def test_a_post_belongs_to_the_author_who_published_it(kind, together):
-    """Nobody else can publish it again, edit it or delete it, in the same batch or later."""
-    world, mine = World(), published(T0)
-    foreign = PostEvent(kind, post_id(T0), OTHER, T0, body="not yours")
-
-    if together:
-        refused = await world.handle([mine, foreign])
-    else:
-        await world.handle([mine])
-        refused = await world.handle([foreign])
-
-    assert refused == [("owner", 1)]
-    post = (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)]
-    assert (post.author_id, post.body, post.deleted) == (AUTHOR, "words", False)
-
-
-claims = st.lists(
-    st.builds(
-        lambda kind, author, lead_ms: PostEvent(kind, post_id(T0 + lead_ms), author, T0, body="words"),
-        st.sampled_from(["published", "edited", "deleted"]),
-        st.sampled_from([AUTHOR, OTHER]),
-        st.sampled_from([0, 0, 0, 99_000]),
-    ),
-    min_size=1,
-    max_size=6,
-)
-
-
-@given(claims, st.lists(st.integers(1, 6), max_size=6))
-def test_what_is_refused_does_not_depend_on_the_batches(events, sizes):
-    """Cut in any way, as a replay may: the same refusals and the same posts."""
-
-    async def run(sizes):
-        world, refused, offset = World(), [], 0
-        for size in [*sizes, *[1] * len(events)]:
-            refused += await world.handle(events[offset : offset + size], now_ms=T0)
-            offset += size
-        return sorted(refused), await world.tables(AUTHOR, OTHER)
-
-    async def both():
-        assert await run(sizes) == await run([len(events)])
-
-    asyncio.run(both())
 
 
 async def test_thresholds_changed_while_running_count_from_the_next_post():

@@ -4,91 +4,26 @@ import asyncio
 
 import pytest
 
-from pipeline.agents.fanout import Fanout
-from pipeline.agents.segment_cache import SegmentCache
 from pipeline.domain import segments
-from pipeline.domain.snowflake import first_id
-from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import NotDelivered
-from pipeline.records import AuthorClass, FanoutTask
-from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Followers, StoreUnavailable, TimelineEntry
-from tests.agents.fakes import Fault, RecordingOutbox, deliver
+from tests.agents.fakes import Fault
+from tests.agents.writer import (
+    AUTHOR,
+    DAY,
+    HINTS,
+    NOW,
+    OTHER,
+    PARTIAL,
+    POST,
+    PULL,
+    PUSH,
+    SHARDS,
+    World,
+    plain,
+    task,
+)
 from tests.waiting import eventually_async
-
-AUTHOR, OTHER, NOW, DAY = 7, 8, 1_700_000_000_000, 86_400_000
-POST, SHARDS, HINTS = first_id(NOW), 5, 77
-PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
-
-
-class Segments:
-    """The followers of each segment, as the graph store would read them; counts its reads, fails when told."""
-
-    def __init__(self, followers):
-        self.followers_of, self.reads, self.away = followers, [], False
-        self.answer = asyncio.Event()
-        self.answer.set()
-
-    async def followers(self, author_id, segment, *, warm=False):
-        self.reads.append((author_id, segment))
-        found, away = self.followers_of.get((author_id, segment), Followers((), {})), self.away
-        await self.answer.wait()
-        if away:
-            raise StoreUnavailable("away")
-        return found if warm else Followers(found.ids, {})
-
-
-class Clock:
-    """Seconds that pass when a test says so."""
-
-    now = 1000.0
-
-    def __call__(self):
-        return self.now
-
-
-class World:
-    """A writer on an in-memory timeline store."""
-
-    def __init__(self, followers, now_ms=NOW):
-        self.segments, self.clock, self.outbox = Segments(followers), Clock(), RecordingOutbox()
-        self.timelines, self.now_ms, self.offset = memory_stores(lambda: 0.0).timelines, now_ms, 0
-        self.cache = SegmentCache(self.segments, size=3, max_age_s=1.0, clock=self.clock)
-
-    async def handle(self, tasks, fault=None, first_offset=None):
-        fault, offset = fault or Fault(), self.offset if first_offset is None else first_offset
-        stage = Fanout(
-            tier="small",
-            topic="fanout.small",
-            shards=SHARDS,
-            timelines=fault.wrap(self.timelines),
-            followers=self.cache,
-            emit=Emit(fault.wrap(self.outbox), "fanout.small"),
-            now_ms=lambda: self.now_ms,
-            window_ms=30 * DAY,
-        )
-        batch = [
-            deliver(task, offset=offset + n, at_ms=NOW, topic="fanout.small") for n, task in enumerate(tasks)
-        ]
-        self.offset = offset + len(batch)
-        assert await stage.handle(batch) == []
-
-    async def rows(self, *readers):
-        """Author, post and hints of every row of these readers."""
-        return {reader: await self.timelines.timeline(reader, 0, 2**63 - 1, 1000) for reader in readers}
-
-    async def readers(self, *readers):
-        """Which of them have a row."""
-        return [reader for reader, rows in (await self.rows(*readers)).items() if rows]
-
-
-def task(first=0, last=0, post=POST, author_class=PUSH, author=AUTHOR):
-    return FanoutTask(post, author, author_class, first, last, HINTS)
-
-
-def plain(**segments_of):
-    """Segments of plain followers: `plain(s0=(1, 2), s1=(3,))`."""
-    return {(AUTHOR, int(name[1:])): Followers(ids, {}) for name, ids in segments_of.items()}
 
 
 async def test_every_follower_of_the_segment_gets_the_post():
@@ -170,6 +105,20 @@ async def test_the_class_of_the_task_decides(author_class, readers):
     assert await world.readers(1, 2) == readers
 
 
+async def test_a_batch_may_hold_posts_of_both_classes():
+    """As it does when an author turns partial: each goes where its class says."""
+    world = World({(AUTHOR, 0): Followers((1, 2), {1: 5})})
+
+    await world.handle(
+        [task(), task(post=POST + 1, author_class=PARTIAL), task(post=POST + 2, author_class=PULL)]
+    )
+
+    found = {
+        reader: [row.post_id - POST for row in rows] for reader, rows in (await world.rows(1, 2)).items()
+    }
+    assert found == {1: [1, 0], 2: [0]}
+
+
 class Pushed:
     """A timeline store that shows what it is asked to write."""
 
@@ -226,78 +175,3 @@ async def test_tasks_of_one_segment_share_its_read():
 
     assert sorted(world.segments.reads) == [(AUTHOR, 0), (OTHER, 0)]
     assert [row.post_id for row in (await world.rows(1))[1]] == [POST + 2, POST + 1, POST]
-
-
-@pytest.mark.parametrize(("later_s", "seen"), [(0.0, False), (0.999, False), (1.0, False), (1.001, True)])
-async def test_a_follow_is_seen_when_the_cache_is_older_than_its_limit(later_s, seen):
-    """
-    ::
-
-        read ──────────── limit ──▶        counted from the beginning of the read
-        0                  1 s
-        (1,)               (1,)  (1, 2)
-    """
-    world = World(plain(s0=(1,)))
-    await world.handle([task()])
-    world.segments.followers_of = plain(s0=(1, 2))
-
-    world.clock.now += later_s
-    await world.handle([task(post=POST + 1)])
-
-    assert await world.readers(1, 2) == ([1, 2] if seen else [1])
-
-
-async def test_the_age_of_a_slow_read_counts_from_its_beginning():
-    """What it brings may be as old as that."""
-    world = World(plain(s0=(1,)))
-    world.segments.answer.clear()
-    slow = asyncio.create_task(world.cache.followers(AUTHOR, 0))
-    await eventually_async(lambda: world.segments.reads)
-    world.segments.followers_of = plain(s0=(1, 2))
-    world.clock.now += 1.001
-    world.segments.answer.set()
-
-    assert (await world.cache.followers(AUTHOR, 0)).ids == (1, 2)
-    assert (await slow).ids == (1,)
-
-
-async def test_a_failed_read_is_not_remembered():
-    """Everybody who waited for it hears of it; the next one asks again."""
-    world = World(plain(s0=(1,)))
-    world.segments.away = True
-    found = await asyncio.gather(
-        world.cache.followers(AUTHOR, 0), world.cache.followers(AUTHOR, 0), return_exceptions=True
-    )
-    assert [type(one) for one in found] == [StoreUnavailable, StoreUnavailable]
-    assert len(world.segments.reads) == 1
-
-    world.segments.away = False
-
-    assert (await world.cache.followers(AUTHOR, 0)).ids == (1,)
-
-
-async def test_a_reader_who_gives_up_does_not_end_the_read_of_others():
-    """A cancelled batch shares its reads with those that go on."""
-    world = World(plain(s0=(1,)))
-    world.segments.answer.clear()
-    one, other = (asyncio.create_task(world.cache.followers(AUTHOR, 0)) for _ in range(2))
-    await eventually_async(lambda: world.segments.reads)
-
-    one.cancel()
-    world.segments.answer.set()
-
-    assert (await other).ids == (1,)
-    assert one.cancelled()
-
-
-async def test_the_cache_holds_so_many_segments():
-    """The fourth of three pushes out the one read first."""
-    world = World({})
-    for segment in (0, 1, 2, 3):
-        await world.cache.followers(AUTHOR, segment)
-    world.segments.reads.clear()
-
-    for segment in (3, 2, 1, 0):
-        await world.cache.followers(AUTHOR, segment)
-
-    assert world.segments.reads == [(AUTHOR, 0)]

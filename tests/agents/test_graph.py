@@ -1,93 +1,29 @@
 """Graph: follow events end as the naive model says, also when the process dies at any call of its store."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.agents.graph import Graph
-from pipeline.domain import snowflake
-from pipeline.records import FollowEvent
-from pipeline.store.memory import memory_stores
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, SegmentChange, StoreUnavailable
 from tests.agents.fakes import Fault, deliver
-from tests.domain.examples import at_least
-
-AUTHOR, OTHER, SIZE, NOW, MARGIN, WINDOW_S = 7, 8, 2, 1_700_000_000_000, 60_000, 2_592_000
-BOUND = snowflake.first_id(NOW + MARGIN)
-READERS = range(1, 7)
-
-
-def follow(at, *readers, author=AUTHOR):
-    return FollowEvent("followed", author, readers, at)
-
-
-def unfollow(at, *readers, author=AUTHOR):
-    return FollowEvent("unfollowed", author, readers, at)
-
-
-class World:
-    """A graph store and the stage on it, with its author's tables in plain sight."""
-
-    def __init__(self, size=SIZE):
-        self.size, self.store = size, memory_stores(lambda: 0.0).graph
-
-    async def handle(self, events, fault=None):
-        """One batch; with a fault, False when the process died in it."""
-        store = (fault or Fault()).wrap(self.store)
-        stage = Graph(store, lambda: NOW, self.size, MARGIN, WINDOW_S)
-        try:
-            assert await stage.handle([deliver(event) for event in events]) == []
-        except StoreUnavailable:
-            return False
-        return True
-
-    async def edges(self):
-        """Every edge to the author that its reader sees."""
-        return [edge for reader in READERS for edge in await self.store.following(reader)]
-
-    async def segments(self):
-        """The members of each segment."""
-        graph = (await self.store.author_graphs([AUTHOR]))[AUTHOR]
-        return [list((await self.store.followers(AUTHOR, n)).ids) for n in range(graph.segments)]
-
-    async def check(self):
-        """What is true after every single call, also before a crash."""
-        segments = await self.segments()
-        seats = [reader for members in segments for reader in members]
-        assert len(seats) == len(set(seats)), "a reader is in two segments"
-        lives = await self.store.segment_lives(AUTHOR, len(segments))
-        assert [live or 0 for live in lives] == [len(members) for members in segments]
-        for edge in await self.edges():
-            assert edge.covered_from == NOT_COVERED or edge.reader_id in segments[edge.segment]
-
-    async def check_end(self, log):
-        """What is true when the log is worked off."""
-        await self.check()
-        wanted = model(log)
-        graph = (await self.store.author_graphs([AUTHOR]))[AUTHOR]
-        assert {edge.reader_id for edge in await self.edges()} == wanted
-        assert {reader for members in await self.segments() for reader in members} == wanted
-        assert all(edge.covered_from == BOUND for edge in await self.edges())
-        assert graph.followers == len(wanted)
-
-
-def model(log):
-    """By reader the last writer wins, at the same time the unfollow."""
-    last = {}
-    for event in log:
-        for reader in event.follower_ids:
-            last[reader] = max(last.get(reader, (0, 0)), (event.at, event.type == "unfollowed"))
-    return {reader for reader, (_, unfollowed) in last.items() if not unfollowed}
-
-
-readers = st.sampled_from([(1,), (1,), (2,), (1, 2), (1, 2, 3), (3, 4), (5, 6)])
-kinds = st.sampled_from(["followed", "unfollowed"])
-lates = st.sampled_from([0, 0, 0, 0, -2, -1, 1])
-logs = st.lists(st.tuples(kinds, readers, lates), min_size=1, max_size=6).map(
-    lambda drawn: [FollowEvent(kind, AUTHOR, who, 5 + n + late) for n, (kind, who, late) in enumerate(drawn)]
+from tests.agents.follows import (
+    AUTHOR,
+    BOUND,
+    MARGIN,
+    NOW,
+    OTHER,
+    SIZE,
+    WINDOW_S,
+    World,
+    follow,
+    logs,
+    unfollow,
 )
+from tests.domain.examples import at_least
 
 
 @at_least(150)
@@ -300,3 +236,27 @@ async def test_a_removed_edge_is_kept_for_the_window():
     await stage.handle([deliver(follow(5, 1)), deliver(unfollow(5, 2))])
 
     assert lives == [(True, None), (False, WINDOW_S), (True, None)]
+
+
+@pytest.mark.parametrize(("followers", "refused"), [(1_000, []), (1_001, ["follower_ids"])])
+async def test_an_event_names_a_segments_worth_of_followers_at_most(followers, refused):
+    """One message must not cost more than one segment; its neighbours are applied."""
+    world = World(size=5_000)
+    stage = Graph(world.store, lambda: NOW, 5_000, MARGIN, WINDOW_S)
+
+    found = await stage.handle([deliver(follow(5, *range(11, 11 + followers))), deliver(follow(5, 1))])
+
+    assert [one.reason for one in found] == refused
+    graphs = await world.store.author_graphs([AUTHOR])
+    assert graphs[AUTHOR].followers == (1 if refused else followers + 1)
+
+
+async def test_an_event_of_no_known_type_is_refused():
+    """It is neither a follow nor an unfollow."""
+    world = World()
+    stage = Graph(world.store, lambda: NOW, SIZE, MARGIN, WINDOW_S)
+
+    found = await stage.handle([deliver(follow(5, 1)), deliver(replace(follow(6, 1), type="befriended"))])
+
+    assert [one.reason for one in found] == ["type"]
+    await world.check_end([follow(5, 1)])

@@ -3,9 +3,9 @@
 How fast anything was is nobody's business here: the machine is shared.
 """
 
-import asyncio
 import json
 import os
+import re
 import subprocess
 import sys
 import uuid
@@ -27,20 +27,8 @@ MARK = f"TIDELINE_BENCH_TEST_{uuid.uuid4().hex}"
 """In the environment of everything the run started."""
 
 
-async def keyspaces(cassandra: str) -> set[str]:
-    db = await connect(cassandra)
-    rows = await db.query("SELECT keyspace_name FROM system_schema.keyspaces")
-    await db.close()
-    return {name for (name,) in rows}
-
-
 @pytest.fixture(scope="module")
-def keyspaces_before(engines) -> set[str]:
-    return asyncio.run(keyspaces(engines.cassandra))
-
-
-@pytest.fixture(scope="module")
-def run(engines, keyspaces_before) -> subprocess.CompletedProcess:
+def run(engines) -> subprocess.CompletedProcess:
     others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
     given = {"TIDELINE_KAFKA": engines.kafka, "TIDELINE_CASSANDRA": engines.cassandra, MARK: "1"}
     size = ["--rows", str(ROWS), "--followers", str(FOLLOWERS), "--rounds", str(ROUNDS)]
@@ -100,9 +88,15 @@ def test_talk_goes_to_stderr(run):
     assert "round" not in run.stdout.partition("{")[0]
 
 
-async def test_no_process_and_no_keyspace_is_left(run, engines, keyspaces_before):
+async def test_no_process_and_no_keyspace_is_left(run, engines):
+    db = await connect(engines.cassandra)
+    there = await db.query("SELECT keyspace_name FROM system_schema.keyspaces")
+    await db.close()
+
+    made = set(re.findall(r"bench_\w+", run.stderr))
+    assert len(made) == 3
+    assert made.isdisjoint(name for (name,) in there)
     assert [process.cmdline() for process in psutil.process_iter() if MARK in environment(process)] == []
-    assert await keyspaces(engines.cassandra) - keyspaces_before == set()
 
 
 def test_an_audience_that_is_not_pushed_to_is_refused():

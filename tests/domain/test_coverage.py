@@ -3,9 +3,11 @@
 The oracle below knows only the docstring of `pipeline.domain.coverage`. It looks at single posts, next to
 every change and every margin, and never at ranges.
 
-Seen to fail here: no margin at an entry; the margin on one side only; a margin twice as wide; `>` for `>=`
-at `warm_since`, and in the search for the entry; a cold edge taken for a warm one; the window's start not
-clipped; ranges that touch left apart; the first span left out; a span before the window left out.
+Seen to fail here: no margin at an entry, on one side only, twice as wide, half as wide; `covered_from` not
+asked, without its margin, with two; `>` for `>=` at `warm_since` and in the search for the entry; a cold edge
+taken for a warm one, a partial author for a push one; warmth relied upon at once, or doubted beyond its span;
+the window's start not clipped; ranges that touch left apart, the wider of two lost; the last span left out;
+pruning one entry too many, or one too few.
 """
 
 import itertools

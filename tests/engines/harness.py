@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -55,6 +56,7 @@ class Instance:
         others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
         self.environment = {**others, **environment, "TIDELINE_HOME": str(home), "TIDELINE_PROFILE": PROFILE}
         self._said = home / "stdout"
+        self._connections = ExitStack()
 
     def launch(self) -> None:
         """Start the process; `await_ready` waits for it."""
@@ -80,14 +82,17 @@ class Instance:
         self._consumer.list_topics(timeout=30)  # who knows the leaders gets an answer in ms, not in seconds
         host, _, port = found["cassandra"].partition(":")
         nodes = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]), request_timeout=60)
-        self._cluster = Cluster(
+        cluster = Cluster(
             [host], port=int(port), protocol_version=5, execution_profiles={EXEC_PROFILE_DEFAULT: nodes}
         )
-        self._tables = self._cluster.connect(found["keyspace"])
+        self._connections.callback(cluster.shutdown)
+        self._tables = cluster.connect(found["keyspace"])
         self._offsets = Offsets(self.kafka)
         self.topology = topology.load(profile=PROFILE)
         now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(routes_read, self.api)
         self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, routes_read=read)
+        self._connections.callback(self._forget)
+        self._connections.enter_context(self._offsets)
 
     def _is_ready(self) -> bool:
         talk = (self.home / "stderr").read_text(errors="replace")[-4000:]
@@ -97,19 +102,19 @@ class Instance:
         return True
 
     def stop(self) -> None:
-        """SIGTERM, and wait until it is gone; what does not go is killed."""
-        if hasattr(self, "_cluster"):
-            self._cluster.shutdown()
-            self._consumer.close()
-            self._offsets.__exit__()
-            del self._producer, self._consumer, self._offsets, self.looking  # their threads talk to Kafka
-        if self.process.poll() is None:
-            self.process.terminate()
+        """SIGTERM, and wait until it is gone; what does not go is killed. Does nothing the second time."""
+        self._connections.close()
+        self.process.terminate()
         try:
             self.process.wait(90)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+    def _forget(self) -> None:
+        """Let go of the clients of Kafka: their threads talk to it for as long as they live."""
+        self._consumer.close()
+        del self._producer, self._consumer, self._offsets, self.looking
 
     def __enter__(self) -> "Instance":
         self.launch()

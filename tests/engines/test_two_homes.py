@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psutil
@@ -17,15 +18,13 @@ pytestmark = [pytest.mark.engines, pytest.mark.slow]
 def two(tmp_path: Path) -> Iterator[tuple[Instance, Instance]]:
     """Two instances that were started at the same time."""
     both = Instance(tmp_path / "one", {}), Instance(tmp_path / "other", {})
-    try:
+    with ExitStack() as stack:
         for each in both:
             each.launch()
+            stack.callback(each.stop)
         for each in both:
             each.await_ready()
         yield both
-    finally:
-        for each in both:
-            each.stop()
 
 
 def processes(instance: Instance) -> set[int]:
@@ -50,8 +49,9 @@ def test_two_homes_side_by_side_do_not_see_each_other(two: tuple[Instance, Insta
     assert one.walk(reader) == [(post["post_id"], "from one")]
     assert other.walk(reader) == [(post["post_id"], "from other")]
 
-    cursor = one.command("timeline", str(reader), "--json").stdout
-    assert json.loads(cursor)["items"][0]["body"] == "from one"
+    for instance in two:
+        page = json.loads(instance.tideline("timeline", str(reader), "--json"))
+        assert [item["body"] for item in page["items"]] == [f"from {instance.home.name}"]
 
     ours, theirs = processes(one), processes(other)
     assert not ours & theirs

@@ -1,11 +1,18 @@
 """A Faust stream as the safe loop sees it, a dead-letter outbox, and a handler: all steered by the test."""
 
 import asyncio
+from contextlib import asynccontextmanager, suppress
 from types import SimpleNamespace
 
+import pytest
+
 from pipeline.codec import encode
+from pipeline.kafka import loop as module
+from pipeline.kafka.dead_letters import DeadLetters
+from pipeline.kafka.loop import SafeLoop
 from pipeline.records import ActivityEvent
 from tests.agents.fakes import RecordingOutbox
+from tests.waiting import eventually_async
 
 
 def event(offset, value=None, *, headers=None, timestamp=1_700_000_000.123, key=b"key", topic="activity"):
@@ -77,14 +84,16 @@ class Handler:
 
 
 class Outbox(RecordingOutbox):
-    """Fails with what the test has put there, then keeps what it is given."""
+    """Waits for its broker, fails with what the test has put there, then keeps what it is given."""
 
     def __init__(self):
         super().__init__()
-        self.failures = []
+        self.failures, self.broker = [], asyncio.Event()
+        self.broker.set()
 
     async def send_all(self, messages):
         messages = list(messages)
+        await self.broker.wait()
         if self.failures:
             raise self.failures.pop(0)
         return await super().send_all(messages)
@@ -95,3 +104,33 @@ class Outbox(RecordingOutbox):
         return {
             int(one["__streams.errors.offset"]): one["__streams.errors.exception"].decode() for one in headers
         }
+
+
+@asynccontextmanager
+async def running(stream, handler, *, in_flight=2, outbox=None):
+    """The loop, processing the stream until the block ends; its pauses are over at once."""
+    loop = SafeLoop(
+        {"activity": ActivityEvent}, DeadLetters(outbox or Outbox()), batch=9, in_flight=in_flight
+    )
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_FIRST_PAUSE_S", 0.001)
+        patch.setattr(module, "_LONGEST_PAUSE_S", 0.002)
+        task = asyncio.create_task(loop.run(stream, handler))
+        try:
+            yield loop
+        finally:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def until(condition):
+    """Wait, and then let everything that is ready have its turn, so that what must not happen could have."""
+    await eventually_async(condition)
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def only_this_task():
+    """Whether the loop has left nothing behind."""
+    return asyncio.all_tasks() == {asyncio.current_task()}
