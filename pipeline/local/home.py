@@ -37,6 +37,14 @@ class Endpoints:
         return cls(kafka=document["kafka"], cassandra=document["cassandra"])
 
 
+def first_port(folder: Path) -> int:
+    """Where a home begins to look for ports: each elsewhere, as two may start at the same moment.
+
+    The first four are for its engines, the next for its API.
+    """
+    return PORTS[zlib.crc32(bytes(folder)) % (len(PORTS) // 8) * 8]
+
+
 class Home:
     """The folder of one pair of engines. Whoever changes it holds `turn`."""
 
@@ -70,10 +78,7 @@ class Home:
         """The engine's ports of last time where they are still free, else others; remembered from now on."""
         known = _read(self._ports)
         others = {port for name, ports in known.items() if name != engine for port in ports}
-        # Homes begin at different places, so that two that start at the same moment do not pick the same
-        # ports.
-        begin = PORTS[zlib.crc32(bytes(self.folder)) % (len(PORTS) // 8) * 8]
-        known[engine] = free_ports(known.get(engine, []), 2, begin, others)
+        known[engine] = free_ports(known.get(engine, []), 2, first_port(self.folder), others)
         _write(self._ports, known)
         return known[engine][0], known[engine][1]
 

@@ -17,6 +17,7 @@ from pipeline import topology
 from pipeline.errors import TidelineError
 from pipeline.local import engines, instance, process, signals
 from pipeline.local.engines import Endpoints, Progress
+from pipeline.local.home import first_port
 from pipeline.local.instance import Instance
 from pipeline.local.process import Child
 from pipeline.local.supervisor import Supervisor
@@ -35,7 +36,7 @@ def run(settings: Settings, *, say: Progress, ready: Callable[[str], None]) -> N
     home = settings.home
     wanted = topology.load(settings.topology, settings.profile)
     with suppress(KeyboardInterrupt), signals.interrupting(), instance.claimed(home):
-        port = _port(settings.port)
+        port = _port(settings.port, home)
         with _engines(home, say) as endpoints:
             say("topics and tables")
             cluster = topology_apply.Cluster(endpoints.kafka, endpoints.cassandra, settings.keyspace)
@@ -101,9 +102,9 @@ def workers_by_stage(wanted: Topology) -> dict[str, int]:
     return {**stages, **tiers, "query": query, "api": api}
 
 
-def _port(wanted: int) -> int:
+def _port(wanted: int, home: Path) -> int:
     if not wanted:
-        return process.free_ports([], 1, process.PORTS.start, set())[0]
+        return process.free_ports([], 1, first_port(home.expanduser().absolute()) + 4, set())[0]
     if not process.is_free(wanted):
         raise TidelineError(f"port {wanted} is taken", "--port 0 takes any free one")
     return wanted

@@ -1,5 +1,6 @@
 """The verdict of the demo: what makes it unclean, the figures it writes, and what a probe measures."""
 
+import asyncio
 import io
 import json
 import time
@@ -15,10 +16,11 @@ from typer.testing import CliRunner
 
 from pipeline import cli
 from pipeline.bench import demo
+from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_view import Moment, verdict
 from pipeline.bench.probe import Probe, Sighting
 from pipeline.bench.verdict import Figures, Latency, Tier, latency, percentile
-from pipeline.domain.audit import KINDS, Finding
+from pipeline.domain.audit import KINDS, Finding, Ledger
 from pipeline.ops.audit import Example, Report
 
 SEEN = Latency(60, 0, 0.05, 0.2)
@@ -228,3 +230,14 @@ async def test_a_probe_sees_a_post_when_a_page_has_it():
     assert looks == ["/v1/readers/7/timeline"] * 3
     assert sighting.kind == "pull"
     assert 0.02 <= sighting.seconds <= time.monotonic() - begun
+
+
+async def test_probes_are_called_off_when_a_run_ends_early():
+    """Otherwise they go on with a session that is closed, and say so in tracebacks."""
+    publisher = Publisher(outbox=None, probe=None, kinds=None, ledger=Ledger())
+    publisher.probes.append(asyncio.create_task(asyncio.Event().wait()))
+
+    publisher.stop()
+    await asyncio.wait(publisher.probes, timeout=5)
+
+    assert publisher.probes[0].cancelled()
