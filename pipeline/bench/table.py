@@ -11,10 +11,13 @@ from pathlib import Path
 from pipeline.bench.workload import Row, Workload
 from pipeline.errors import EngineError
 from pipeline.store.cassandra import Database, connect, stores_of
-from pipeline.store.ports import AuthorGraph, SegmentChange, Stores
+from pipeline.store.ports import AuthorGraph, SegmentChange, Stores, StoreUnavailable
 
 POLL_S = 0.02
 """Between two looks for a row that is not there yet: half a percent of a turn, and no load."""
+
+FILL_TRIES = 5
+"""A cold engine on a busy machine is late with the conditional writes of segments."""
 
 STALLED_S = 60.0
 """Without a further row for this long, whoever writes them has stopped."""
@@ -35,7 +38,7 @@ class Table:
         """Give every author of the workload its followers."""
         await asyncio.gather(
             *(
-                self.stores.graph.change_segment(SegmentChange(author_id, number, None, add=readers))
+                self._fill(SegmentChange(author_id, number, None, add=readers))
                 for author_id in workload.authors
                 for number, readers in enumerate(workload.segments(author_id))
             )
@@ -46,6 +49,16 @@ class Table:
                 for author_id in workload.authors
             ]
         )
+
+    async def _fill(self, change: SegmentChange) -> None:
+        """Write a segment that was never written; when an answer was lost, the next try finds it written."""
+        for left in reversed(range(FILL_TRIES)):
+            try:
+                await self.stores.graph.change_segment(change)
+                return
+            except StoreUnavailable:
+                if not left:
+                    raise
 
     async def empty(self) -> None:
         """Remove all rows, so that every turn begins with the same table."""

@@ -1,5 +1,6 @@
 """`tideline run`, `stop` and `stage`: the whole pipeline on this machine."""
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -49,11 +50,11 @@ def stop(home: HomeOption = DEFAULT_HOME) -> None:
     """Stop the running instance and wait until it is gone."""
     from pipeline.local import instance
 
-    supervisor = instance.find(home).supervisor.process()
-    if supervisor is not None:
-        supervisor.terminate()
-        supervisor.wait()
-    typer.echo("stopped", err=True)
+    supervisor = instance.find(home).supervisor
+    if process := supervisor.process():
+        process.terminate()
+    while supervisor.process():  # not process.wait(): one that its parent has not reaped yet is gone too
+        time.sleep(0.1)
 
 
 def stage_stop(stage: StageArgument, home: HomeOption = DEFAULT_HOME) -> None:

@@ -5,7 +5,6 @@ tables have open stall reports and tie state to partitions; this needs neither (
 """
 
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -13,9 +12,10 @@ import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
 from pipeline.codec import CodecError
-from pipeline.errors import EngineError
+from pipeline.errors import EngineError, Unavailable
 
 Record = TypeVar("Record")
+_PAUSE_S = 0.5
 _log = structlog.get_logger()
 
 
@@ -32,6 +32,7 @@ class TopicView(Generic[Record]):
                 "group.id": f"view-of-{topic}",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,
+                "auto.offset.reset": "earliest",  # a topic that was made anew is read anew, not skipped
                 "log_level": 3,
             }
         )
@@ -74,7 +75,7 @@ class TopicView(Generic[Record]):
             try:
                 messages = self._consumer.consume(1000, timeout=0.1)
             except KafkaException:
-                time.sleep(0.5)  # the broker is away; librdkafka reconnects by itself
+                self._closing.wait(_PAUSE_S)  # the broker is away; librdkafka reconnects by itself
                 continue
             for message in messages:
                 if message.error() is None:
@@ -93,8 +94,15 @@ class TopicView(Generic[Record]):
         if value is None:
             self._records.pop(key, None)
             return
-        try:
-            self._records[key] = self._decode(value)
-        except CodecError as error:  # the record before it stays in force
-            name = key.decode(errors="replace")
-            _log.error("view.undecodable", topic=self.topic, key=name, error=error.message)
+        name = key.decode(errors="replace")
+        while not self._closing.is_set():
+            try:
+                self._records[key] = self._decode(value)
+            except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
+                _log.warning("view.waiting", topic=self.topic, key=name, error=away.message)
+                self._closing.wait(_PAUSE_S)
+            except CodecError as error:  # the record before it stays in force
+                _log.error("view.undecodable", topic=self.topic, key=name, error=error.message)
+                return
+            else:
+                return

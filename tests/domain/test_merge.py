@@ -36,7 +36,9 @@ class Reader:
             if len(ready) >= limit or frontier(sources) == EXHAUSTED:
                 return ready[:limit]
             known = {item.post_id for source in sources for item in source.items}
-            for source in next_reads(sources, below, limit, self.most):
+            reads = next_reads(sources, below, limit, self.most)
+            assert reads, "stuck"
+            for source in reads:
                 above = [post for post in known if post >= source.horizon]
                 self.needless += [source.path] if len(above) >= limit else []
                 rows = [post for post in self.feeds[source.author_id][0] if post < source.horizon]

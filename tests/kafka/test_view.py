@@ -1,0 +1,126 @@
+"""A compacted topic held whole, on librdkafka's mock cluster: the real protocol, in this process."""
+
+import random
+import threading
+from functools import partial
+
+import pytest
+from confluent_kafka import Producer
+
+from pipeline.codec import decode, encode
+from pipeline.errors import EngineError, Unavailable
+from pipeline.kafka.view import TopicView
+from pipeline.records import PolicySettings
+from tests.waiting import eventually
+
+DECODE = partial(decode, expected=PolicySettings)
+
+
+@pytest.fixture(scope="module")
+def producer():
+    """A producer whose process is also its broker; a topic has four partitions."""
+    return Producer({"bootstrap.servers": "mock", "test.mock.num.brokers": 1})
+
+
+@pytest.fixture
+def topic(producer):
+    """A topic of its own, as a function that sends records by key; None takes a key out."""
+    name = f"view-{random.getrandbits(48):x}"
+
+    def send(**records):
+        for key, record in records.items():
+            value = encode(record) if isinstance(record, PolicySettings) else record
+            producer.produce(name, value, key)
+        assert producer.flush(10) == 0
+
+    send.name = name
+    return send
+
+
+@pytest.fixture
+def view(producer, topic):
+    """A started view of the topic."""
+    views = []
+
+    def start(decode=DECODE):
+        (broker,) = producer.list_topics(timeout=10).brokers.values()
+        views.append(TopicView(f"{broker.host}:{broker.port}", topic.name, decode))
+        views[-1].start()
+        return views[-1]
+
+    yield start
+    for one in views:
+        one.close()  # also one that a test has closed
+
+
+def settings(push_below):
+    return PolicySettings(push_below, 100, 1)
+
+
+def test_what_is_there_is_known_when_the_view_has_started(topic, view):
+    """The newest record of each key, of all partitions; what was taken out is not."""
+    topic(a=settings(1), b=settings(2), c=settings(3))
+    topic(a=settings(4), c=None)
+
+    started = view()
+
+    assert [started.get(key) for key in "abcd"] == [settings(4), settings(2), None, None]
+
+
+def test_what_comes_later_is_followed(topic, view):
+    """Records and tombstones."""
+    topic(a=settings(1), b=settings(2))
+    started = view()
+
+    topic(a=settings(5), b=None)
+
+    eventually(lambda: started.get("a") == settings(5) and started.get("b") is None)
+    assert sum(started.positions().values()) == 4
+
+
+def test_a_record_that_cannot_be_read_leaves_the_one_before_it_in_force(topic, view):
+    """And stops nothing."""
+    topic(a=settings(1), b=b"garbage")
+    started = view()
+    topic(a=b"garbage")
+    topic(b=settings(2))
+
+    eventually(lambda: started.get("b") == settings(2))
+    assert started.get("a") == settings(1)
+
+
+@pytest.mark.parametrize("error", [Unavailable("away"), EngineError("401")])
+def test_a_record_waits_for_a_registry_that_does_not_answer(topic, view, error, monkeypatch):
+    """A view that gave up would show old routes for ever, and nobody would know."""
+    monkeypatch.setattr("pipeline.kafka.view._PAUSE_S", 0.01)
+    errors = [error, error]
+
+    def decode_when_there(value):
+        if errors:
+            raise errors.pop()
+        return DECODE(value)
+
+    topic(a=settings(1))
+    started = view(decode_when_there)
+
+    assert started.get("a") == settings(1)
+
+
+def test_a_view_can_be_closed_while_it_waits(topic, view):
+    """A stage ends also when its registry is away."""
+    asked = []
+
+    def away_for_the_second(value):
+        asked.append(value)
+        if len(asked) > 1:
+            raise Unavailable("away")
+        return DECODE(value)
+
+    topic(a=settings(1))
+    started = view(away_for_the_second)
+    topic(a=settings(2))
+    eventually(lambda: len(asked) > 1)
+
+    started.close()
+
+    assert f"view {topic.name}" not in [thread.name for thread in threading.enumerate()]
