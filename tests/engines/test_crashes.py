@@ -68,14 +68,10 @@ def test_killed_in_mid_burst_every_stage_comes_back_and_every_feed_is_complete(i
     asked: list[str] = []
 
     for stage in STAGES:
-
-        def busy(stage: str = stage) -> bool:
-            """Give the stage work until it is seen at it: a small burst may be done before one can look."""
-            instance.publish(*traffic.burst(BURST))
-            asked.extend(ask(instance, traffic.readers[:20]))
-            return stage == "api" or instance.lag(stage).lag > 0  # the API has no group
-
-        eventually(busy, 60)
+        instance.publish(
+            *traffic.burst(BURST)
+        )  # acknowledged by the broker, and killed before it is worked off
+        asked += ask(instance, traffic.readers[:20])
         kill(instance, stage)
         instance.publish(*traffic.burst(BURST // 4))
 
