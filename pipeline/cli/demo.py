@@ -27,7 +27,7 @@ def demo(
             "--home", file_okay=False, resolve_path=True, help="An empty home; default: a temporary one."
         ),
     ] = None,
-    seconds: Annotated[float, typer.Option(metavar="N", min=15, help="How long authors post.")] = 35,
+    seconds: Annotated[float, typer.Option(metavar="N", min=15, help="How long authors post.")] = 30,
 ) -> None:
     """Run everything here, import a real graph, post with a burst, and audit what readers are served.
 
