@@ -16,14 +16,20 @@ import faust
 from aiohttp import web
 
 from pipeline import codec
+from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
+from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
+from pipeline.agents.known_routes import KnownRoutes
+from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
 from pipeline.agents.query import Query
 from pipeline.agents.readers import Readers
+from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
+from pipeline.agents.sweep import Sweep
 from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import Thresholds
 from pipeline.kafka.dead_letters import DeadLetters
@@ -31,8 +37,9 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler, SafeLoop
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.registry import SchemaRegistry
-from pipeline.kafka.view import TopicView
-from pipeline.records import PolicySettings, RouteRecord
+from pipeline.kafka.view import Kept, TopicView
+from pipeline.ops.live_lag import LiveLag
+from pipeline.records import RouteRecord
 from pipeline.settings import Settings
 from pipeline.store.cassandra import open_stores
 from pipeline.store.ports import Stores
@@ -42,6 +49,9 @@ from pipeline.web import api
 
 CACHED_SEGMENTS = 512
 """Segments a writer remembers: about half a million followers, 50 MB."""
+
+DEFAULT_ROWS_PER_S = 5_000
+"""Repairs where the topology names no rate: a tenth of what two cores can write."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +65,10 @@ class Resources:
     outbox: Outbox
     stack: AsyncExitStack
 
-    def view(self, topic: str, record: type[Any]) -> TopicView[Any]:
+    def view(self, topic: str, kept: Kept[Any] | None = None) -> TopicView[Any]:
         """A compacted topic, read to its end and followed until the process stops."""
-        view: TopicView[Any] = TopicView(self.kafka, topic, partial(codec.decode, expected=record))
+        decode = partial(codec.decode, expected=TOPICS[topic])
+        view: TopicView[Any] = TopicView(self.kafka, topic, decode, kept)
         view.start()
         self.stack.callback(view.close)
         return view
@@ -77,26 +88,34 @@ async def resources(
 
 
 def graph(r: Resources) -> Handler:
-    """Follows → followers_by_author, following_by_reader."""
-    policy = r.topology.policy
-    window_s = policy.window_ms // 1000
-    return Graph(r.stores.graph, now_ms, policy.segment_size, policy.margin_ms, window_s).handle
+    """Follows → followers_by_author, following_by_reader, repairs."""
+    spec = r.topology.policy
+    return Graph(
+        store=r.stores.graph,
+        routes=r.stores.routes,
+        emit=Emit(r.outbox, "graph"),
+        now_ms=now_ms,
+        segment_size=spec.segment_size,
+        margin_ms=spec.margin_ms,
+        window_s=spec.window_ms // 1000,
+    ).handle
 
 
 def readers(r: Resources) -> Handler:
-    """accounts, activity → reader_state."""
-    return Readers(r.stores.readers).handle
+    """accounts, activity → reader_state, reader.cohorts, repairs."""
+    emit, margin_ms = Emit(r.outbox, "readers"), r.topology.policy.margin_ms
+    return Readers(r.stores.readers, r.stores.graph, emit, now_ms, margin_ms).handle
 
 
 def policy(r: Resources) -> Handler:
-    """Policy → relations_by_reader, suspensions, take-downs."""
-    return Policy(r.stores.readers, r.stores.posts).handle
+    """Policy → relations_by_reader, author.suspensions, take-downs, repairs."""
+    return Policy(r.stores, Emit(r.outbox, "policy"), r.topology.policy.tasks_per_post).handle
 
 
 def classify(r: Resources) -> Handler:
     """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
     spec, tiers = r.topology.policy, r.topology.tiers.values()
-    changed = r.view("policy.settings", PolicySettings)
+    changed = r.view("policy.settings")
 
     def thresholds() -> Thresholds:
         now = changed.get("policy") or spec
@@ -120,27 +139,55 @@ def fanout(tier: str, r: Resources) -> Handler:
     """fanout.TIER → timeline_by_reader."""
     spec, name = r.topology.policy, f"fanout.{tier}"
     topic = r.topology.tiers[tier].topic
-    cache = SegmentCache(
-        r.stores.graph, size=CACHED_SEGMENTS, max_age_s=spec.margin_ms / 2000, clock=time.monotonic
-    )
+    fresh_s = spec.margin_ms / 2000
+    cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
+    active = ActiveReaders(max_age_s=fresh_s)
+    active.age_s = r.view("reader.cohorts", active).age_s
     return Fanout(
         tier=tier,
         topic=topic,
         shards=r.topology.topics[topic].partitions,
         timelines=r.stores.timelines,
         followers=cache,
+        active=active,
         emit=Emit(r.outbox, name),
         now_ms=now_ms,
         window_ms=spec.window_ms,
     ).handle
 
 
+def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
+    """How a repair stage speaks, and at which pace it works."""
+    rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
+    busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
+    r.stack.callback(busy.close)
+    return Emit(r.outbox, stage), Pace(rows_per_s, busy, time.monotonic)
+
+
+def backfill(r: Resources) -> Handler:
+    """fanout.backfill → timeline_by_reader."""
+    return Backfill(r.stores, *repairs("backfill", r), now_ms, r.topology.policy.window_ms).handle
+
+
+def retract(r: Resources) -> Handler:
+    """fanout.retract → timeline_by_reader."""
+    return Retract(r.stores, *repairs("retract", r), now_ms, r.topology.policy.window_ms).handle
+
+
 def pages(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
     """The core of the read path, and the routes it follows."""
-    routes = r.view("author.routes", RouteRecord)
-    key = r.settings.cursor_key.get_secret_value().encode()
+    routes, suspensions = r.view("author.routes"), r.view("author.suspensions")
     spec = r.topology.policy
-    return Query(r.stores, routes.get, key, spec.window_ms, spec.margin_ms), routes
+    known = KnownRoutes(
+        routes.get,
+        suspensions.get,
+        lambda: max(routes.age_s(), suspensions.age_s()),
+        spec.margin_ms / 2000,
+        r.stores.routes,
+        r.stores.readers,
+    )
+    key = r.settings.cursor_key.get_secret_value().encode()
+    return Query(r.stores, known, key, spec.window_ms, spec.margin_ms), routes
 
 
 def query(r: Resources) -> Handler:
@@ -159,6 +206,8 @@ STAGES: dict[str, Callable[[Resources], Handler]] = {
     "readers": readers,
     "policy": policy,
     "classify": classify,
+    "backfill": backfill,
+    "retract": retract,
     "query": query,
 }
 
@@ -166,7 +215,7 @@ STAGES: dict[str, Callable[[Resources], Handler]] = {
 def stage_names(topology: Topology) -> list[str]:
     """Every stage of the path in the order data meets them; `api` is the HTTP process."""
     tiers = [f"fanout.{tier}" for tier in topology.tiers]
-    return ["graph", "readers", "policy", "classify", *tiers, "query", "api"]
+    return ["graph", "readers", "policy", "classify", *tiers, "backfill", "retract", "query", "api"]
 
 
 def handler_of(stage: str, r: Resources) -> Handler:
@@ -212,7 +261,15 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> faust.App:
         await loop.run(stream, handle)
 
     app.agent(source, name=stage, concurrency=1)(process)
+    if stage == "readers":
+        app.task(partial(sweep, r))
     return app
+
+
+async def sweep(r: Resources) -> None:
+    """Besides its stream, the readers stage looks for readers who do not come any more."""
+    emit, dormant_after_ms = Emit(r.outbox, "readers"), r.topology.policy.dormant_after_ms
+    await Sweep(r.stores.readers, emit, now_ms, dormant_after_ms).run()
 
 
 def now_ms() -> int:

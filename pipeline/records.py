@@ -30,7 +30,11 @@ class AccountEvent:
 
 @dataclass(frozen=True, slots=True)
 class FollowEvent:
-    """Topic `follows`, key author_id. type: followed | unfollowed; at most 1,000 followers an event."""
+    """Topic `follows`, key author_id. type: followed | unfollowed; at most 1,000 followers an event.
+
+    The pipeline itself adds to the same stream, so that an author's edges keep one writer: retracted and
+    refilled (a block and its end), warmed and cooled (what engagement makes of an edge of a partial author).
+    """
 
     type: str
     author_id: int
@@ -58,7 +62,10 @@ class PostEvent:
 
 @dataclass(frozen=True, slots=True)
 class ActivityEvent:
-    """Topic `activity`, key reader_id. type: opened | engaged (which has author_id and post_id)."""
+    """Topic `activity`, key reader_id. type: opened | engaged (which has author_id and post_id).
+
+    The pipeline itself adds lapsed (not seen for long, a dormant reader from now on) and rebuild (rows lost).
+    """
 
     type: str
     reader_id: int
@@ -116,6 +123,26 @@ class RouteRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class ReaderCohort:
+    """Topic `reader.cohorts` (compacted, key reader_id): is the reader pushed to, since when."""
+
+    reader_id: int
+    active: bool
+    since: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Suspension:
+    """Topic `author.suspensions` (compacted, key author_id): rows of posts below the bound may be gone."""
+
+    author_id: int
+    suspended: bool
+    retracted_before: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ClassifiedPost:
     """Topic `posts.classified`, key author_id: what side effects subscribe to."""
 
@@ -138,6 +165,27 @@ class FanoutTask:
     first_segment: int
     last_segment: int
     hints: int
+
+
+@dataclass(frozen=True, slots=True)
+class RepairTask:
+    """Topics `fanout.backfill` and `fanout.retract`: posts whose rows must be there, or must go.
+
+    Posts `lo <= id < hi` of author_id, or of all whom the readers follow (author_id 0, going on after
+    `after_author`); in the timelines of reader_ids, or of the followers in segments first..last. Work goes
+    from new to old: what is left goes back with a lower `hi`. Rows are written as of `at`. When it is done, a
+    backfill stands for everything below the bound `covered_from`; 0: for nothing.
+    """
+
+    author_id: int
+    reader_ids: tuple[int, ...]
+    first_segment: int
+    last_segment: int
+    lo: int
+    hi: int
+    at: int
+    covered_from: int = 0
+    after_author: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,8 @@
 """Classify: a post gets its place in the canonical store, its author's class, and its fan-out tasks.
 
 Reads      posts (key author_id, so an author's posts come in order); policy.settings as a whole
-Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified
+Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified;
+           fanout.retract for deleted posts
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
            the table and in the topic before any task or post of that class leaves
 Replay     changes nothing: the class of an old post is looked up in the history by its id, its hints in the
@@ -18,7 +19,14 @@ from pipeline.domain.policy import Entries, Thresholds, class_of, is_plain_push,
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteRecord
+from pipeline.records import (
+    AuthorClass,
+    ClassifiedPost,
+    FanoutTask,
+    PostEvent,
+    RepairTask,
+    RouteRecord,
+)
 from pipeline.store.ports import AuthorGraph, GraphStore, PostStore, RouteStore
 
 Post = Delivery[PostEvent]
@@ -82,7 +90,26 @@ class Classify:
             self._classified(post, classes[post.record.post_id], graphs[post.record.author_id])
             for post in published
         )
+        await self._retract([post for post in accepted if post.record.type == "deleted"])
         return refused
+
+    async def _retract(self, deleted: Sequence[Post]) -> None:
+        """Pages hide a deleted post at once; its rows go by and by."""
+        graphs = await self.graph.author_graphs({post.record.author_id for post in deleted})
+        await self.emit.all(
+            self.emit.message(
+                "fanout.retract",
+                str(event.author_id),
+                RepairTask(
+                    event.author_id, (), part.first, part.last, event.post_id, event.post_id + 1, event.at
+                ),
+                source=post,
+                part=part.first,
+            )
+            for post in deleted
+            for event in [post.record]
+            for part in segments.tasks(graphs[event.author_id].segments, self.tasks_per_post)
+        )
 
     def _accepted(self, batch: Sequence[Post], known: Mapping[int, int]) -> tuple[list[Post], list[Refused]]:
         """Sort out unknown types, ids whose clock is wrong, and ids that are another author's post."""

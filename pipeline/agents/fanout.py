@@ -3,7 +3,7 @@
 Reads      one tier's topic, partitioned by follower shard
 Writes     timeline_by_reader; the rest of a range back to the tier's topic, on the next segment's shard
 Guarantee  a task is acknowledged when its last row is; one message costs at most one segment (1,000 rows),
-           so a large author's backlog and everyone else's posts take turns
+           so a large author's backlog and everyone else's posts take turns; dormant readers get no row
 Replay     writes the same rows again: USING TIMESTAMP of the post, TTL to the end of its window
 Budget     lag_budget of the tier in topology/tiers.yaml
 """
@@ -12,9 +12,9 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 
 from pipeline import metrics
+from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.domain import segments, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
@@ -36,6 +36,7 @@ class Fanout:
     shards: int
     timelines: TimelineStore
     followers: SegmentCache
+    active: ActiveReaders
     emit: Emit
     now_ms: Callable[[], int]
     window_ms: int
@@ -75,7 +76,7 @@ class Fanout:
         entries: dict[tuple[int, ...], list[TimelineEntry]] = defaultdict(list)
         for task in tasks:
             entries[readers_of(task.record, followers)].append(self._entry(task.record))
-        return starmap(Push, entries.items())
+        return (Push(self.active.among(readers), posts) for readers, posts in entries.items())
 
     def _measure(self, rows: int, tasks: Sequence[Task]) -> None:
         metrics.FANOUT_ROWS.labels(self.tier).inc(rows)

@@ -1,11 +1,12 @@
 """Graph: follow events become segments of followers and their mirror on the reader's side.
 
 Reads      follows (key: the followed author, so this process is the only writer for its authors)
-Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}
+Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}; fanout.backfill for
+           new edges of authors that have posted, fanout.retract for removed ones
 Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
            holds the edge: the mirror is written first as not covered, then the segment, then the count,
-           and only then the bound from which pushes can be relied on, one margin ahead of now; who comes
-           back has left the old segment before
+           then the task to write what was posted before, and only then the bound from which pushes can be
+           relied on, one margin ahead of now; who comes back has left the old segment before
 Replay     changes nothing: an edge is a last-writer-wins register of its event time; a half-done one is
            found by its missing bound and finished in the segment it was given
 Budget     none of its own: a lagging graph delays new edges, never posts
@@ -13,17 +14,29 @@ Budget     none of its own: a lagging graph delays new edges, never posts
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.agents import marks
 from pipeline.domain import fields, snowflake
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
+from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.records import FollowEvent
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, GraphStore, SegmentChange
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import FollowEvent, RepairTask
+from pipeline.store.ports import (
+    NOT_COVERED,
+    AuthorGraph,
+    Edge,
+    GraphStore,
+    RouteStore,
+    SegmentChange,
+)
 
-TYPES = ("followed", "unfollowed")
+Event = Delivery[FollowEvent]
+
+TYPES = ("followed", "unfollowed", *marks.TYPES)
 
 
 @dataclass(slots=True)
@@ -40,6 +53,17 @@ class _Author:
         """At least one after any event, also a lone unfollow: none means that no edge is stored."""
         return max(self.graph.segments, 1, *(segment + 1 for segment in self.plan.changes))
 
+    def edge(self, reader: int, follows: bool, at: int, segment: int) -> Edge:
+        """A new version of a reader's edge, not covered yet."""
+        stored = self.edges.get(reader)
+        seen_us = 0 if stored is None else stored.seen_us
+        return Edge(reader, self.graph.author_id, follows, at, segment, seen_us=seen_us)
+
+    def bound_of(self, reader: int, bound: int) -> int:
+        """The bound of a reader who joins: above any that an earlier backfill has fulfilled."""
+        stored = self.edges.get(reader)
+        return bound if stored is None else max(bound, stored.caught_up + 1)
+
     def counted(self) -> AuthorGraph:
         return AuthorGraph(self.graph.author_id, sum(live or 0 for live in self.lives), self.segments)
 
@@ -49,6 +73,8 @@ class Graph:
     """The graph stage. `now_ms`: the wall clock, read once the segments are durable."""
 
     store: GraphStore
+    routes: RouteStore
+    emit: Emit
     now_ms: Callable[[], int]
     segment_size: int
     margin_ms: int
@@ -56,15 +82,23 @@ class Graph:
 
     async def handle(self, batch: Sequence[Delivery[FollowEvent]]) -> list[Refused]:
         """Apply a batch: all authors in each step together, in the order the guarantee needs."""
-        events: dict[int, list[FollowEvent]] = defaultdict(list)
+        events: dict[int, list[Event]] = defaultdict(list)
+        marked: list[Event] = []
         refused: list[Refused] = []
         for delivery in batch:
             reason = _refusal(delivery.record)
-            if reason is None:
-                events[delivery.record.author_id].append(delivery.record)
-            else:
+            if reason is not None:
                 refused.append(Refused(delivery.message, *reason))
+            elif delivery.record.type in marks.TYPES:
+                marked.append(delivery)
+            else:
+                events[delivery.record.author_id].append(delivery)
+        await self._follow(events)
+        upkeep = marks.Marks(self.store, self.emit, self._change_segment, self._bound)
+        await upkeep.handle(marked)
+        return refused
 
+    async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:
         graphs = await self.store.author_graphs(events)
         authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
 
@@ -83,11 +117,42 @@ class Graph:
         await self.store.put_edges([e for a in authors for e in _removals(a)], ttl_s=self.window_s)
         await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
         await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
-        bound = snowflake.first_id(self.now_ms() + self.margin_ms)
+        bound = self._bound()
+        posted = await self.routes.routes([a.graph.author_id for a in authors])
+        await self.emit.all(
+            message
+            for a in authors
+            if a.graph.author_id in posted
+            for message in self._repairs(a, bound, events[a.graph.author_id][-1])
+        )
         await self.store.put_edges([e for a in authors for e in _settled(a, bound)])
-        return refused
 
-    async def _planned(self, graph: AuthorGraph, events: Sequence[FollowEvent]) -> _Author:
+    def _bound(self) -> int:
+        """From here on all writers will know what is durable now."""
+        return snowflake.first_id(self.now_ms() + self.margin_ms)
+
+    def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
+        """What was posted before those who join came, and what those who leave have still got.
+
+        An author who has not posted needs neither: whatever is posted from now on is after the segments.
+        """
+        author_id = author.graph.author_id
+        joins: dict[tuple[int, int], list[int]] = defaultdict(list)
+        leaves: dict[int, list[int]] = defaultdict(list)
+        for reader, (at, _) in author.plan.joins.items():
+            joins[at, author.bound_of(reader, bound)].append(reader)
+        for reader, (at, segment) in author.plan.gone.items():
+            if segment >= 0:
+                leaves[at].append(reader)
+        for part, ((at, hi), readers) in enumerate(joins.items()):
+            task = RepairTask(author_id, tuple(readers), 0, -1, 0, hi, at=at, covered_from=hi)
+            yield self.emit.message("fanout.backfill", str(author_id), task, source=cause, part=part)
+        for part, (at, readers) in enumerate(leaves.items()):
+            task = RepairTask(author_id, tuple(readers), 0, -1, 0, snowflake.MAX_ID, at=at)
+            yield self.emit.message("fanout.retract", str(author_id), task, source=cause, part=part)
+
+    async def _planned(self, graph: AuthorGraph, deliveries: Sequence[Event]) -> _Author:
+        events = [delivery.record for delivery in deliveries]
         readers = list({reader for event in events for reader in event.follower_ids})
         edges: dict[int, Edge] = {}
         lives: list[int | None] = []
@@ -106,25 +171,33 @@ class Graph:
         return author
 
     async def _change(self, author: _Author, segment: int, wanted: SegmentPlan) -> None:
-        """Make the segment as wanted. A lost race or a doubt means: look who is there, and try again."""
+        author.lives[segment] = await self._change_segment(
+            author.graph.author_id, segment, wanted, author.lives[segment]
+        )
+
+    async def _change_segment(
+        self, author_id: int, segment: int, wanted: SegmentPlan, live: int | None
+    ) -> int | None:
+        """Make the segment as wanted; returns its live count.
+
+        A lost race or a doubt means: look who is there, and try again.
+        """
         check = wanted.check
         while True:
-            add, remove = wanted.add, wanted.remove
+            add, remove, warm = wanted.add, wanted.remove, wanted.warm
             if check:
-                present = await self.store.members(author.graph.author_id, segment, [*add, *remove])
+                touched = [*add, *remove, *warm]
+                present = await self.store.members(author_id, segment, touched)
                 add = [reader for reader in add if reader not in present]
                 remove = [reader for reader in remove if reader in present]
-            if not add and not remove:
-                return
-            change = SegmentChange(
-                author.graph.author_id, segment, author.lives[segment], tuple(add), tuple(remove)
-            )
+                warm = {reader: since for reader, since in warm.items() if reader in present}
+            if not add and not remove and not warm:
+                return live
+            change = SegmentChange(author_id, segment, live, tuple(add), tuple(remove), tuple(warm.items()))
             if await self.store.change_segment(change):
-                author.lives[segment] = change.live
-                return
-            fresh = await self.store.segment_lives(author.graph.author_id, author.segments)
-            author.lives[segment] = fresh[segment]
-            check = True
+                return change.live
+            fresh = await self.store.segment_lives(author_id, segment + 1)
+            live, check = fresh[segment], True
 
 
 def _refusal(event: FollowEvent) -> tuple[str, str] | None:
@@ -148,25 +221,18 @@ async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:
 
 def _intents(author: _Author) -> list[Edge]:
     """Joining edges before their segments: seen by the reader, everything pulled."""
-    author_id = author.graph.author_id
-    return [Edge(reader, author_id, True, at, segment) for reader, (at, segment) in author.plan.joins.items()]
+    return [author.edge(reader, True, *joined) for reader, joined in author.plan.joins.items()]
 
 
 def _removals(author: _Author) -> list[Edge]:
-    author_id = author.graph.author_id
-    return [Edge(reader, author_id, False, at, segment) for reader, (at, segment) in author.plan.gone.items()]
+    return [author.edge(reader, False, *gone) for reader, gone in author.plan.gone.items()]
 
 
 def _settled(author: _Author, bound: int) -> list[Edge]:
     """Joined edges with the bound from which pushes can be relied on, and edges that only moved in time."""
-    author_id = author.graph.author_id
     joined = [
-        Edge(reader, author_id, True, at, segment, covered_from=bound)
-        for reader, (at, segment) in author.plan.joins.items()
+        replace(author.edge(reader, True, *joined), covered_from=author.bound_of(reader, bound))
+        for reader, joined in author.plan.joins.items()
     ]
-    refreshed = [
-        Edge(reader, author_id, True, at, old.segment, old.covered_from, old.warm_since)
-        for reader, at in author.plan.refreshed.items()
-        for old in [author.edges[reader]]
-    ]
+    refreshed = [replace(author.edges[reader], at=at) for reader, at in author.plan.refreshed.items()]
     return joined + refreshed

@@ -1,53 +1,119 @@
-"""Policy: blocks, mutes, suspensions and take-downs become what the query agent filters by.
+"""Policy: blocks, mutes, suspensions and take-downs become what the query agent filters by, then clean-up.
 
 Reads      policy (keyed by the reader, author or post it is about)
-Writes     relations_by_reader, author_stats.suspended, posts.taken_down
-Guarantee  in force for the next page once acknowledged: pages read these tables, not a cache
-Replay     changes nothing: writes carry the time of their event, and the newest wins
+Writes     relations_by_reader, author_stats.{suspended, retracted_before}, posts.taken_down;
+           author.suspensions; marks of edges on follows; fanout.retract, fanout.backfill
+Guarantee  in force for the next page once acknowledged: pages read these tables, not a cache. Rows go only
+           after readers know that they must pull what may be gone; what an end brings back is written again
+Replay     changes nothing: writes carry the time of their event, the newest wins, and an event that is no
+           longer in force causes nothing
 Budget     none of its own; it shares no process, topic or group with the fan-out
 """
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 
+from pipeline.domain import segments, snowflake
 from pipeline.domain.visibility import EVERYWHERE
+from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.records import PolicyEvent
-from pipeline.store.ports import PostStore, ReaderStore
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import FollowEvent, PolicyEvent, RepairTask
+from pipeline.store.ports import Stores
 
 TYPES = (
     *("blocked", "unblocked", "muted", "unmuted"),
     *("suspended", "reinstated", "taken_down", "restored"),
 )
 
+Cause = Delivery[PolicyEvent]
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """The policy stage."""
+    """The policy stage. `tasks`: into how many repair tasks the segments of an author are cut at most."""
 
-    readers: ReaderStore
-    posts: PostStore
+    stores: Stores
+    emit: Emit
+    tasks: int
 
-    async def handle(self, batch: Sequence[Delivery[PolicyEvent]]) -> list[Refused]:
-        """Apply a batch; the order inside it does not matter, since every write has its event's time."""
-        outcomes = await asyncio.gather(*(self._apply(delivery) for delivery in batch))
-        return [outcome for outcome in outcomes if outcome is not None]
+    async def handle(self, batch: Sequence[Cause]) -> list[Refused]:
+        """Apply a batch, then send what it causes; the order inside does not matter, as every write has its
+        event's time.
+        """
+        refused = await asyncio.gather(*(self._apply(delivery) for delivery in batch))
+        caused = await asyncio.gather(*(self._caused(delivery) for delivery in batch))
+        await self.emit.all(chain.from_iterable(caused))
+        return [outcome for outcome in refused if outcome is not None]
 
-    async def _apply(self, delivery: Delivery[PolicyEvent]) -> Refused | None:
+    async def _apply(self, delivery: Cause) -> Refused | None:
+        readers, posts = self.stores.readers, self.stores.posts
         match delivery.record:
             case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
-                await self.readers.relate(reader, author, "block", what == "blocked", at)
+                await readers.relate(reader, author, "block", what == "blocked", at)
             case PolicyEvent("muted" | "unmuted" as what, at, int(reader), int(author)):
-                await self.readers.relate(reader, author, "mute", what == "muted", at)
+                await readers.relate(reader, author, "mute", what == "muted", at)
             case PolicyEvent("suspended" | "reinstated" as what, at, author_id=int(author)):
-                await self.readers.set_suspended(author, what == "suspended", at)
+                await self._suspend(delivery, author, what == "suspended", at)
             case PolicyEvent("taken_down", at, post_id=int(post), regions=regions):
-                await self.posts.take_down(post, regions or (EVERYWHERE,), at)
+                await posts.take_down(post, regions or (EVERYWHERE,), at)
             case PolicyEvent("restored", at, post_id=int(post), regions=regions):
-                await self.posts.restore(post, regions or (EVERYWHERE,), at)
+                await posts.restore(post, regions or (EVERYWHERE,), at)
             case PolicyEvent(type=kind) if kind in TYPES:
                 return Refused(delivery.message, "incomplete", f"{kind}: an id is missing")
             case other:
                 return Refused(delivery.message, "type", f"{other.type}: not one of {', '.join(TYPES)}")
         return None
+
+    async def _suspend(self, cause: Cause, author: int, suspended: bool, at: int) -> None:
+        """A suspension is filtered at once. Its end is not in force before queries know what to pull."""
+        readers = self.stores.readers
+        if suspended:
+            await readers.set_suspended(author, True, at)
+        known = (await readers.suspensions([author])).get(author)
+        if known is not None:
+            told = known if known.at > at else replace(known, suspended=suspended, at=at)
+            message = self.emit.message("author.suspensions", str(author), told, source=cause)
+            await self.emit.all([message])
+        if not suspended:
+            await readers.set_suspended(author, False, at)
+
+    async def _caused(self, cause: Cause) -> list[Outgoing]:
+        """The repairs that a change in force asks for."""
+        match cause.record:
+            case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
+                relations = await self.stores.readers.relations(reader)
+                if (author in relations.blocks or author in relations.blocked_by) != (what == "blocked"):
+                    return []
+                kind = "retracted" if what == "blocked" else "refilled"
+                return [
+                    self.emit.message("follows", str(a), FollowEvent(kind, a, (r,), at), source=cause)
+                    for a, r in ((author, reader), (reader, author))
+                ]
+            case PolicyEvent("suspended", at, author_id=int(author)):
+                if author not in await self.stores.readers.suspended([author]):
+                    return []
+                return await self._for_followers(cause, "fanout.retract", author, 0, snowflake.first_id(at))
+            case PolicyEvent("taken_down" | "restored" as what, post_id=int(post), regions=()):
+                found = (await self.stores.posts.posts([post])).get(post)
+                if found is None or (EVERYWHERE in found.taken_down) != (what == "taken_down"):
+                    return []
+                topic = "fanout.retract" if what == "taken_down" else "fanout.backfill"
+                return await self._for_followers(cause, topic, found.author_id, post, post + 1)
+        return []
+
+    async def _for_followers(self, cause: Cause, topic: str, author: int, lo: int, hi: int) -> list[Outgoing]:
+        """Tasks about these posts for all followers of the author."""
+        graph = (await self.stores.graph.author_graphs([author]))[author]
+        return [
+            self.emit.message(
+                topic,
+                str(author),
+                RepairTask(author, (), part.first, part.last, lo, hi, at=cause.record.at),
+                source=cause,
+                part=part.first,
+            )
+            for part in segments.tasks(graph.segments, self.tasks)
+        ]

@@ -1,6 +1,7 @@
 """Query: both paths become one page.
 
-Reads      timeline.requests (the `ask` agent below); author.routes as a whole; the tables of the path
+Reads      timeline.requests (the `ask` agent below); author.routes and author.suspensions as a whole; the
+           tables of the path
 Writes     a TimelineReply to the topic the request names
 Guarantee  newest first, no post twice, nothing skipped that a shallower source still holds; policy wins
 Replay     answers again; asking is free of side effects
@@ -12,15 +13,15 @@ The HTTP API (`web.api`) calls the same `page`.
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline import metrics
+from pipeline.agents.known_routes import KnownRoutes
 from pipeline.domain import coverage, cursor, snowflake
 from pipeline.domain.merge import EXHAUSTED, Candidate, Source, frontier, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.domain.visibility import hidden_because
-from pipeline.records import RouteRecord
 from pipeline.store.ports import Edge, ReaderState, Relations, StoredPost, Stores
 
 READS_A_ROUND = 64
@@ -57,10 +58,10 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Assembles pages. `route_of`: the route record of an author, None when plain push."""
+    """Assembles pages."""
 
     stores: Stores
-    route_of: Callable[[int], RouteRecord | None]
+    routes: KnownRoutes
     cursor_key: bytes
     window_ms: int
     margin_ms: int
@@ -74,7 +75,7 @@ class Query:
         reader, _ = await asyncio.gather(
             self._reader(request.reader_id), self._read(request, [timeline, own])
         )
-        sources = [timeline, own, *self._pulled(reader.edges.values(), window_start, request.below)]
+        sources = [timeline, own, *await self._pulled(reader, window_start, request.below)]
         items, boundary, widths = await self._fill(request, reader, sources)
         following = None
         if boundary is not None:
@@ -92,19 +93,36 @@ class Query:
         )
         return _Reader(state, relations, {edge.author_id: edge for edge in edges})
 
-    def _pulled(self, edges: Iterable[Edge], window_start: int, below: int) -> list[Source]:
+    async def _pulled(self, reader: _Reader, window_start: int, below: int) -> list[Source]:
         """A source for each range that is not pushed. Its horizon starts at the newest id it can have."""
-        found = []
+        edges = [edge for author, edge in reader.edges.items() if not reader.relations.hide(author)]
+        routes = await self.routes.of(edge.author_id for edge in edges)
+        found: list[Source] = []
+        unknown: list[Source] = []
         for edge in edges:
-            route = self.route_of(edge.author_id)
-            entries = () if route is None else route.entries
-            cover = coverage.EdgeCover(edge.covered_from, edge.warm_since)
+            route = routes[edge.author_id]
+            entries = () if route.record is None else route.record.entries
+            bound = max(edge.bound, reader.state.bound, route.retracted_before)
+            cover = coverage.EdgeCover(bound, edge.warm_since)
             ranges = coverage.pull_ranges(entries, cover, window_start, margin_ms=self.margin_ms)
             for lo, hi in coverage.clip(ranges, window_start, below):
-                newest = hi if route is None else min(hi, route.latest_post_id + 1)
-                if newest > lo:
-                    found.append(Source("pull", edge.author_id, lo, newest))
-        return found
+                source = Source("pull", edge.author_id, lo, hi)
+                if route.record is None:
+                    unknown.append(source)
+                else:
+                    source.horizon = min(hi, route.record.latest_post_id + 1)
+                    found.append(source)
+        return [source for source in found + await self._dated(unknown) if source.horizon > source.lo]
+
+    async def _dated(self, sources: list[Source]) -> list[Source]:
+        """Plain push authors are in no view: their newest posts are asked for when that saves reads."""
+        if len(sources) <= READS_A_ROUND:
+            return sources
+        records = await self.stores.routes.routes({source.author_id for source in sources})
+        for source in sources:
+            record = records.get(source.author_id)
+            source.horizon = min(source.horizon, 0 if record is None else record.latest_post_id + 1)
+        return sources
 
     async def _fill(
         self, request: PageRequest, reader: _Reader, sources: list[Source]
@@ -175,7 +193,7 @@ class Query:
             deleted=post.deleted,
             taken_down=post.taken_down,
             suspended=author in suspended,
-            blocked=author in reader.relations.blocks or author in reader.relations.blocked_by,
+            blocked=reader.relations.blocked(author),
             muted=author in reader.relations.mutes,
             followed=author in reader.edges,
         )

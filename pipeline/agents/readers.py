@@ -1,39 +1,100 @@
-"""Readers: accounts and activity become what is known of a reader.
+"""Readers: accounts and activity become what is known of a reader, and who is pushed to.
 
 Reads      accounts, activity (both keyed by the reader), as one stream
-Writes     reader_state
-Guarantee  the newest event of an account wins; the last time a reader was seen never goes back
-Replay     changes nothing: writes carry the time of their event
+Writes     reader_state; reader.cohorts; fanout.backfill for who comes back
+Guarantee  a writer knows that a reader is active before a query relies on it, and a query pulls everything
+           of a dormant reader before writers stop to push: waking goes topic, backfill, table; lapsing
+           goes table, topic
+Replay     changes nothing: writes carry the time of their event, and only news wakes or lapses a reader
 Budget     none: nothing on the path of a post waits for it
 """
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.domain import snowflake
+from pipeline.domain.cohorts import Change, Known, Outcome, after
+from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.records import AccountEvent, ActivityEvent
-from pipeline.store.ports import ReaderStore
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
+from pipeline.store.ports import NOT_COVERED, GraphStore, ReaderState, ReaderStore
+
+Event = Delivery[AccountEvent | ActivityEvent]
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """The readers stage."""
+    """The readers stage. `now_ms`: the wall clock, read once writers can know of a change."""
 
     store: ReaderStore
+    graph: GraphStore
+    emit: Emit
+    now_ms: Callable[[], int]
+    margin_ms: int
 
-    async def handle(self, batch: Sequence[Delivery[AccountEvent | ActivityEvent]]) -> list[Refused]:
-        """Store the accounts of a batch and, once a reader, when they were last seen."""
+    async def handle(self, batch: Sequence[Event]) -> list[Refused]:
+        """Store the accounts of a batch, the changes of cohorts, and when each reader was last seen."""
         accounts: list[AccountEvent] = []
-        seen: dict[int, int] = {}
+        events: dict[int, list[tuple[str, int]]] = defaultdict(list)
+        causes: dict[int, Event] = {}
         refused: list[Refused] = []
         for delivery in batch:
             match delivery.record:
-                case AccountEvent(type="registered" | "updated") as account:
+                case AccountEvent("registered" | "updated" as kind, reader, at=at) as account:
                     accounts.append(account)
-                case ActivityEvent(type="opened" | "engaged", reader_id=reader, at=at):
-                    seen[reader] = max(at, seen.get(reader, 0))
+                case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at):
+                    pass
                 case other:
                     refused.append(Refused(delivery.message, "type", f"{other.type}: unknown"))
+                    continue
+            events[reader].append((kind, at))
+            causes[reader] = delivery
         await self.store.put_accounts(accounts)
-        await self.store.put_seen(seen)
+        states = await self.store.readers(list(events))
+        outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
+        await self._lapse({r: o for r, o in outcomes.items() if o.change is Change.LAPSE}, causes)
+        await self._wake({r: o for r, o in outcomes.items() if o.change is Change.WAKE}, states, causes)
+        await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
         return refused
+
+    async def _lapse(self, outcomes: dict[int, Outcome], causes: dict[int, Event]) -> None:
+        await self.store.put_cohorts(
+            [
+                ReaderState(r, active=False, covered_from=NOT_COVERED, cohort_at=o.at)
+                for r, o in outcomes.items()
+            ]
+        )
+        await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
+
+    async def _wake(
+        self, outcomes: dict[int, Outcome], states: dict[int, ReaderState], causes: dict[int, Event]
+    ) -> None:
+        await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
+        ahead = snowflake.first_id(self.now_ms() + self.margin_ms)
+        follow = await self.graph.ever_followed(list(outcomes))
+        # an edge made from now on has a bound of its own, no earlier than this one
+        bounds = {r: max(ahead, states[r].caught_up + 1) if r in follow else 0 for r in outcomes}
+        await self.emit.all(
+            self.emit.message(
+                "fanout.backfill",
+                str(r),
+                RepairTask(0, (r,), 0, -1, 0, bounds[r], at=o.at, covered_from=bounds[r]),
+                source=causes[r],
+            )
+            for r, o in outcomes.items()
+            if bounds[r]
+        )
+        await self.store.put_cohorts(
+            [ReaderState(r, active=True, covered_from=bounds[r], cohort_at=o.at) for r, o in outcomes.items()]
+        )
+
+    def _cohort(self, reader: int, outcome: Outcome, cause: Event) -> Outgoing:
+        since = snowflake.first_id(outcome.at)
+        record = ReaderCohort(reader, outcome.change is Change.WAKE, since, outcome.at)
+        return self.emit.message("reader.cohorts", str(reader), record, source=cause)
+
+
+def _known(state: ReaderState) -> Known:
+    return Known(state.active, state.last_seen or 0, state.cohort_at)

@@ -24,10 +24,14 @@ class EdgeNow:
 
 @dataclass(slots=True)
 class SegmentPlan:
-    """Who must be in a segment and who must not. `check`: some of it may be done already."""
+    """Who must be in a segment and who must not, and since when members are warm (None: cold).
+
+    `check`: some of it may be done already.
+    """
 
     add: list[int] = field(default_factory=list)
     remove: list[int] = field(default_factory=list)
+    warm: dict[int, int | None] = field(default_factory=dict)
     check: bool = False
 
 

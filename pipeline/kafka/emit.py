@@ -44,6 +44,17 @@ class Emit:
         )
         return Outgoing(topic, encode(record), key.encode(), headers, partition)
 
+    def event(self, topic: str, key: str, record: Any, *, at_ms: int) -> Outgoing:
+        """A message that nothing but the time has caused."""
+        headers = cloud_event(
+            event_id=f"{topic}:{key}:{record.type}:{at_ms}",
+            event_type=f"io.tideline.{topic}",
+            source=self._source,
+            at_ms=at_ms,
+            carried=[(ORIGIN_TS, b"%d" % at_ms)],
+        )
+        return Outgoing(topic, encode(record), key.encode(), headers)
+
     def tombstone(self, topic: str, key: str) -> Outgoing:
         """Take a key out of a compacted topic."""
         return Outgoing(topic, None, key.encode())

@@ -5,8 +5,9 @@ tables have open stall reports and tie state to partitions; this needs neither (
 """
 
 import threading
+import time
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
@@ -15,17 +16,37 @@ from pipeline.codec import CodecError
 from pipeline.errors import EngineError, Unavailable
 
 Record = TypeVar("Record")
+Kind = TypeVar("Kind", contravariant=True)
 _PAUSE_S = 0.5
+_LOOK_S = 0.25
+"""Seconds between two questions to the broker where the topic ends."""
+
 _log = structlog.get_logger()
 
 
-class TopicView(Generic[Record]):
-    """The newest record of each key of one topic. `get` and `values` may be called from any thread."""
+class Kept(Protocol[Kind]):
+    """What a view fills, from a thread of its own."""
 
-    def __init__(self, bootstrap: str, topic: str, decode: Callable[[bytes], Record]) -> None:
+    def put(self, key: bytes, record: Kind | None) -> None:
+        """The newest record under this key; None: it was taken out."""
+
+
+class TopicView(Generic[Record]):
+    """The newest record of each key of one topic. `get` may be called from any thread."""
+
+    def __init__(
+        self,
+        bootstrap: str,
+        topic: str,
+        decode: Callable[[bytes], Record],
+        kept: Kept[Record] | None = None,
+    ) -> None:
+        """`kept`: where records go instead of a dictionary of this view."""
         self.topic = topic
         self._decode = decode
         self._records: dict[bytes, Record] = {}
+        self._put = self._keep if kept is None else kept.put
+        self._as_of = -float("inf")
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -61,6 +82,10 @@ class TopicView(Generic[Record]):
         """By partition, the next offset to be read."""
         return dict(self._positions)
 
+    def age_s(self) -> float:
+        """Seconds since this view was known to hold everything the broker had acknowledged."""
+        return time.monotonic() - self._as_of
+
     def close(self) -> None:
         """Stop following."""
         self._closing.set()
@@ -69,9 +94,14 @@ class TopicView(Generic[Record]):
         self._consumer.close()
 
     def _follow(self) -> None:
+        looked, looking = time.monotonic(), False
         while not self._closing.is_set():
-            if not self._caught_up.is_set() and self._at_end():
+            if self._at_end():
+                self._as_of = max(self._as_of, looked)
                 self._caught_up.set()
+                looking = False
+            if not looking and time.monotonic() - looked >= _LOOK_S:
+                looked, looking = self._look(looked)
             try:
                 messages = self._consumer.consume(1000, timeout=0.1)
             except KafkaException:
@@ -81,6 +111,17 @@ class TopicView(Generic[Record]):
                 if message.error() is None:
                     self._take(message.key() or b"", message.value())
                     self._positions[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def _look(self, before: float) -> tuple[float, bool]:
+        """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""
+        now = time.monotonic()
+        try:
+            for partition in self._behind:
+                place = TopicPartition(self.topic, partition)
+                self._behind[partition] = self._consumer.get_watermark_offsets(place, 1.0)[1]
+        except KafkaException:
+            return before, False
+        return now, True
 
     def _at_end(self) -> bool:
         """Compaction leaves holes, so the client's own position counts, not the last message's offset."""
@@ -92,12 +133,12 @@ class TopicView(Generic[Record]):
 
     def _take(self, key: bytes, value: bytes | None) -> None:
         if value is None:
-            self._records.pop(key, None)
+            self._put(key, None)
             return
         name = key.decode(errors="replace")
         while not self._closing.is_set():
             try:
-                self._records[key] = self._decode(value)
+                self._put(key, self._decode(value))
             except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
                 _log.warning("view.waiting", topic=self.topic, key=name, error=away.message)
                 self._closing.wait(_PAUSE_S)
@@ -106,3 +147,9 @@ class TopicView(Generic[Record]):
                 return
             else:
                 return
+
+    def _keep(self, key: bytes, record: Record | None) -> None:
+        if record is None:
+            self._records.pop(key, None)
+        else:
+            self._records[key] = record

@@ -195,7 +195,7 @@ def _consumers(topology: Topology, *, api: bool) -> Iterator[_Consumer]:
     reading = ("query", "api")
     for name, stage in topology.stages.items():
         if name not in reading:
-            yield _Consumer(name, stage.group, stage.topics)
+            yield _Consumer(name, stage.group, stage.topics, stage.lag_budget)
     for name, tier in topology.tiers.items():
         yield _Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
     yield _Consumer("query", topology.stages["query"].group, topology.stages["query"].topics)

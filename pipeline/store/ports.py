@@ -6,12 +6,12 @@ retried and raises `StoreUnavailable` when it gives up: the caller must then not
 Methods take batches, so that no stage awaits once per row. Times are ms, ids and bounds 64-bit integers.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from pipeline.errors import Unavailable
-from pipeline.records import AccountEvent, PostEvent, RouteRecord
+from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
 NOT_COVERED = 2**63 - 1
 """`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
@@ -23,7 +23,11 @@ class StoreUnavailable(Unavailable):
 
 @dataclass(frozen=True, slots=True)
 class Edge:
-    """A reader's relation to an author: the last event that changed it, and from where on it is pushed."""
+    """A reader's relation to an author: the last event that changed it, and from where on it is pushed.
+
+    `warm_at`, `retracted_at`: the newest event of that kind (ms). `caught_up`: the last `covered_from` that a
+    backfill has fulfilled. `seen_us`: the write time of the stored version that this one is made from.
+    """
 
     reader_id: int
     author_id: int
@@ -32,12 +36,31 @@ class Edge:
     segment: int
     covered_from: int = NOT_COVERED
     warm_since: int | None = None
+    warm_at: int = 0
+    retracted_at: int = 0
+    caught_up: int = 0
+    seen_us: int = field(default=0, compare=False)
+
+    @property
+    def bound(self) -> int:
+        """Below this bound posts have to be pulled; 0 once a backfill has written what was missing."""
+        return caught_up_bound(self.covered_from, self.caught_up)
 
     @property
     def write_time_us(self) -> int:
-        """The order of an edge's versions: by `at`, then a follow, a covered follow, an unfollow."""
+        """The order of an edge's versions: by `at`, then a follow, a covered follow, an unfollow.
+
+        A version made from a stored one comes after it, whatever its `at`: marks such as a retraction move an
+        edge on without another `at`.
+        """
         rank = 2 if not self.follows else 1 if self.covered_from < NOT_COVERED else 0
-        return self.at * 1000 + rank
+        after = (self.seen_us // 1000 + 1) * 1000 if self.seen_us else 0
+        return max(self.at * 1000, after) + rank
+
+
+def caught_up_bound(covered_from: int, caught_up: int) -> int:
+    """What is left of a bound, given the last one that a backfill has fulfilled."""
+    return 0 if covered_from < NOT_COVERED and caught_up >= covered_from else covered_from
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,13 +74,17 @@ class AuthorGraph:
 
 @dataclass(frozen=True, slots=True)
 class SegmentChange:
-    """One fenced change of one segment: applied only while its live count is still `seen`."""
+    """One fenced change of one segment: applied only while its live count is still `seen`.
+
+    `warm`: members and since which bound their edge is warm; None cools it.
+    """
 
     author_id: int
     segment: int
     seen: int | None
     add: tuple[int, ...] = ()
     remove: tuple[int, ...] = ()
+    warm: tuple[tuple[int, int | None], ...] = ()
 
     @property
     def live(self) -> int:
@@ -118,14 +145,36 @@ class Push:
 
 
 @dataclass(frozen=True, slots=True)
+class Retraction:
+    """These posts leave the timelines of these readers, unless they were written after `timestamp_us`."""
+
+    readers: Sequence[int]
+    post_ids: Sequence[int]
+    timestamp_us: int
+
+
+@dataclass(frozen=True, slots=True)
 class ReaderState:
-    """What is known of a reader's account."""
+    """What is known of a reader's account and cohort.
+
+    `active` None: never seen, which counts as dormant. `covered_from` and `caught_up` as on an edge;
+    `cohort_at`: the version of the cohort (ms).
+    """
 
     reader_id: int
     region: str = ""
     protected: bool = False
     registered_at: int | None = None
     last_seen: int | None = None
+    active: bool | None = None
+    covered_from: int = NOT_COVERED
+    cohort_at: int = 0
+    caught_up: int = 0
+
+    @property
+    def bound(self) -> int:
+        """Below this bound everything has to be pulled for this reader."""
+        return caught_up_bound(self.covered_from, self.caught_up) if self.active else NOT_COVERED
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +184,14 @@ class Relations:
     blocks: frozenset[int] = frozenset()
     blocked_by: frozenset[int] = frozenset()
     mutes: frozenset[int] = frozenset()
+
+    def blocked(self, author_id: int) -> bool:
+        """Whether a block stands between the two, on either side."""
+        return author_id in self.blocks or author_id in self.blocked_by
+
+    def hide(self, author_id: int) -> bool:
+        """Whether nothing of this author is shown to the reader."""
+        return self.blocked(author_id) or author_id in self.mutes
 
 
 class GraphStore(Protocol):
@@ -156,16 +213,23 @@ class GraphStore(Protocol):
         """The edges from these readers to the author, by reader; also edges that were removed."""
 
     async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
-        """Store edges. The later `write_time_us` wins: a later `at`; at the same `at` an unfollow over a
-        follow, and a follow with a covered_from below NOT_COVERED over one without. Of equal ones each
-        column keeps its larger value. `ttl_s`: how long to keep a removed edge.
+        """Store edges, but for `caught_up`. The later `write_time_us` wins: a later `at`; at the same `at` an
+        unfollow over a follow, and a follow with a covered_from below NOT_COVERED over one without. Of equal
+        ones each column keeps its larger value. `ttl_s`: how long to keep a removed edge.
+        """
+
+    async def put_caught_up(
+        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
+    ) -> None:
+        """A backfill has fulfilled this bound of these edges; a higher one stays. `ttl_s`: the window, after
+        which no bound counts any more.
         """
 
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
         """Which of these readers the segment holds now."""
 
     async def change_segment(self, change: SegmentChange) -> bool:
-        """Add and remove followers and set the count, all or nothing, if the count is still `seen`.
+        """Add, remove, warm and cool followers and set the count, all or nothing, if it is still `seen`.
 
         False: another writer was faster, nothing has changed. `seen` None: the segment was never written.
         """
@@ -177,6 +241,9 @@ class GraphStore(Protocol):
 
     async def following(self, reader_id: int) -> list[Edge]:
         """The authors this reader follows now."""
+
+    async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
+        """Which of these readers have an edge, also a removed one."""
 
 
 class PostStore(Protocol):
@@ -227,6 +294,9 @@ class TimelineStore(Protocol):
         one call after another; returns after the last row is acknowledged.
         """
 
+    async def retract(self, retractions: Sequence[Retraction]) -> int:
+        """Remove rows as of their time; a row written later stays. Returns how many removals were written."""
+
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
         """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`."""
 
@@ -243,6 +313,18 @@ class ReaderStore(Protocol):
     async def reader(self, reader_id: int) -> ReaderState:
         """The state of a reader; an unknown one has the defaults."""
 
+    async def readers(self, reader_ids: Sequence[int]) -> dict[int, ReaderState]:
+        """The states of these readers; unknown ones have the defaults."""
+
+    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
+        """Store `active` and `covered_from`; of a reader's the one with the highest `cohort_at` stays."""
+
+    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
+        """A backfill has fulfilled this bound of the reader; a higher one stays."""
+
+    def not_seen_since(self, before: int) -> AsyncIterator[int]:
+        """Active readers last seen, or registered, before this time (ms); walks through all readers."""
+
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """Kind `block` or `mute`, as of event time `at`; a block is stored on both sides."""
 
@@ -251,6 +333,9 @@ class ReaderStore(Protocol):
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """Suspend or reinstate an author, as of event time `at`."""
+
+    async def suspensions(self, author_ids: Sequence[int]) -> dict[int, Suspension]:
+        """Those of these authors that ever were suspended, and below which bound rows may be gone."""
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """Which of these authors are suspended now."""

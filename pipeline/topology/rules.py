@@ -10,7 +10,7 @@ from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
 
-COMPACTED = ("policy.settings", "author.routes")
+COMPACTED = ("policy.settings", "author.routes", "author.suspensions", "reader.cohorts")
 """Held whole by their readers, who would lose what retention deletes."""
 
 
@@ -93,8 +93,8 @@ def policy(spec: PolicySpec) -> Iterator[Problem]:
     """Thresholds in order, and a margin that covers what the clocks may be apart."""
     if spec.push_below > spec.pull_above:
         yield ("policy", "push_below"), f"must not be above pull_above, which is {spec.pull_above}"
-    if spec.margin_seconds <= spec.clock_ahead_seconds:
+    if spec.clock_ahead_seconds > spec.margin_seconds / 2:  # caches take the other half: decision 7
         yield (
             ("policy", "margin_seconds"),
-            f"must be above clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
+            f"must be at least twice clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
         )

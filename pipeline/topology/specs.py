@@ -13,7 +13,7 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 API = "api"
 """The one stage that reads no topic: the HTTP processes."""
 
-STAGES = ("graph", "readers", "policy", "classify", "query", API)
+STAGES = ("graph", "readers", "policy", "classify", "backfill", "retract", "query", API)
 """Every stage there is code for, in path order; all but the last have to be in the file."""
 
 
@@ -43,7 +43,8 @@ class TopicSpec(_Spec):
 class StageSpec(_Spec):
     """A stage: one Faust app in one consumer group.
 
-    `workers` processes, `batch` events at a time, `in_flight` batches at once. `api` has workers only.
+    `workers` processes, `batch` events at a time, `in_flight` batches at once. `api` has workers only. The
+    repair stages owe their work within `lag_budget` seconds, and write `rows_per_second` at most each.
     """
 
     name: Name
@@ -52,6 +53,8 @@ class StageSpec(_Spec):
     workers: Count
     batch: Count
     in_flight: Count
+    lag_budget: Annotated[float, Field(gt=0)] | None = None
+    rows_per_second: Count | None = None
 
 
 class TierSpec(_Spec):
@@ -81,6 +84,7 @@ class PolicySpec(_Spec):
     margin_seconds: Seconds
     clock_behind_seconds: Seconds
     clock_ahead_seconds: Seconds
+    dormant_after_days: Annotated[int, Field(ge=1)]
     segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
     tasks_per_post: Count
 
@@ -88,6 +92,11 @@ class PolicySpec(_Spec):
     def window_ms(self) -> int:
         """How far back a timeline reaches."""
         return self.window_days * 86_400_000
+
+    @property
+    def dormant_after_ms(self) -> int:
+        """How long a reader who is not seen stays active."""
+        return self.dormant_after_days * 86_400_000
 
     @property
     def margin_ms(self) -> int:

@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
+from pipeline.agents.known_routes import KnownRoutes
 from pipeline.agents.query import Query
 from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, Edge, Push, TimelineEntry
+from pipeline.store.ports import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
 
 READER, T0, WINDOW, MARGIN, AS_OF, KEY = 1, 1_700_000_000_000, 200, 10, 250, b"k" * 32
 """Time is in ms from T0: the window of a session that begins at 250 reaches back to 50."""
@@ -68,11 +69,21 @@ class World:
             region,
         )
         self.routes = {}
-        self.query = Query(self.stores, self.routes.get, KEY, WINDOW, MARGIN)
+        self.query = self.query_on(self.stores)
+
+    def query_on(self, stores):
+        """The query stage on these stores."""
+        known = KnownRoutes(
+            self.routes.get, {}.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers
+        )
+        return Query(stores, known, KEY, WINDOW, MARGIN)
 
     async def settle(self):
         """Write everything."""
         await self.stores.readers.put_accounts([AccountEvent("registered", READER, self.region, False, T0)])
+        await self.stores.readers.put_cohorts(
+            [ReaderState(READER, active=True, covered_from=0, cohort_at=T0)]
+        )
         await self.publish(READER, dict.fromkeys(self.own, ""))
         for author in self.authors:
             await self._edge(author)

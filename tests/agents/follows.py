@@ -4,10 +4,11 @@ from hypothesis import strategies as st
 
 from pipeline.agents.graph import Graph
 from pipeline.domain import snowflake
+from pipeline.kafka.emit import Emit
 from pipeline.records import FollowEvent
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import NOT_COVERED, StoreUnavailable
-from tests.agents.fakes import Fault, deliver
+from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 AUTHOR, OTHER, SIZE, NOW, MARGIN, WINDOW_S = 7, 8, 2, 1_700_000_000_000, 60_000, 2_592_000
 BOUND = snowflake.first_id(NOW + MARGIN)
@@ -26,12 +27,25 @@ class World:
     """A graph store and the stage on it, with its author's tables in plain sight."""
 
     def __init__(self, size=SIZE):
-        self.size, self.store = size, memory_stores(lambda: 0.0).graph
+        self.stores, self.outbox = memory_stores(lambda: 0.0), RecordingOutbox()
+        self.size, self.store = size, self.stores.graph
+
+    def stage(self, store=None, *, now_ms=lambda: NOW, size=None):
+        """The stage, on another store of the graph if one is given."""
+        return Graph(
+            store=store or self.store,
+            routes=self.stores.routes,
+            emit=Emit(self.outbox, "graph"),
+            now_ms=now_ms,
+            segment_size=size or self.size,
+            margin_ms=MARGIN,
+            window_s=WINDOW_S,
+        )
 
     async def handle(self, events, fault=None):
         """One batch; with a fault, False when the process died in it."""
         store = (fault or Fault()).wrap(self.store)
-        stage = Graph(store, lambda: NOW, self.size, MARGIN, WINDOW_S)
+        stage = self.stage(store)
         try:
             assert await stage.handle([deliver(event) for event in events]) == []
         except StoreUnavailable:

@@ -95,8 +95,8 @@ async def test_an_edge_is_written_before_its_segment_and_covered_after_it():
 async def test_the_bound_is_one_margin_after_the_segments_are_durable():
     """The clock is read then and not before: a slow store must not eat the margin."""
     world, fault, read_after = World(), Fault(), []
-    stage = Graph(
-        fault.wrap(world.store), lambda: read_after.append(fault.calls[-2:]) or NOW, SIZE, MARGIN, WINDOW_S
+    stage = world.stage(
+        fault.wrap(world.store), now_ms=lambda: read_after.append(fault.calls[-2:]) or NOW
     )
 
     await stage.handle([deliver(follow(5, 1))])
@@ -163,7 +163,7 @@ async def test_a_lost_race_is_decided_by_who_is_there():
                 assert await self.store.change_segment(SegmentChange(AUTHOR, 0, 1, (2,)))
             return await self.store.change_segment(change)
 
-    stage = Graph(Raced(world.store), lambda: NOW, 5, MARGIN, WINDOW_S)
+    stage = world.stage(Raced(world.store), size=5)
     await stage.handle([deliver(follow(6, 2, 3))])
 
     await world.check_end([follow(5, 1), follow(6, 2, 3)])
@@ -185,7 +185,7 @@ async def test_nothing_of_a_failed_attempt_comes_after_it():
             await late.wait()
             return await world.store.change_segment(change)
 
-    stage = Graph(Slow(), lambda: NOW, 1, MARGIN, WINDOW_S)
+    stage = World().stage(Slow(), size=1)
     with pytest.raises(StoreUnavailable):
         await stage.handle([deliver(follow(5, 1, 2))])
     await world.handle([follow(5, 1, 2)])
@@ -232,7 +232,7 @@ async def test_a_removed_edge_is_kept_for_the_window():
             await world.store.put_edges(edges, ttl_s=ttl_s)
 
     world = World()
-    stage = Graph(Watched(), lambda: NOW, SIZE, MARGIN, WINDOW_S)
+    stage = World().stage(Watched())
     await stage.handle([deliver(follow(5, 1)), deliver(unfollow(5, 2))])
 
     assert lives == [(True, None), (False, WINDOW_S), (True, None)]
@@ -242,7 +242,7 @@ async def test_a_removed_edge_is_kept_for_the_window():
 async def test_an_event_names_a_segments_worth_of_followers_at_most(followers, refused):
     """One message must not cost more than one segment; its neighbours are applied."""
     world = World(size=5_000)
-    stage = Graph(world.store, lambda: NOW, 5_000, MARGIN, WINDOW_S)
+    stage = world.stage(size=5_000)
 
     found = await stage.handle([deliver(follow(5, *range(11, 11 + followers))), deliver(follow(5, 1))])
 
@@ -254,7 +254,7 @@ async def test_an_event_names_a_segments_worth_of_followers_at_most(followers, r
 async def test_an_event_of_no_known_type_is_refused():
     """It is neither a follow nor an unfollow."""
     world = World()
-    stage = Graph(world.store, lambda: NOW, SIZE, MARGIN, WINDOW_S)
+    stage = world.stage()
 
     found = await stage.handle([deliver(follow(5, 1)), deliver(replace(follow(6, 1), type="befriended"))])
 

@@ -5,10 +5,11 @@ from itertools import permutations
 import pytest
 
 from pipeline.agents.policy import Policy
+from pipeline.kafka.emit import Emit
 from pipeline.records import PolicyEvent, PostEvent
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Relations
-from tests.agents.fakes import deliver
+from tests.agents.fakes import RecordingOutbox, deliver
 
 READER, AUTHOR, POST = 1, 7, 99
 
@@ -18,7 +19,8 @@ class World:
 
     def __init__(self):
         self.stores = memory_stores(lambda: 0.0)
-        self.stage = Policy(self.stores.readers, self.stores.posts)
+        self.outbox = RecordingOutbox()
+        self.stage = Policy(self.stores, Emit(self.outbox, "policy"), tasks=4)
 
     async def handle(self, *events):
         refused = await self.stage.handle([deliver(event, offset=n) for n, event in enumerate(events)])

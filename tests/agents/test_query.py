@@ -191,7 +191,7 @@ async def test_an_author_whose_newest_post_is_below_the_page_is_not_read():
     world = World([pushed, near, far])
     await world.settle()
     counting = Counting(world.stores)
-    world.query = query.Query(counting.stores, world.routes.get, b"k" * 32, 200, MARGIN)
+    world.query = world.query_on(counting.stores)
 
     await world.page(3)
     assert counting.asked == [READER]
@@ -211,7 +211,7 @@ async def test_a_page_reads_nothing_above_its_boundary():
     await world.settle()
     first = await world.page(5)
     counting = Counting(world.stores)
-    world.query = query.Query(counting.stores, world.routes.get, b"k" * 32, 200, MARGIN)
+    world.query = world.query_on(counting.stores)
 
     await world.page(5, first.next_cursor)
 
@@ -254,7 +254,7 @@ async def test_a_store_that_is_away_is_not_an_empty_page():
     stores = Stores(
         Away(), world.stores.posts, world.stores.routes, world.stores.timelines, world.stores.readers
     )
-    world.query = query.Query(stores, world.routes.get, b"k" * 32, 200, MARGIN)
+    world.query = world.query_on(stores)
 
     with pytest.raises(StoreUnavailable):
         await world.page(5)

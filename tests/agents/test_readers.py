@@ -3,10 +3,11 @@
 from itertools import permutations
 
 from pipeline.agents.readers import Readers
+from pipeline.kafka.emit import Emit
 from pipeline.records import AccountEvent, ActivityEvent
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import ReaderState
-from tests.agents.fakes import deliver
+from tests.agents.fakes import RecordingOutbox, deliver
 
 EVENTS = [
     AccountEvent("registered", 1, "eu", False, 5),
@@ -17,12 +18,19 @@ EVENTS = [
 ]
 
 
+def a_stage():
+    """The stage and its store."""
+    stores = memory_stores(lambda: 0.0)
+    emit = Emit(RecordingOutbox(), "readers")
+    return Readers(stores.readers, stores.graph, emit, lambda: 1_700_000_000_000, 60_000), stores.readers
+
+
 async def state_after(events, taken):
     """Readers 1, 2 and 3 after these events, in batches of so many."""
-    store = memory_stores(lambda: 0.0).readers
+    stage, store = a_stage()
     for offset in range(0, len(events), taken):
         assert (
-            await Readers(store).handle([deliver(event) for event in events[offset : offset + taken]]) == []
+            await stage.handle([deliver(event) for event in events[offset : offset + taken]]) == []
         )
     return [await store.reader(reader) for reader in (1, 2, 3)]
 
@@ -30,8 +38,8 @@ async def state_after(events, taken):
 async def test_a_reader_is_what_the_newest_events_say():
     """Region and protection of the last update, the first registration, the last time seen; unknown: defaults."""
     assert await state_after(EVENTS, 5) == [
-        ReaderState(1, "us", True, registered_at=5, last_seen=9),
-        ReaderState(2, last_seen=8),
+        ReaderState(1, "us", True, registered_at=5, last_seen=9, active=True, covered_from=0, cohort_at=ANY),
+        ReaderState(2, last_seen=8, active=True, covered_from=0, cohort_at=ANY),
         ReaderState(3),
     ]
 
@@ -47,10 +55,10 @@ async def test_order_repetition_and_batches_do_not_matter():
 
 async def test_an_event_of_no_known_type_is_refused():
     """Its neighbours are not."""
-    store = memory_stores(lambda: 0.0).readers
+    stage, store = a_stage()
     strange = [AccountEvent("closed", 1, "eu", False, 7), ActivityEvent("slept", 1, 9)]
 
-    refused = await Readers(store).handle([deliver(event) for event in [*strange, *EVENTS]])
+    refused = await stage.handle([deliver(event) for event in [*strange, *EVENTS]])
 
     assert [one.reason for one in refused] == ["type", "type"]
     assert await store.reader(1) == ReaderState(1, "us", True, registered_at=5, last_seen=9)

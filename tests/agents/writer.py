@@ -2,6 +2,7 @@
 
 import asyncio
 
+from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.domain.snowflake import first_id
@@ -48,6 +49,7 @@ class World:
     def __init__(self, followers, now_ms=NOW):
         self.segments, self.clock, self.outbox = Segments(followers), Clock(), RecordingOutbox()
         self.timelines, self.now_ms, self.offset = memory_stores(lambda: 0.0).timelines, now_ms, 0
+        self.active = ActiveReaders(max_age_s=1.0)  # never filled, so too old: everyone is pushed to
         self.cache = SegmentCache(self.segments, size=3, max_age_s=1.0, clock=self.clock)
 
     async def handle(self, tasks, fault=None, first_offset=None):
@@ -58,6 +60,7 @@ class World:
             shards=SHARDS,
             timelines=fault.wrap(self.timelines),
             followers=self.cache,
+            active=self.active,
             emit=Emit(fault.wrap(self.outbox), "fanout.small"),
             now_ms=lambda: self.now_ms,
             window_ms=30 * DAY,

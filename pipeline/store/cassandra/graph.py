@@ -2,12 +2,19 @@
 
 from collections.abc import Iterable, Sequence
 from itertools import chain
+from typing import Any
 
 from pipeline.store.cassandra.session import Database
+from pipeline.store.cassandra.wire import UNSET, write_time_of
 from pipeline.store.ports import AuthorGraph, Edge, Followers, SegmentChange
 
 _COLD = 0
 """`warm_since` of a cold edge: a value, where a null would be a tombstone in every row."""
+
+_SELECT_EDGE = (
+    "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since, warm_at, retracted_at,"
+    " caught_up, WRITETIME(follows) FROM following_by_reader"
+)
 
 
 class CassandraGraph:
@@ -26,18 +33,19 @@ class CassandraGraph:
             "SELECT DISTINCT author_id, segment, live FROM followers_by_author"
             " WHERE segment IN ? AND author_id = ?"
         )
-        self._edges = db.prepare(
-            "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since"
-            " FROM following_by_reader WHERE reader_id IN ? AND author_id = ?"
-        )
-        self._following = db.prepare(
-            "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since"
-            " FROM following_by_reader WHERE reader_id = ?"
+        self._edges = db.prepare(f"{_SELECT_EDGE} WHERE reader_id IN ? AND author_id = ?")
+        self._following = db.prepare(f"{_SELECT_EDGE} WHERE reader_id = ?")
+        self._ever_followed = db.prepare(
+            "SELECT reader_id FROM following_by_reader WHERE reader_id IN ? PER PARTITION LIMIT 1"
         )
         self._put_edge = db.prepare(
-            "INSERT INTO following_by_reader"
-            " (reader_id, author_id, follows, at, segment, covered_from, warm_since)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+            "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
+            " covered_from, warm_since, warm_at, retracted_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+        )
+        self._caught_up = db.prepare(
+            "INSERT INTO following_by_reader (reader_id, author_id, caught_up) VALUES (?, ?, ?)"
+            " USING TIMESTAMP ? AND TTL ?"
         )
         self._followers = db.prepare(
             "SELECT follower_id FROM followers_by_author WHERE author_id = ? AND segment = ?"
@@ -54,6 +62,10 @@ class CassandraGraph:
         )
         self._add = db.prepare(
             "INSERT INTO followers_by_author (author_id, segment, follower_id) VALUES (?, ?, ?)"
+        )
+        self._warm = db.prepare(
+            "INSERT INTO followers_by_author (author_id, segment, follower_id, warm_since)"
+            " VALUES (?, ?, ?, ?)"
         )
         self._remove = db.prepare(
             "DELETE FROM followers_by_author WHERE author_id = ? AND segment = ? AND follower_id = ?"
@@ -84,7 +96,7 @@ class CassandraGraph:
     async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
         """See `GraphStore`."""
         rows = await self._db.fetch_in(self._edges, reader_ids, author_id)
-        return {row[0]: _edge(row) for row in rows}
+        return {row[0]: _edge(row) for row in rows if row[2] is not None}
 
     async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
         """See `GraphStore`."""
@@ -97,12 +109,24 @@ class CassandraGraph:
                 edge.segment,
                 edge.covered_from,
                 edge.warm_since or _COLD,
+                edge.warm_at or UNSET,
+                edge.retracted_at or UNSET,
                 edge.write_time_us,
                 0 if edge.follows else ttl_s or 0,
             )
             for edge in edges
         )
         await self._db.write(rows, self._put_edge.table)
+
+    async def put_caught_up(
+        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
+    ) -> None:
+        """See `GraphStore`. The bound itself is the write time, so the higher one wins."""
+        rows = (
+            self._caught_up.mutation(reader, author_id, bound, write_time_of(bound), ttl_s)
+            for reader in reader_ids
+        )
+        await self._db.write(rows, self._caught_up.table)
 
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""
@@ -114,6 +138,7 @@ class CassandraGraph:
         place = change.author_id, change.segment
         batch = [self._set_live.mutation(change.live, *place, change.seen)]
         batch += [self._add.mutation(*place, reader) for reader in change.add]
+        batch += [self._warm.mutation(*place, reader, since or _COLD) for reader, since in change.warm]
         batch += [self._remove.mutation(*place, reader) for reader in change.remove]
         return await self._db.apply_if(batch, self._set_live.table)
 
@@ -131,6 +156,24 @@ class CassandraGraph:
         rows = await self._db.fetch(self._following, reader_id)
         return [_edge(row) for row in rows if row[2]]
 
+    async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
+        """See `GraphStore`."""
+        return {reader for (reader,) in await self._db.fetch_in(self._ever_followed, reader_ids)}
 
-def _edge(row: tuple[int, int, bool, int, int, int, int]) -> Edge:
-    return Edge(*row[:-1], row[-1] or None)
+
+def _edge(row: Sequence[Any]) -> Edge:
+    reader_id, author_id, follows, at, segment, covered_from, warm_since, *marks, written = row
+    warm_at, retracted_at, caught_up = (mark or 0 for mark in marks)
+    return Edge(
+        reader_id,
+        author_id,
+        follows,
+        at,
+        segment,
+        covered_from,
+        warm_since or None,
+        warm_at,
+        retracted_at,
+        caught_up,
+        written,
+    )

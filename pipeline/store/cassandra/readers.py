@@ -1,11 +1,12 @@
 """`reader_state`, `relations_by_reader`, and who is suspended. Writes carry the time of their event."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from pipeline.records import AccountEvent
+from pipeline.domain.snowflake import first_id
+from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
-from pipeline.store.cassandra.wire import UNSET
-from pipeline.store.ports import ReaderState, Relations
+from pipeline.store.cassandra.wire import UNSET, write_time_of
+from pipeline.store.ports import NOT_COVERED, ReaderState, Relations
 
 
 class CassandraReaders:
@@ -20,9 +21,18 @@ class CassandraReaders:
         self._put_seen = db.prepare(
             "INSERT INTO reader_state (reader_id, last_seen) VALUES (?, ?) USING TIMESTAMP ?"
         )
-        self._state = db.prepare(
-            "SELECT region, protected, registered_at, last_seen FROM reader_state WHERE reader_id = ?"
+        self._put_cohort = db.prepare(
+            "INSERT INTO reader_state (reader_id, active, covered_from, cohort_at) VALUES (?, ?, ?, ?)"
+            " USING TIMESTAMP ?"
         )
+        self._caught_up = db.prepare(
+            "INSERT INTO reader_state (reader_id, caught_up) VALUES (?, ?) USING TIMESTAMP ? AND TTL ?"
+        )
+        self._states = db.prepare(
+            "SELECT reader_id, region, protected, registered_at, last_seen, active, covered_from, cohort_at,"
+            " caught_up FROM reader_state WHERE reader_id IN ?"
+        )
+        self._all = db.prepare("SELECT reader_id, active, last_seen, registered_at FROM reader_state")
         self._relate = db.prepare(
             "INSERT INTO relations_by_reader (reader_id, other_id, kind, at) VALUES (?, ?, ?, ?)"
             " USING TIMESTAMP ?"
@@ -33,9 +43,16 @@ class CassandraReaders:
         )
         self._relations = db.prepare("SELECT other_id, kind FROM relations_by_reader WHERE reader_id = ?")
         self._suspend = db.prepare(
-            "INSERT INTO author_stats (author_id, suspended) VALUES (?, ?) USING TIMESTAMP ?"
+            "INSERT INTO author_stats (author_id, suspended, retracted_before) VALUES (?, true, ?)"
+            " USING TIMESTAMP ?"
         )
-        self._suspended = db.prepare("SELECT author_id, suspended FROM author_stats WHERE author_id IN ?")
+        self._reinstate = db.prepare(
+            "INSERT INTO author_stats (author_id, suspended) VALUES (?, false) USING TIMESTAMP ?"
+        )
+        self._suspensions = db.prepare(
+            "SELECT author_id, suspended, retracted_before, WRITETIME(suspended) FROM author_stats"
+            " WHERE author_id IN ?"
+        )
 
     async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
         """See `ReaderStore`."""
@@ -58,11 +75,35 @@ class CassandraReaders:
 
     async def reader(self, reader_id: int) -> ReaderState:
         """See `ReaderStore`."""
-        rows = await self._db.fetch(self._state, reader_id)
-        if not rows:
-            return ReaderState(reader_id)
-        region, protected, registered_at, last_seen = rows[0]
-        return ReaderState(reader_id, region or "", bool(protected), registered_at, last_seen)
+        return (await self.readers([reader_id]))[reader_id]
+
+    async def readers(self, reader_ids: Sequence[int]) -> dict[int, ReaderState]:
+        """See `ReaderStore`."""
+        states = {reader: ReaderState(reader) for reader in reader_ids}
+        for row in await self._db.fetch_in(self._states, reader_ids):
+            states[row[0]] = _state(*row)
+        return states
+
+    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
+        """See `ReaderStore`."""
+        rows = (
+            self._put_cohort.mutation(
+                each.reader_id, each.active, each.covered_from, each.cohort_at, each.cohort_at * 1000
+            )
+            for each in states
+        )
+        await self._db.write(rows, self._put_cohort.table)
+
+    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
+        """See `ReaderStore`. The bound itself is the write time, so the higher one wins."""
+        row = self._caught_up.mutation(reader_id, bound, write_time_of(bound), ttl_s)
+        await self._db.write([row], self._caught_up.table)
+
+    async def not_seen_since(self, before: int) -> AsyncIterator[int]:
+        """See `ReaderStore`. Reads the whole table, a page at a time."""
+        async for reader_id, active, last_seen, registered_at in self._db.stream(self._all):
+            if active and max(last_seen or 0, registered_at or 0) < before:
+                yield reader_id
 
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """See `ReaderStore`."""
@@ -87,9 +128,46 @@ class CassandraReaders:
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """See `ReaderStore`."""
-        await self._db.write([self._suspend.mutation(author_id, suspended, at * 1000)], self._suspend.table)
+        row = (
+            self._suspend.mutation(author_id, first_id(at), at * 1000)
+            if suspended
+            else self._reinstate.mutation(author_id, at * 1000)
+        )
+        await self._db.write([row], self._suspend.table)
+
+    async def suspensions(self, author_ids: Sequence[int]) -> dict[int, Suspension]:
+        """See `ReaderStore`."""
+        rows = await self._db.fetch_in(self._suspensions, author_ids)
+        return {
+            author_id: Suspension(author_id, suspended, before or 0, written_us // 1000)
+            for author_id, suspended, before, written_us in rows
+            if suspended is not None
+        }
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""
-        rows = await self._db.fetch_in(self._suspended, author_ids)
-        return {author_id for author_id, suspended in rows if suspended}
+        return {a for a, known in (await self.suspensions(author_ids)).items() if known.suspended}
+
+
+def _state(
+    reader_id: int,
+    region: str | None,
+    protected: bool | None,
+    registered_at: int | None,
+    last_seen: int | None,
+    active: bool | None,
+    covered_from: int | None,
+    cohort_at: int | None,
+    caught_up: int | None,
+) -> ReaderState:
+    return ReaderState(
+        reader_id,
+        region or "",
+        bool(protected),
+        registered_at,
+        last_seen,
+        active,
+        NOT_COVERED if covered_from is None else covered_from,
+        cohort_at or 0,
+        caught_up or 0,
+    )

@@ -6,10 +6,7 @@ import orjson
 
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.cassandra.session import Database
-
-_TO_WRITE_TIME = 12
-"""Bits of a version that a write time leaves out: what is left counts about as fast as microseconds do, which
-keeps Cassandra's clock checks quiet, and tells all posts of an author apart but those of one microsecond."""
+from pipeline.store.cassandra.wire import write_time_of
 
 
 class CassandraRoutes:
@@ -37,7 +34,7 @@ class CassandraRoutes:
         """See `RouteStore`."""
         rows = (
             self._put.mutation(
-                each.author_id, _text(each.entries), each.latest_post_id, each.version >> _TO_WRITE_TIME
+                each.author_id, _text(each.entries), each.latest_post_id, write_time_of(each.version)
             )
             for each in records
         )

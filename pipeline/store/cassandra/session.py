@@ -8,7 +8,7 @@ with jittered back-off; then StoreUnavailable says which table did not answer.
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
 from cassandra import ConsistencyLevel, InvalidRequest
@@ -95,6 +95,17 @@ class Database:
             more, page = await self._page(bound, statement.table, page)
             rows += more
         return rows
+
+    async def stream(self, statement: Statement, *values: object) -> AsyncIterator[tuple[Any, ...]]:
+        """All rows of a query, a page held at a time."""
+        bound = statement.prepared.bind(values)
+        rows, page = await self._page(bound, statement.table, None)
+        while True:
+            for row in rows:
+                yield row
+            if page is None:
+                return
+            rows, page = await self._page(bound, statement.table, page)
 
     async def fetch_in(self, statement: Statement, keys: Iterable[int], *rest: object) -> Rows:
         """All rows of a query whose first marker is an IN, asked in chunks of the keys, concurrently."""

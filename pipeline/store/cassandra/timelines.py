@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.store.cassandra.ring import MAX_ROWS, Ring
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import Mutation
-from pipeline.store.ports import Push, TimelineEntry, TimelineRow
+from pipeline.store.ports import Push, Retraction, TimelineEntry, TimelineRow
 
 GRAIN = 20
 """Rows that are encoded as one: a tenth of a batch, so that batches still fill up."""
@@ -26,6 +26,9 @@ class CassandraTimelines:
         self._push = db.prepare(
             "INSERT INTO timeline_by_reader (reader_id, post_id, author_id, hints) VALUES (?, ?, ?, ?)"
             " USING TIMESTAMP ? AND TTL ?"
+        )
+        self._retract = db.prepare(
+            "DELETE FROM timeline_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND post_id = ?"
         )
         self._newest = db.prepare(
             "SELECT post_id, author_id, hints FROM timeline_by_reader"
@@ -63,6 +66,17 @@ class CassandraTimelines:
             )
             for entry in entries
         ]
+
+    async def retract(self, retractions: Sequence[Retraction]) -> int:
+        """See `TimelineStore`."""
+        rows = (
+            self._retract.mutation(each.timestamp_us, reader, post)
+            for each in retractions
+            for reader in each.readers
+            for post in each.post_ids
+        )
+        await self._db.write(rows, self._retract.table)
+        return sum(len(each.readers) * len(each.post_ids) for each in retractions)
 
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
         """See `TimelineStore`."""

@@ -29,6 +29,16 @@ _FIXED: dict[str, tuple[struct.Struct, int]] = {
 }
 
 
+_TO_WRITE_TIME = 12
+"""Bits of a post id that a write time leaves out: what is left counts about as fast as microseconds do, which
+keeps Cassandra's clock checks quiet, and tells all posts of an author apart but those of one microsecond."""
+
+
+def write_time_of(bound: int) -> int:
+    """A post id or a bound as a write time: the higher one wins, whatever any clock says."""
+    return bound >> _TO_WRITE_TIME
+
+
 class Mutation(NamedTuple):
     """Rows of one replica set, ready for a batch: the routing key of one of them, how many, their bytes."""
 

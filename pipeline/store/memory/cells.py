@@ -52,6 +52,15 @@ class Table:
         """The live cells of one row."""
         return self.rows(partition).get(row, {})
 
+    def written_us(self, partition: Hashable, row: Hashable, column: str) -> int:
+        """The write time of a cell; 0 when it was never written."""
+        cell = self._partitions.get(partition, {}).get(row, {}).get(column)
+        return 0 if cell is None else cell.written_us
+
+    def partitions(self) -> list[Any]:
+        """The keys of all partitions ever written."""
+        return list(self._partitions)
+
 
 def _order(value: object) -> Any:
     """Which of two values written at the same time wins: the larger one as the bytes Cassandra would hold."""

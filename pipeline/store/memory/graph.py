@@ -12,7 +12,7 @@ class MemoryGraph:
 
     def __init__(self, clock: Clock) -> None:
         self._graphs: dict[int, AuthorGraph] = {}
-        self._segments: dict[tuple[int, int], tuple[int, set[int]]] = {}
+        self._segments: dict[tuple[int, int], tuple[int, dict[int, int | None]]] = {}
         self._edges = Table(clock)
 
     async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:
@@ -33,7 +33,11 @@ class MemoryGraph:
     async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
         """See `GraphStore`."""
         found = {reader: self._edges.row(reader, author_id) for reader in reader_ids}
-        return {reader: _edge(reader, author_id, cells) for reader, cells in found.items() if cells}
+        return {
+            reader: self._edge(reader, author_id, cells)
+            for reader, cells in found.items()
+            if "follows" in cells
+        }
 
     async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
         """See `GraphStore`."""
@@ -44,33 +48,52 @@ class MemoryGraph:
                 "segment": edge.segment,
                 "covered_from": edge.covered_from,
                 "warm_since": edge.warm_since or 0,
+                **({"warm_at": edge.warm_at} if edge.warm_at else {}),
+                **({"retracted_at": edge.retracted_at} if edge.retracted_at else {}),
             }
             life = 0 if edge.follows else ttl_s or 0
             self._edges.write(edge.reader_id, edge.author_id, edge.write_time_us, values, ttl_s=life)
 
+    async def put_caught_up(
+        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
+    ) -> None:
+        """See `GraphStore`."""
+        for reader in reader_ids:
+            self._edges.write(reader, author_id, bound, {"caught_up": bound}, ttl_s=ttl_s)
+
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""
-        return self._segments.get((author_id, segment), (0, set()))[1].intersection(reader_ids)
+        return set(self._members(author_id, segment)).intersection(reader_ids)
 
     async def change_segment(self, change: SegmentChange) -> bool:
         """See `GraphStore`."""
         place = change.author_id, change.segment
-        live, members = self._segments.get(place, (None, set()))
+        live, members = self._segments.get(place, (None, {}))
         if live != change.seen:
             return False
-        self._segments[place] = change.live, (members | set(change.add)) - set(change.remove)
+        changed = dict.fromkeys(change.add) | members | dict(change.warm)
+        self._segments[place] = change.live, {m: s for m, s in changed.items() if m not in change.remove}
         return True
 
     async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
         """See `GraphStore`."""
-        members = self._segments.get((author_id, segment), (0, set()))[1]
-        return Followers(tuple(sorted(members)), {})
+        members = self._members(author_id, segment)
+        since = {member: bound for member, bound in members.items() if bound} if warm else {}
+        return Followers(tuple(sorted(members)), since)
 
     async def following(self, reader_id: int) -> list[Edge]:
         """See `GraphStore`."""
-        edges = [_edge(reader_id, author, cells) for author, cells in self._edges.rows(reader_id).items()]
-        return [edge for edge in edges if edge.follows]
+        rows = self._edges.rows(reader_id).items()
+        return [self._edge(reader_id, author, cells) for author, cells in rows if cells.get("follows")]
 
+    async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
+        """See `GraphStore`."""
+        return {reader for reader in reader_ids if self._edges.rows(reader)}
 
-def _edge(reader_id: int, author_id: int, cells: Mapping[str, Any]) -> Edge:
-    return Edge(reader_id, author_id, **{**cells, "warm_since": cells["warm_since"] or None})
+    def _members(self, author_id: int, segment: int) -> dict[int, int | None]:
+        return self._segments.get((author_id, segment), (0, {}))[1]
+
+    def _edge(self, reader_id: int, author_id: int, cells: Mapping[str, Any]) -> Edge:
+        seen_us = self._edges.written_us(reader_id, author_id, "follows")
+        values = {**cells, "warm_since": cells["warm_since"] or None}
+        return Edge(reader_id, author_id, **values, seen_us=seen_us)

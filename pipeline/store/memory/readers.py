@@ -1,8 +1,9 @@
 """Accounts, relations and suspensions in memory."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 
-from pipeline.records import AccountEvent
+from pipeline.domain.snowflake import first_id
+from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.ports import ReaderState, Relations
 
@@ -31,6 +32,31 @@ class MemoryReaders:
         """See `ReaderStore`."""
         return ReaderState(reader_id, **self._states.row(reader_id))
 
+    async def readers(self, reader_ids: Sequence[int]) -> dict[int, ReaderState]:
+        """See `ReaderStore`."""
+        return {reader: await self.reader(reader) for reader in reader_ids}
+
+    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
+        """See `ReaderStore`."""
+        for each in states:
+            values = {
+                "active": each.active,
+                "covered_from": each.covered_from,
+                "cohort_at": each.cohort_at,
+            }
+            self._states.write(each.reader_id, 0, each.cohort_at * 1000, values)
+
+    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
+        """See `ReaderStore`."""
+        self._states.write(reader_id, 0, bound, {"caught_up": bound}, ttl_s=ttl_s)
+
+    async def not_seen_since(self, before: int) -> AsyncIterator[int]:
+        """See `ReaderStore`."""
+        for reader_id in self._states.partitions():
+            state = await self.reader(reader_id)
+            if state.active and max(state.last_seen or 0, state.registered_at or 0) < before:
+                yield reader_id
+
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """See `ReaderStore`."""
         value = {"at": at if present else None}
@@ -48,7 +74,22 @@ class MemoryReaders:
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """See `ReaderStore`."""
-        self._suspensions.write(author_id, 0, at * 1000, {"suspended": suspended})
+        bound = {"retracted_before": first_id(at)} if suspended else {}
+        self._suspensions.write(author_id, 0, at * 1000, {"suspended": suspended, **bound})
+
+    async def suspensions(self, author_ids: Sequence[int]) -> dict[int, Suspension]:
+        """See `ReaderStore`."""
+        rows = {author: self._suspensions.row(author) for author in author_ids}
+        return {
+            author: Suspension(
+                author,
+                row["suspended"],
+                row.get("retracted_before", 0),
+                self._suspensions.written_us(author, 0, "suspended") // 1000,
+            )
+            for author, row in rows.items()
+            if row
+        }
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""

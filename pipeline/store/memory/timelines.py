@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import Push, TimelineEntry, TimelineRow
+from pipeline.store.ports import Push, Retraction, TimelineEntry, TimelineRow
 
 
 class MemoryTimelines:
@@ -26,6 +26,14 @@ class MemoryTimelines:
         values = {"author_id": entry.author_id, "hints": entry.hints}
         for reader in readers:
             self._rows.write(reader, entry.post_id, entry.timestamp_us, values, ttl_s=entry.ttl_s)
+
+    async def retract(self, retractions: Sequence[Retraction]) -> int:
+        """See `TimelineStore`."""
+        gone = {"author_id": None, "hints": None}
+        places = [(each, r, p) for each in retractions for r in each.readers for p in each.post_ids]
+        for each, reader, post in places:
+            self._rows.write(reader, post, each.timestamp_us, gone)
+        return len(places)
 
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
         """See `TimelineStore`."""
