@@ -11,6 +11,7 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.codec import CodecError
 from pipeline.errors import EngineError, Unavailable
@@ -20,6 +21,8 @@ Kind = TypeVar("Kind", contravariant=True)
 _PAUSE_S = 0.5
 _LOOK_S = 0.25
 """Seconds between two questions to the broker where the topic ends."""
+
+_ANSWER_S = 1.0
 
 _log = structlog.get_logger()
 
@@ -57,6 +60,8 @@ class TopicView(Generic[Record]):
                 "log_level": 3,
             }
         )
+        # the consumer's own connection answers nothing else while it waits for records to fetch
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
         self._positions: dict[int, int] = {}
         self._behind: dict[int, int] = {}
         self._caught_up, self._closing = threading.Event(), threading.Event()
@@ -115,10 +120,11 @@ class TopicView(Generic[Record]):
     def _look(self, before: float) -> tuple[float, bool]:
         """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""
         now = time.monotonic()
+        places = {TopicPartition(self.topic, number): OffsetSpec.latest() for number in self._behind}  # type: ignore[no-untyped-call]
         try:
-            for partition in self._behind:
-                place = TopicPartition(self.topic, partition)
-                self._behind[partition] = self._consumer.get_watermark_offsets(place, 1.0)[1]
+            answers = self._admin.list_offsets(places, request_timeout=_ANSWER_S)
+            for place, answer in answers.items():
+                self._behind[place.partition] = answer.result().offset
         except KafkaException:
             return before, False
         return now, True

@@ -29,9 +29,7 @@ async def state_after(events, taken):
     """Readers 1, 2 and 3 after these events, in batches of so many."""
     stage, store = a_stage()
     for offset in range(0, len(events), taken):
-        assert (
-            await stage.handle([deliver(event) for event in events[offset : offset + taken]]) == []
-        )
+        assert await stage.handle([deliver(event) for event in events[offset : offset + taken]]) == []
     return [await store.reader(reader) for reader in (1, 2, 3)]
 
 

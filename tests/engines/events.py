@@ -88,6 +88,11 @@ def account(reader: int, region: str, kind: str = "registered") -> Event:
     return {"topic": "accounts", "type": kind, "user_id": reader, "region": region, "at": now()}
 
 
+def introduced(reader: int) -> Event:
+    """The oldest account there can be: any other event about it wins."""
+    return account(reader, "") | {"at": 946_684_800_000}
+
+
 def opened(reader: int) -> Event:
     """A reader opens their feed."""
     return {"topic": "activity", "type": "opened", "reader_id": reader, "at": now()}

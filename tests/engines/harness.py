@@ -57,6 +57,7 @@ class Instance:
         self.environment = {**others, **environment, "TIDELINE_HOME": str(home), "TIDELINE_PROFILE": PROFILE}
         self._said = home / "stdout"
         self._connections = ExitStack()
+        self._known: set[int] = set()
 
     def launch(self) -> None:
         """Start the process; `await_ready` waits for it."""
@@ -163,8 +164,24 @@ class Instance:
 
     # Kafka
 
-    def publish(self, *published: Event) -> None:
-        """Publish events as `tideline publish` does; returns when the broker has them."""
+    def publish(self, *published: Event, strangers: bool = False) -> None:
+        """Publish events as `tideline publish` does; returns when the broker has them.
+
+        Readers who are named as followers are registered first, as in any real system: nothing is pushed to
+        readers nobody has seen. `strangers`: leave them unknown.
+        """
+        if not strangers:
+            self._introduce(published)
+        self._publish(published)
+
+    def _introduce(self, published: Sequence[Event]) -> None:
+        named = {r for event in published for r in event.get("follower_ids", ())} - self._known
+        if named:
+            self._known |= named
+            self._publish([events.introduced(reader) for reader in named])
+            eventually(lambda: not self.lag("readers").lag, 60)
+
+    def _publish(self, published: Sequence[Event]) -> None:
         lines = [Line(number, orjson.dumps(event)) for number, event in enumerate(published, 1)]
         now_ms = time.time_ns() // 1_000_000
         batch = batch_of(lines, default_topic=None, source="tests/engines", now_ms=now_ms)
