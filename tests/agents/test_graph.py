@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.agents.graph import Graph
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, SegmentChange, StoreUnavailable
 from tests.agents.fakes import Fault, deliver
 from tests.agents.follows import (
     AUTHOR,
     BOUND,
-    MARGIN,
     NOW,
     OTHER,
     SIZE,
@@ -95,9 +93,7 @@ async def test_an_edge_is_written_before_its_segment_and_covered_after_it():
 async def test_the_bound_is_one_margin_after_the_segments_are_durable():
     """The clock is read then and not before: a slow store must not eat the margin."""
     world, fault, read_after = World(), Fault(), []
-    stage = world.stage(
-        fault.wrap(world.store), now_ms=lambda: read_after.append(fault.calls[-2:]) or NOW
-    )
+    stage = world.stage(fault.wrap(world.store), now_ms=lambda: read_after.append(fault.calls[-2:]) or NOW)
 
     await stage.handle([deliver(follow(5, 1))])
 
