@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain import segments
 from pipeline.errors import Unavailable
-from pipeline.records import AuthorClass, PostEvent
+from pipeline.records import AuthorClass, PostEvent, RepairTask
 from tests.agents.classifier import AUTHOR, DAY, OTHER, T0, World, post_id, published
 from tests.agents.fakes import Fault
 
@@ -221,8 +221,8 @@ async def test_every_message_says_when_its_path_began(headers):
 
 
 @pytest.mark.parametrize("kind", ["edited", "deleted"])
-async def test_an_edit_or_a_delete_changes_the_post_and_nothing_else(kind):
-    """No task, no class, no message: the rows point to the post."""
+async def test_an_edit_or_a_delete_changes_the_post_and_sends_it_nowhere(kind):
+    """No fan-out task, no class: the rows point to the post. Those of a deleted one go by and by."""
     world = World()
     await world.followers(30)
     await world.handle([published(T0)])
@@ -232,7 +232,9 @@ async def test_an_edit_or_a_delete_changes_the_post_and_nothing_else(kind):
 
     post = (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)]
     assert (post.body, post.deleted) == {"edited": ("new", False), "deleted": ("words", True)}[kind]
-    assert world.outbox.sent == before
+    gone = [RepairTask(AUTHOR, (), 0, 0, post_id(T0), post_id(T0) + 1, at=T0 + 1_000)]
+    assert world.outbox.of("fanout.retract") == (gone if kind == "deleted" else [])
+    assert [message for message in world.outbox.sent if message.topic != "fanout.retract"] == before
 
 
 async def test_thresholds_changed_while_running_count_from_the_next_post():

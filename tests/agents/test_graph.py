@@ -7,13 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.agents.graph import Graph
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, SegmentChange, StoreUnavailable
 from tests.agents.fakes import Fault, deliver
 from tests.agents.follows import (
     AUTHOR,
     BOUND,
-    MARGIN,
     NOW,
     OTHER,
     SIZE,

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pipeline.agents import query
 from pipeline.records import AuthorClass
 from pipeline.store.ports import NOT_COVERED, Edge, Stores, StoreUnavailable
-from tests.agents.feeds import AS_OF, MARGIN, READER, T0, Author, World, at, ids, times, worlds
+from tests.agents.feeds import AS_OF, READER, T0, Author, World, at, ids, times, worlds
 from tests.domain.examples import at_least
 
 PULL, PARTIAL, PUSH = AuthorClass.PULL, AuthorClass.PARTIAL, AuthorClass.PUSH

@@ -19,6 +19,8 @@ def test_every_stage_has_its_workers_in_path_order():
         "fanout.small": 1,
         "fanout.medium": 1,
         "fanout.large": 1,
+        "backfill": 1,
+        "retract": 1,
         "query": 1,
         "api": 1,
     }

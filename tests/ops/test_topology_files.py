@@ -56,9 +56,9 @@ def test_times_are_computed_in_milliseconds() -> None:
 
 def test_a_fraction_of_a_second_is_kept(folder: Path) -> None:
     file = folder / "policy.yaml"
-    file.write_text(file.read_text().replace("margin_seconds: 60 ", "margin_seconds: 10.5 "))
+    file.write_text(file.read_text().replace("margin_seconds: 60 ", "margin_seconds: 20.5 "))
 
-    assert topology.load(folder).policy.margin_ms == 10_500
+    assert topology.load(folder).policy.margin_ms == 20_500
 
 
 def test_a_profile_overrides_single_values() -> None:

@@ -48,7 +48,11 @@ POLICY = [
         "policy.push_below: must not be above pull_above, which is 5000000",
     ),
     ("hysteresis: 0.2 ", "hysteresis: 1.0", "policy.hysteresis: should be less than 1"),
-    ("margin_seconds: 60 ", "margin_seconds: 10", "policy.margin_seconds: must be above clock_ahead_seconds"),
+    (
+        "margin_seconds: 60 ",
+        "margin_seconds: 19.9",
+        "policy.margin_seconds: must be at least twice clock_ahead_seconds",
+    ),
     ("margin_seconds: 60 ", "push_below: 5", "spec.push_below: is here twice"),
     ("margin_seconds: 60 ", "7: 5", "7: keys are plain words"),
     ("margin_seconds: 60 ", "margin_seconds: [60]", "policy.margin_seconds: should be a valid number"),
@@ -227,7 +231,7 @@ def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
         (
             "margin_seconds: 2",
             "margin_seconds: 1",
-            "policy.margin_seconds: must be above clock_ahead_seconds",
+            "policy.margin_seconds: must be at least twice clock_ahead_seconds",
         ),
         ("    small: ", "    tiny: ", "tiers.tiny: nothing of this name to override"),
         ("    small: ", "    small: 5 #", "tiers.small: must be a mapping"),
