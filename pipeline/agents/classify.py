@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, segments, snowflake
 from pipeline.domain.policy import Entries, Thresholds, class_of, is_plain_push, route_for
+from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
@@ -79,9 +80,11 @@ class Classify:
         await self._put_routes(before, records, published)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
+        gone = await self._gone([post.record.post_id for post in published])
         await self.emit.all(
             task
             for post in published
+            if post.record.post_id not in gone
             for task in self._tasks(
                 post, classes[post.record.post_id], graphs[post.record.author_id], hint_of
             )
@@ -92,6 +95,13 @@ class Classify:
         )
         await self._retract([post for post in accepted if post.record.type == "deleted"])
         return refused
+
+    async def _gone(self, post_ids: Sequence[int]) -> set[int]:
+        """Posts whose deletion or take-down has come first. It was written before it was asked whether there
+        are rows to remove, and the post before this, so that one of the two sees the other.
+        """
+        found = await self.posts.posts(post_ids)
+        return {post.post_id for post in found.values() if post.deleted or EVERYWHERE in post.taken_down}
 
     async def _retract(self, deleted: Sequence[Post]) -> None:
         """Pages hide a deleted post at once; its rows go by and by."""

@@ -15,7 +15,7 @@ TEN_MB = 10 * 1024 * 1024
 
 @pytest.fixture(scope="module")
 def feed(instance: Instance) -> Iterator[tuple[int, list[int], list[Event]]]:
-    """A reader, two authors, and their posts: of one pushed, of the other, just followed, pulled."""
+    """A reader, two authors, and their posts: of one pushed, of the other, suspended for a while, pulled."""
     reader, pushed, pulled = events.take(3)
     instance.publish(events.followed(pushed, reader))
     instance.settle()
@@ -24,7 +24,9 @@ def feed(instance: Instance) -> Iterator[tuple[int, list[int], list[Event]]]:
     instance.publish(*posts)
     instance.settle()
     instance.publish(events.followed(pulled, reader))
-    instance.settle()
+    for kind in ("suspended", "reinstated"):
+        instance.publish(events.policy(kind, author_id=pulled))
+        instance.settle()
     assert set(instance.paths(reader).values()) == {"push", "pull"}
     yield reader, [pushed, pulled], posts
 

@@ -98,7 +98,7 @@ def test_between_the_thresholds_a_post_is_pulled_over_cold_edges(instance: Insta
         assert instance.paths(reader) == {post["post_id"]: "pull"}
 
 
-def test_a_new_follower_pulls_what_was_posted_before_and_is_pushed_what_comes_after(
+def test_a_new_follower_is_given_what_was_posted_before_and_pushed_what_comes_after(
     instance: Instance,
 ) -> None:
     author, reader = events.take(2)
@@ -109,7 +109,7 @@ def test_a_new_follower_pulls_what_was_posted_before_and_is_pushed_what_comes_af
 
     after, _ = published(instance, author)
 
-    assert instance.paths(reader) == {after["post_id"]: "push", before["post_id"]: "pull"}
+    assert instance.paths(reader) == {after["post_id"]: "push", before["post_id"]: "push"}
 
 
 def test_ones_own_posts_are_there_without_a_follower(instance: Instance) -> None:
