@@ -1,7 +1,8 @@
 """Marks on an edge: a block and its end, and whether engagement makes it warm. Part of the graph stage.
 
-They come on `follows`, keyed by the author like the follows themselves, so that an edge has one writer. Each is
-a register of its own: an event that is not newer than the last of its kind, or than the follow, changes nothing.
+They come on `follows`, keyed by the author like the follows themselves, so that an edge has one writer. Each
+is a register of its own: an event that is not newer than the last of its kind, or than the follow, changes
+nothing.
 
     retracted   a block: rows may be removed, so everything older is pulled again, and only then removed
     refilled    its end: the rows are written again, as of now

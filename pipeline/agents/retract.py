@@ -1,4 +1,4 @@
-"""Retract: rows that have no business in a timeline any more: unfollow, block, deletion, suspension, take-down.
+"""Retract: rows that have no business in a timeline any more: unfollow, block, deletion, suspension.
 
 Reads      fanout.retract; posts_by_author, author_routes, followers_by_author
 Writes     removals in timeline_by_reader; what is left of a task back to the topic

@@ -2,8 +2,8 @@
 
     never seen ──registered, opened, engaged──▶ active ──lapsed──▶ dormant ──opened, engaged──▶ active
 
-A dormant reader is pulled for everything. Who turns active is pushed to from a bound on, one margin ahead, and
-pulled below it until a backfill has written what is missing; `rebuild` puts an active reader there again.
+A dormant reader is pulled for everything. Who turns active is pushed to from a bound on, one margin ahead,
+and pulled below it until a backfill has written what is missing; `rebuild` puts an active reader there again.
 Every change has a version that grows, so events may come twice or late: an activity counts only when it is
 newer than the last one known, a lapse only when nothing is known to have happened since.
 """

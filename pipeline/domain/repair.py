@@ -1,8 +1,8 @@
 """Repairs in steps: one message does a bounded number of rows, newest posts first, and says what is left.
 
-A task names posts (of one author, or of everyone the readers follow) and timelines (of named readers, or of the
-followers in a range of segments). `split` leaves one segment at a time, `left_of_author` goes on below the last
-post done, `left_of_all` from followee to followee.
+A task names posts (of one author, or of everyone the readers follow) and timelines (of named readers, or of
+the followers in a range of segments). `split` leaves one segment at a time, `left_of_author` goes on below the
+last post done, `left_of_all` from followee to followee.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +49,7 @@ def left_of_all(
 ) -> tuple[list[int], RepairTask]:
     """The followees of this turn that count as read, and the task that goes on after them.
 
-    `found`: the posts of each, newest first, below `task.hi` for the first and below the bound for the others.
+    `found`: the posts of each, newest first, below `task.hi` for the first and the bound for the others.
     The first of them that holds more is the last that counts: the next step goes on inside it.
     """
     for place, author in enumerate(turn):
