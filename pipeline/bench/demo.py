@@ -1,6 +1,7 @@
 """The demo: a whole pipeline, a real graph, a burst, and an audit of what readers were served.
 
-    start → import the graph → post, with a burst → wait until nothing is unprocessed → audit → verdict
+    start → register readers → import the graph → post, with a burst → wait until nothing is unprocessed →
+    audit → verdict
 
 It uses what anybody may use: `tideline run` and `tideline import` as child processes, the topics, the HTTP
 API and the metrics. What it published is what the auditor computes the feeds from.
@@ -73,6 +74,8 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
             seconds={"start": time.monotonic() - begun},
         )
         stack.callback(demo.publisher.stop)  # before their session closes
+        with demo.timed("register"):
+            await demo.register()
         with demo.timed("import"):
             await demo.import_graph(home)
         with demo.timed("traffic"):
@@ -106,10 +109,22 @@ class _Demo:
         self.seconds[phase] = time.monotonic() - begun
         self.view.clear()
 
-    async def import_graph(self, home: Path) -> None:
-        """The shipped graph, by `tideline import follows`; returns when every edge is in place."""
+    async def register(self) -> None:
+        """The accounts of all who follow a posting author: the active set. Nothing is pushed to strangers."""
         if any(one.end for stage in await self.watch.stages() for one in stage.partitions):
             raise TidelineError("there are events in this home already", "the demo needs an empty --home")
+        readers = demo_readers.active(self.kinds.graph, self.steps)
+        self.moment = Moment("readers registered:", total=len(readers))
+        await self.publisher.register(readers)
+
+        def processed() -> int:
+            return sum(one.committed or 0 for one in self.moment.stages[1].partitions)
+
+        await self._look(self._settled, IMPORT_PATIENCE_S, done=processed)
+        self.view.say(f"{len(readers):,} readers are registered")
+
+    async def import_graph(self, home: Path) -> None:
+        """The shipped graph, by `tideline import follows`; returns when every edge is in place."""
         follows, at = self.kinds.graph, now_ms()
         for author, readers in follows.followers.items():
             self.publisher.ledger.add(FollowEvent("followed", author, tuple(readers), at))

@@ -9,13 +9,14 @@ from pipeline.bench.demo_traffic import Step
 from pipeline.bench.kinds import Kinds
 from pipeline.bench.probe import Probe
 from pipeline.domain.audit import Ledger
-from pipeline.domain.intake import Rejected, parse
+from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.publish import outgoing
-from pipeline.records import PostEvent
+from pipeline.records import AccountEvent, PostEvent
 
 _SOURCE = "tideline/demo"
+_AT_ONCE = 10_000
 
 
 @dataclass(slots=True)
@@ -28,6 +29,18 @@ class Publisher:
     ledger: Ledger
     post_ids: list[int] = field(default_factory=list)
     probes: list[asyncio.Task[None]] = field(default_factory=list)
+
+    async def register(self, readers: Sequence[int]) -> None:
+        """An account each; returns when all are acknowledged."""
+        at = now_ms()
+        for start in range(0, len(readers), _AT_ONCE):
+            accounts = [
+                AccountEvent("registered", r, "", False, at) for r in readers[start : start + _AT_ONCE]
+            ]
+            await self.outbox.send_all(
+                outgoing(Accepted("accounts", b"%d" % each.user_id, each), source=_SOURCE, now_ms=at)
+                for each in accounts
+            )
 
     async def publish(self, steps: Sequence[Step], watched: Mapping[int, int]) -> None:
         """Each step at its time; returns when the last is acknowledged.

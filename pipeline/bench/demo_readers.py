@@ -1,4 +1,4 @@
-"""Whose feeds the audit looks at: those where something could have gone wrong, and others at random."""
+"""Who is there to read; and whose feeds are audited: where something may have gone wrong, and others."""
 
 import random
 from collections.abc import Callable, Iterable, Sequence
@@ -30,6 +30,12 @@ def stratified(
     for authors in by_kind.values():
         strata.append(_some(sorted({r for author in authors for r in graph.followers[author]}), rng))
     return sorted({reader for stratum in strata for reader in stratum})
+
+
+def active(graph: FollowGraph, steps: Sequence[Step]) -> list[int]:
+    """Everyone who follows an author that posts; to the others nothing would come anyway."""
+    posting = {step.fields["author_id"] for step in steps if step.publishes}
+    return sorted({reader for author in posting for reader in graph.followers.get(author, ())})
 
 
 def _some(readers: Sequence[int], rng: random.Random) -> list[int]:

@@ -34,9 +34,11 @@ from pipeline.domain import budgets
 from pipeline.domain.intake import Accepted
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import groups
+from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops import topology_apply
 from pipeline.ops.publish import outgoing
+from pipeline.records import ReaderCohort
 from pipeline.topology import Topology
 
 Progress = Callable[[str], None]
@@ -100,6 +102,7 @@ class Bench:
         async with AsyncExitStack() as stack:
             outbox = await stack.enter_async_context(Outbox(self.engines.kafka))
             tables = {name: await self._table(name, stack) for name in CONTENDERS}
+            await self._wake(outbox)
             for name in WARM_UP:
                 self.progress(f"warming up: {name}")
                 await self._turn(name, 0, _now_ms(), tables[name], outbox)
@@ -122,6 +125,15 @@ class Bench:
         opened = await stack.enter_async_context(table(self.engines.cassandra, keyspace))
         await opened.follow(self.workload)
         return opened
+
+    async def _wake(self, outbox: Outbox) -> None:
+        """Let the writer know that all readers are active, as the readers stage would have."""
+        at = _now_ms()
+        emit = Emit(outbox, "bench")
+        await emit.all(
+            emit.event("reader.cohorts", str(reader), ReaderCohort(reader, True, 0, at), at_ms=at)
+            for reader in self.workload.crowd
+        )
 
     async def _turn(self, contender: str, number: int, at_ms: int, into: Table, outbox: Outbox) -> Turn:
         await into.empty()

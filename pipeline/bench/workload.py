@@ -41,10 +41,14 @@ class Workload:
         """The authors, in the order in which they post."""
         return range(1, self.posts + 1)
 
+    @property
+    def crowd(self) -> range:
+        """All readers there are."""
+        return range(1, max(CROWD, 4 * self.followers) + 1)
+
     def segments(self, author_id: int) -> list[tuple[int, ...]]:
         """The followers of an author, segment by segment, each in the order in which the store keeps it."""
-        crowd = range(1, max(CROWD, 4 * self.followers) + 1)
-        drawn = iter(random.Random(_SEED + author_id).sample(crowd, self.followers))
+        drawn = iter(random.Random(_SEED + author_id).sample(self.crowd, self.followers))
         sizes = [size for _, size in segments.place([], self.followers, self.segment_size)]
         return [tuple(sorted(next(drawn) for _ in range(size))) for size in sizes]
 

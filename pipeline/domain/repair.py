@@ -1,7 +1,7 @@
 """Repairs in steps: one message does a bounded number of rows, newest posts first, and says what is left.
 
-A task names posts (of one author, or of everyone the readers follow) and timelines (of named readers, or of
-the followers in a range of segments). `split` leaves one segment at a time, `left_of_author` goes on below the
+A task names posts (of one author, or of all whom the readers follow) and timelines (of named readers, or of
+the followers in a range of segments). `split` leaves one segment, `left_of_author` goes on below the
 last post done, `left_of_all` from followee to followee.
 """
 

@@ -47,7 +47,7 @@ class Emit:
     def event(self, topic: str, key: str, record: Any, *, at_ms: int) -> Outgoing:
         """A message that nothing but the time has caused."""
         headers = cloud_event(
-            event_id=f"{topic}:{key}:{record.type}:{at_ms}",
+            event_id=f"{topic}:{key}:{at_ms}",
             event_type=f"io.tideline.{topic}",
             source=self._source,
             at_ms=at_ms,

@@ -1,4 +1,4 @@
-"""Whether live tiers are behind: what repairs ask before they write; looked up on a thread, about a second old.
+"""Whether live tiers are behind: what repairs ask before they write; about a second old.
 
 A tier counts as behind from half its budget on: repairs step back before it breaks, not after. When Kafka
 does not say, nothing is known to be behind, and the rate limit alone holds.
