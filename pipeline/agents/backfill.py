@@ -109,6 +109,8 @@ class Backfill:
     async def _write(
         self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[TimelineRow], at: int
     ) -> None:
+        gone = await self._gone([row.post_id for row in rows])
+        pushes = {readers: [p for p in posts if p not in gone] for readers, posts in pushes.items()}
         count = sum(len(readers) * len(posts) for readers, posts in pushes.items())
         if not count:
             return
@@ -120,6 +122,11 @@ class Backfill:
                 for readers, posts in pushes.items()
             ]
         )
+
+    async def _gone(self, post_ids: Sequence[int]) -> set[int]:
+        """What was deleted or taken down: the retraction may have come before these readers were there."""
+        found = await self.stores.posts.posts(post_ids)
+        return {post.post_id for post in found.values() if post.gone}
 
     def _entry(self, row: TimelineRow, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)

@@ -16,7 +16,6 @@ from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, segments, snowflake
 from pipeline.domain.policy import Entries, Thresholds, class_of, is_plain_push, route_for
-from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
@@ -101,7 +100,7 @@ class Classify:
         are rows to remove, and the post before this, so that one of the two sees the other.
         """
         found = await self.posts.posts(post_ids)
-        return {post.post_id for post in found.values() if post.deleted or EVERYWHERE in post.taken_down}
+        return {post.post_id for post in found.values() if post.gone}
 
     async def _retract(self, deleted: Sequence[Post]) -> None:
         """Pages hide a deleted post at once; its rows go by and by."""

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pipeline.domain.visibility import EVERYWHERE
 from pipeline.errors import Unavailable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
@@ -114,6 +115,11 @@ class StoredPost:
     edited_at: int | None
     deleted: bool
     taken_down: frozenset[str]
+
+    @property
+    def gone(self) -> bool:
+        """Whether nobody may see it: no row is due."""
+        return self.deleted or EVERYWHERE in self.taken_down
 
 
 @dataclass(frozen=True, slots=True)
