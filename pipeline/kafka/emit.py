@@ -46,8 +46,15 @@ class Emit:
 
     def event(self, topic: str, key: str, record: Any, *, at_ms: int) -> Outgoing:
         """A message that nothing but the time has caused."""
+        return self._uncaused(f"{topic}:{key}:{record.type}:{at_ms}", topic, key, record, at_ms)
+
+    def state(self, topic: str, key: str, record: Any, *, at_ms: int) -> Outgoing:
+        """What holds under a key of a compacted topic from this time (ms) on; no message has caused it."""
+        return self._uncaused(f"{topic}:{key}:{at_ms}", topic, key, record, at_ms)
+
+    def _uncaused(self, event_id: str, topic: str, key: str, record: Any, at_ms: int) -> Outgoing:
         headers = cloud_event(
-            event_id=f"{topic}:{key}:{record.type}:{at_ms}",
+            event_id=event_id,
             event_type=f"io.tideline.{topic}",
             source=self._source,
             at_ms=at_ms,

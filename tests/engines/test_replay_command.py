@@ -32,7 +32,8 @@ def test_all_topics_processed_again_leave_the_same_tables_and_pages(instance: In
     told = json.loads(instance.tideline("replay", "--all", "--execute", "--json"))
 
     assert (told["executed"], told["settled"]) == (True, True)
-    assert all(stage["again"] for stage in told["stages"])
+    again = {stage["stage"]: stage["again"] for stage in told["stages"]}
+    assert all(again[stage] for stage in ("graph", "readers", "policy", "classify", "fanout.small"))
     instance.settle()
     for author in traffic.authors:
         assert classes(instance, author, since), "no post of the author went out again"
