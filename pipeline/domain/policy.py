@@ -60,14 +60,20 @@ MOST_ENTRIES = 128
 
 def classify(followers: int, current: AuthorClass, thresholds: Thresholds) -> AuthorClass:
     """The class for this many followers, given the class in force."""
+    push_below, pull_above = limits(current, thresholds)
+    if followers >= pull_above:
+        return AuthorClass.PULL
+    return AuthorClass.PUSH if followers < push_below else AuthorClass.PARTIAL
+
+
+def limits(current: AuthorClass, thresholds: Thresholds) -> tuple[int, int]:
+    """Followers below which an author of this class is push, and from which on pull: with the hysteresis."""
     push_below, pull_above = thresholds.push_below, thresholds.pull_above
     if current is AuthorClass.PULL:
         pull_above = _left_below(pull_above, thresholds.hysteresis)
     if current is not AuthorClass.PUSH:
         push_below = _left_below(push_below, thresholds.hysteresis)
-    if followers >= pull_above:
-        return AuthorClass.PULL
-    return AuthorClass.PUSH if followers < push_below else AuthorClass.PARTIAL
+    return push_below, pull_above
 
 
 def _left_below(threshold: int, hysteresis: float) -> int:
@@ -100,7 +106,7 @@ def choose(
     influences: Influences = NO_INFLUENCES,
 ) -> Choice:
     """The class of a new post: the strongest that has something to say."""
-    by_followers = classify(followers, _by_followers(record.entries), thresholds)
+    by_followers = classify(followers, class_by_followers(record.entries), thresholds)
     if influences.forced is not None:
         why = influences.forced.reason or "by an operator"
         return Choice(influences.forced.author_class, f"{Cause.FORCED}: {why}")
@@ -132,7 +138,7 @@ def cause_of(entry: RouteEntry) -> Cause:
     return Cause(word) if word in tuple(Cause) else Cause.FOLLOWERS
 
 
-def _by_followers(entries: Entries) -> AuthorClass:
+def class_by_followers(entries: Entries) -> AuthorClass:
     """The class that the followers alone gave last: what stands over it must not change its hysteresis."""
     own = (entry.author_class for entry in reversed(entries) if cause_of(entry) is Cause.FOLLOWERS)
     return next(own, AuthorClass.PUSH)
