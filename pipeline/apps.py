@@ -55,6 +55,7 @@ CACHED_SEGMENTS = 512
 
 DEFAULT_ROWS_PER_S = 5_000
 """Repairs where the topology names no rate: a tenth of what two cores can write."""
+
 ROWS_REMEMBERED, PULLS_REMEMBERED = 100_000, 1_000
 """Rows and pulls that a measured cost is the mean of: a burst, and a minute of a busy page."""
 

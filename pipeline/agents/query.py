@@ -13,7 +13,7 @@ The HTTP API (`web.api`) calls the same `page`.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline import metrics

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.domain import snowflake
 from pipeline.ops.policy_explain import Author, InForce, Pair, time_of
-from pipeline.store.ports import NOT_COVERED
+from pipeline.store.ports import Edge, ReaderState
 
 
 def author_document(found: Author, now: InForce) -> dict[str, Any]:
@@ -70,15 +70,16 @@ def pair_document(found: Pair, now: InForce) -> dict[str, Any]:
             "at": edge.at,
             "segment": edge.segment,
             "covered_from": time_of(edge.covered_from),
-            "caught_up": edge.covered_from < NOT_COVERED
-            and getattr(edge, "caught_up", 0) >= edge.covered_from,
+            "caught_up": edge.bound == 0,
             "warm_since": None if edge.warm_since is None else time_of(edge.warm_since),
         },
         "reader": {
             "region": state.region,
             "registered_at": state.registered_at,
             "last_seen": state.last_seen,
-            "active": getattr(state, "active", None),
+            "active": bool(state.active),
+            "covered_from": time_of(state.covered_from),
+            "caught_up": state.bound == 0,
         },
         "bound": time_of(found.bound),
         "hidden_because": list(found.hidden),
@@ -127,18 +128,23 @@ def pair_lines(found: Pair, now: InForce) -> Iterator[str]:
     yield f"reader {state.reader_id} {verb} author {author_id}{since}"
     for reason in found.hidden:
         yield f"  nothing is shown: {reason}"
-    active = {True: "active", False: "dormant", None: "of no known cohort"}[getattr(state, "active", None)]
+    active = "dormant" if not state.active else f"active, covered from {_covered(state)}"
     seen = "never seen" if state.last_seen is None else f"last seen {_when(state.last_seen)}"
     yield f"  reader      {active}, {seen}"
     if edge is not None:
         warm = "cold" if edge.warm_since is None else f"warm since {_bound(edge.warm_since)}"
-        yield f"  edge        segment {edge.segment}, covered from {_bound(edge.covered_from)}, {warm}"
+        yield f"  edge        segment {edge.segment}, covered from {_covered(edge)}, {warm}"
     if found.spans:
         yield f"  bound       pulled below {_bound(found.bound)}" if found.bound else "  bound       none"
     for span in found.spans:
         end = "on" if span.to_ms is None else f"to {_when(span.to_ms)}"
         yield f"  {span.path:<11} {_when(span.from_ms)} {end}"
     yield from author_lines(found.author, now)
+
+
+def _covered(of: Edge | ReaderState) -> str:
+    done = " and caught up" if of.bound == 0 and of.covered_from else ""
+    return _bound(of.covered_from) + done
 
 
 def _bound(bound: int) -> str:

@@ -76,8 +76,8 @@ def pull_is_cheaper(both: Comparison, hysteresis: float, *, pulled: bool) -> boo
 
 def mean(before: float | None, total: float, units: int, memory: float) -> float:
     """A moving mean of the cost of a unit, after `units` more cost `total`; forgets in `memory` units."""
-    sample = total / units
-    return sample if before is None else before + (sample - before) * (1 - math.exp(-units / memory))
+    kept = 0.0 if before is None else math.exp(-units / memory)
+    return (before or 0.0) * kept + total / units * (1 - kept)
 
 
 def news(told: Mapping[str, float], now: Mapping[str, float | None]) -> dict[str, float]:

@@ -16,7 +16,7 @@ from pipeline.domain.policy import Choice, Influences, Thresholds
 from pipeline.errors import TidelineError
 from pipeline.kafka.view import TopicView
 from pipeline.ops import policy_forced, policy_settings
-from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteRecord
+from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteRecord, Suspension
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations, Stores
 from pipeline.topology import Topology
 
@@ -72,13 +72,18 @@ class Author:
 
     graph: AuthorGraph
     tier: str
-    suspended: bool
+    suspension: Suspension | None
     route: RouteRecord
     forced: ForcedClass | None
     by_followers: AuthorClass
     limits: tuple[int, int]
     comparison: Comparison | None
     next: Choice
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nobody is shown anything of the author."""
+        return self.suspension is not None and self.suspension.suspended
 
     @property
     def author_class(self) -> AuthorClass:
@@ -109,7 +114,7 @@ async def author(stores: Stores, now: InForce, author_id: int) -> Author:
     return Author(
         graph=graph,
         tier=budgets.tier_for(followers, tiers).name,
-        suspended=author_id in await stores.readers.suspended([author_id]),
+        suspension=(await stores.readers.suspensions([author_id])).get(author_id),
         route=route,
         forced=forced,
         by_followers=by_followers,
@@ -122,7 +127,7 @@ async def author(stores: Stores, now: InForce, author_id: int) -> Author:
 
 
 def _exists(state: ReaderState) -> bool:
-    return state.registered_at is not None or state.last_seen is not None or bool(state.region)
+    return not (state.registered_at is None and state.last_seen is None and state.active is None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +143,7 @@ class Span:
 class Pair:
     """A reader and an author. `edge` None: the reader never followed; `spans` is empty when they do not now.
 
-    `bound`: below it, everything is pulled: the highest of what edge, reader and author say.
+    `bound`: below it everything is pulled: the highest of what edge, reader and author say.
     """
 
     reader: ReaderState
@@ -159,7 +164,8 @@ async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> 
         raise TidelineError(
             f"nobody has heard of reader {reader_id}", "no account, activity or follow of this id was seen"
         )
-    bound = max(_bound(edge, NOT_COVERED), _bound(state, 0)) if edge is not None else NOT_COVERED
+    of_author = 0 if found.suspension is None else found.suspension.retracted_before
+    bound = NOT_COVERED if edge is None else max(edge.bound, state.bound, of_author)
     spans: tuple[Span, ...] = ()
     if edge is not None and edge.follows:
         cover = coverage.EdgeCover(bound, edge.warm_since)
@@ -167,12 +173,6 @@ async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> 
         pulled = coverage.pull_ranges(found.route.entries, cover, now.window_start, margin_ms=margin_ms)
         spans = tuple(_spans(pulled, now.window_start))
     return Pair(state, found, edge, bound, _hidden(relations, found), spans)
-
-
-def _bound(of: Edge | ReaderState | None, default: int) -> int:
-    """What is left of a bound once back-fill has caught up."""
-    bound: int = getattr(of, "bound", getattr(of, "covered_from", default))
-    return bound
 
 
 def _hidden(relations: Relations, found: Author) -> tuple[str, ...]:

@@ -13,7 +13,7 @@ from pipeline.ops import policy_explain
 from pipeline.ops.policy_explain import InForce, Span
 from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge
+from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState
 
 READER, AUTHOR, NOW, DAY = 1, 7, 1_700_000_000_000, 86_400_000
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
@@ -49,7 +49,10 @@ class World:
         await self.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, followers, 1)])
         await self.stores.routes.put_routes([RouteRecord(AUTHOR, tuple(entries), first_id(NOW - 3_600_000))])
 
-    async def edge(self, **fields):
+    async def edge(self, *, active=True, reader_covered=0, **fields):
+        await self.stores.readers.put_cohorts(
+            [ReaderState(READER, active=active, covered_from=reader_covered, cohort_at=NOW)]
+        )
         given = {"follows": True, "at": NOW - DAY, "segment": 0, "covered_from": 0}
         await self.stores.graph.put_edges([Edge(READER, AUTHOR, **given | fields)])
 
@@ -204,6 +207,43 @@ async def test_an_edge_that_is_not_covered_pulls_the_whole_window():
     assert found.spans == (Span("pull", START, None),)
     assert document["edge"]["covered_from"] is None
     assert "covered from never" in text
+
+
+@pytest.mark.parametrize(
+    ("edge", "pulled_until", "words"),
+    [
+        ({}, None, "active, covered from"),
+        ({"active": False}, "ever", "dormant"),
+        ({"reader_covered": first_id(NOW - DAY)}, NOW - DAY + 2_000, "active, covered from"),
+        ({"covered_from": first_id(NOW - 2 * DAY)}, NOW - 2 * DAY + 2_000, "active, covered from"),
+    ],
+)
+async def test_the_highest_bound_of_edge_and_reader_counts(edge, pulled_until, words):
+    """A dormant reader is pulled for everything; one who came back, until back-fill has caught up."""
+    world = World()
+    await world.author()
+    await world.edge(**edge)
+
+    found, document, text = await world.pair()
+
+    pulls = [span.to_ms or "ever" for span in found.spans if span.path == "pull"]
+    assert pulls == ([] if pulled_until is None else [pulled_until])
+    assert document["reader"]["active"] is edge.get("active", True)
+    assert f"reader      {words}" in text
+
+
+async def test_a_bound_that_backfill_has_fulfilled_pulls_nothing():
+    world = World()
+    await world.author()
+    bound = first_id(NOW - 2 * DAY)
+    await world.edge(covered_from=bound)
+    await world.stores.graph.put_caught_up(AUTHOR, [READER], bound, ttl_s=1_000)
+
+    found, document, text = await world.pair()
+
+    assert found.spans == (Span("push", START, None),)
+    assert document["edge"]["caught_up"] is True
+    assert "and caught up" in text
 
 
 @pytest.mark.parametrize("follows", [True, False])
