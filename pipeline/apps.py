@@ -4,8 +4,9 @@
 a Faust app of its own: its own consumer group, its own process, its own lag.
 """
 
+import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -20,6 +21,7 @@ from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
+from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
 from pipeline.agents.known_routes import KnownRoutes
@@ -30,8 +32,9 @@ from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
+from pipeline.domain import cost
 from pipeline.domain.budgets import Tier
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler, SafeLoop
@@ -53,6 +56,9 @@ CACHED_SEGMENTS = 512
 DEFAULT_ROWS_PER_S = 5_000
 """Repairs where the topology names no rate: a tenth of what two cores can write."""
 
+ROWS_REMEMBERED, PULLS_REMEMBERED = 100_000, 1_000
+"""Rows and pulls that a measured cost is the mean of: a burst, and a minute of a busy page."""
+
 
 @dataclass(frozen=True, slots=True)
 class Resources:
@@ -72,6 +78,10 @@ class Resources:
         view.start()
         self.stack.callback(view.close)
         return view
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this beside the stage until the process stops."""
+        self.stack.callback(asyncio.create_task(work).cancel)
 
 
 @asynccontextmanager
@@ -115,11 +125,15 @@ def policy(r: Resources) -> Handler:
 def classify(r: Resources) -> Handler:
     """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
     spec, tiers = r.topology.policy, r.topology.tiers.values()
-    changed = r.view("policy.settings")
+    changed, forced, costs = r.view("policy.settings"), r.view("policy.forced"), r.view("costs")
+    shed: dict[str, str] = {}  # by tier out of budget, why: nothing sheds yet
 
     def thresholds() -> Thresholds:
         now = changed.get("policy") or spec
-        return Thresholds(now.push_below, now.pull_above, spec.hysteresis)
+        return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
+
+    def influences(author_id: int, tier: str) -> Influences:
+        return Influences(forced.get(author_id), shed.get(tier), cost.measured(costs.values()))
 
     return Classify(
         posts=r.stores.posts,
@@ -132,6 +146,7 @@ def classify(r: Resources) -> Handler:
         fanout_topics={tier.name: tier.topic for tier in tiers},
         shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},
         tasks_per_post=spec.tasks_per_post,
+        influences=influences,
     ).handle
 
 
@@ -143,6 +158,8 @@ def fanout(tier: str, r: Resources) -> Handler:
     cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
     active = ActiveReaders(max_age_s=fresh_s)
     active.age_s = r.view("reader.cohorts", active).age_s
+    rows, emit = MeanCost(ROWS_REMEMBERED), Emit(r.outbox, name)
+    r.background(tell({f"{cost.ROW}@{name}": rows}, emit, now_ms))
     return Fanout(
         tier=tier,
         topic=topic,
@@ -150,9 +167,10 @@ def fanout(tier: str, r: Resources) -> Handler:
         timelines=r.stores.timelines,
         followers=cache,
         active=active,
-        emit=Emit(r.outbox, name),
+        emit=emit,
         now_ms=now_ms,
         window_ms=spec.window_ms,
+        rows_took=rows.observe,
     ).handle
 
 
@@ -174,8 +192,8 @@ def retract(r: Resources) -> Handler:
     return Retract(r.stores, *repairs("retract", r), now_ms, r.topology.policy.window_ms).handle
 
 
-def pages(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
-    """The core of the read path, and the routes it follows."""
+def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
+    """The core of the read path for `query` or `api`, and the routes it follows."""
     routes, suspensions = r.view("author.routes"), r.view("author.suspensions")
     spec = r.topology.policy
     known = KnownRoutes(
@@ -187,17 +205,23 @@ def pages(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
         r.stores.readers,
     )
     key = r.settings.cursor_key.get_secret_value().encode()
-    return Query(r.stores, known, key, spec.window_ms, spec.margin_ms), routes
+    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
+    measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
+    r.background(tell(measures, Emit(r.outbox, stage), now_ms))
+    core = Query(
+        r.stores, known, key, spec.window_ms, spec.margin_ms, pulls_took=pulls.observe, saw=reads.saw
+    )
+    return core, routes
 
 
 def query(r: Resources) -> Handler:
     """timeline.requests → timeline.replies."""
-    return Ask(pages(r)[0], Emit(r.outbox, "query"), now_ms).handle
+    return Ask(pages(r, "query")[0], Emit(r.outbox, "query"), now_ms).handle
 
 
 def http_api(r: Resources) -> web.Application:
     """HTTP → a page."""
-    core, routes = pages(r)
+    core, routes = pages(r, "api")
     return api.create(core, routes.positions)
 
 

@@ -208,3 +208,22 @@ class TimelineReply:
     request_id: str
     status: int
     body: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class ForcedClass:
+    """Topic `policy.forced` (compacted, key author_id): an operator's word; a tombstone takes it back."""
+
+    author_id: int
+    author_class: AuthorClass
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CostSample:
+    """Topic `costs` (compacted, key name): what a stage has measured, as `measure@stage`."""
+
+    name: str
+    value: float
+    at: int

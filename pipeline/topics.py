@@ -26,5 +26,7 @@ TOPICS: dict[str, type[Any]] = {
     "timeline.requests": records.TimelineRequest,
     "timeline.replies": records.TimelineReply,
     "dead.letters": bytes,
+    "policy.forced": records.ForcedClass,
+    "costs": records.CostSample,
 }
 """By topic, the record its values hold; `bytes`: the original bytes of whatever could not be processed."""

@@ -1,6 +1,7 @@
 """Classify: a post gets its place in the canonical store, its author's class, and its fan-out tasks.
 
-Reads      posts (key author_id, so an author's posts come in order); policy.settings as a whole
+Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced and
+           costs as a whole
 Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified;
            fanout.retract for deleted posts
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
@@ -15,7 +16,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, segments, snowflake
-from pipeline.domain.policy import Entries, Thresholds, class_of, is_plain_push, route_for
+from pipeline.domain.policy import (
+    NO_INFLUENCES,
+    Entries,
+    Influences,
+    Thresholds,
+    class_of,
+    is_plain_push,
+    route_for,
+)
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
@@ -45,7 +54,10 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name."""
+    """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name.
+
+    `influences`: by author and tier name, what may overrule the number of followers now.
+    """
 
     posts: PostStore
     graph: GraphStore
@@ -57,6 +69,7 @@ class Classify:
     fanout_topics: dict[str, str]
     shards: dict[str, int]
     tasks_per_post: int
+    influences: Callable[[int, str], Influences] = lambda author_id, tier: NO_INFLUENCES
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
@@ -162,8 +175,10 @@ class Classify:
         author_id = post.record.author_id
         record = records.get(author_id, RouteRecord(author_id, (), 0))
         window_start = snowflake.first_id(post.message.timestamp_ms - self.window.window_ms)
+        followers = graphs[author_id].followers
+        influences = self.influences(author_id, budgets.tier_for(followers, self.tiers).name)
         records[author_id] = route_for(
-            post.record.post_id, record, graphs[author_id].followers, self.thresholds(), window_start
+            post.record.post_id, record, followers, self.thresholds(), window_start, influences
         )
 
     async def _put_routes(

@@ -9,6 +9,7 @@ Budget     lag_budget of the tier in topology/tiers.yaml
 """
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,7 @@ Task = Delivery[FanoutTask]
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """The writer of one tier. `shards`: partitions of its topic."""
+    """The writer of one tier. `shards`: partitions of its topic. `rows_took`: told seconds, and rows."""
 
     tier: str
     topic: str
@@ -40,6 +41,7 @@ class Fanout:
     emit: Emit
     now_ms: Callable[[], int]
     window_ms: int
+    rows_took: Callable[[float, int], None] = lambda seconds, rows: None
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """Write one segment for each task of the batch; tasks of one segment share its read and its rows."""
@@ -68,7 +70,9 @@ class Fanout:
             for tasks, followers in zip(by_segment.values(), found, strict=True)
             for push in self._pushes(tasks, followers)
         )
+        started = time.perf_counter()
         written = await self.timelines.push(list(pushes))
+        self.rows_took(time.perf_counter() - started, written)
         self._measure(written, [task for tasks in by_segment.values() for task in tasks])
 
     def _pushes(self, tasks: Sequence[Task], followers: Followers) -> Iterator[Push]:

@@ -13,7 +13,7 @@ The HTTP API (`web.api`) calls the same `page`.
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline import metrics
@@ -58,17 +58,23 @@ class _Reader:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Assembles pages."""
+    """Assembles pages.
+
+    `pulls_took`: told the seconds of a round of pulls, and how many sources; `saw`: told who reads.
+    """
 
     stores: Stores
     routes: KnownRoutes
     cursor_key: bytes
     window_ms: int
     margin_ms: int
+    pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
+    saw: Callable[[int], None] = lambda reader_id: None
 
     async def page(self, request: PageRequest) -> Page:
         """The page. Raises Unavailable when the store does not answer."""
         started = time.perf_counter()
+        self.saw(request.reader_id)
         window_start = snowflake.first_id(request.as_of - self.window_ms)
         timeline = Source("push", 0, window_start, request.below)
         own = Source("own", request.reader_id, window_start, request.below)
@@ -147,7 +153,9 @@ class Query:
                 return items, below if more else None, widths
             behind = next_reads(sources, below, request.limit - len(items), READS_A_ROUND)
             read.update(id(source) for source in behind)
+            asked = time.perf_counter()
             await self._read(request, behind)
+            self.pulls_took(time.perf_counter() - asked, sum(source.path == "pull" for source in behind))
 
     async def _read(self, request: PageRequest, sources: Sequence[Source]) -> None:
         """Read each source further down, all at once. One row more than a page, so its end is seen."""

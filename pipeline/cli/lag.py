@@ -51,17 +51,17 @@ def lag(
             now_ms=lambda: time.time_ns() // 1_000_000,
             routes_read=read,
         )
-        stages = looking.wait(wait or 0, lambda seen: meter.show(0, _left(seen)))
+        stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
     if json:
         print_json(document(stages))
     else:
         print_table(_table(stages))
     if wait is not None and not settled(stages):
-        typer.echo(f"error: after {wait:g} s {_left(stages)}", err=True)
+        typer.echo(f"error: after {wait:g} s {left(stages)}", err=True)
         raise typer.Exit(1)
 
 
-def _left(stages: "list[StageLag]") -> str:
+def left(stages: "list[StageLag]") -> str:
     """What is unprocessed, in words."""
     left = [f"{stage.stage} {_number(stage.lag)}" for stage in stages if stage.lag != 0 or stage.unknown]
     return f"unprocessed: {', '.join(left) or 'nothing'}"

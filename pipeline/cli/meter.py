@@ -30,14 +30,20 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
-    def show(self, done: int, note: str) -> None:
-        """The job is this far."""
+    def show(self, done: int, note: str, total: int | None = None) -> None:
+        """The job is this far; `total`: of so many, now that it is known better."""
+        self._total = self._total if total is None else total
         if self._bar is None and time.monotonic() >= self._due and sys.stderr.isatty():
             self._bar = _bar()
             self._bar.start()
             self._bar.add_task(self._title, total=self._total or None)
         if self._bar is not None:
-            self._bar.update(self._bar.task_ids[0], completed=done, description=f"{self._title}: {note}")
+            self._bar.update(
+                self._bar.task_ids[0],
+                completed=done,
+                total=self._total or None,
+                description=f"{self._title}: {note}",
+            )
 
     def say(self, text: str) -> None:
         """A line on stderr."""

@@ -1,18 +1,34 @@
 """`tideline policy`: who is pushed and who is pulled, read and changed while everything runs."""
 
 import time
-from typing import TYPE_CHECKING, Annotated
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from pipeline.ops.policy_settings import InForce
+    from pipeline.settings import Settings
+    from pipeline.store.ports import Stores
 
 _CHANGES = "push_below=N pull_above=N"
+
+Found = TypeVar("Found")
+
+AuthorArgument = Annotated[int, typer.Argument(metavar="AUTHOR", help="The id of the author.")]
+
+
+class Class(StrEnum):
+    """As `records.AuthorClass`, which `--help` must not load."""
+
+    PUSH = "push"
+    PARTIAL = "partial"
+    PULL = "pull"
 
 
 def register(app: typer.Typer) -> None:
@@ -20,6 +36,9 @@ def register(app: typer.Typer) -> None:
     policy = typer.Typer(no_args_is_help=True, help="Who is pushed and who is pulled, while everything runs.")
     policy.command("get")(get)
     policy.command("set")(change)
+    policy.command("force")(force)
+    policy.command("release")(release)
+    policy.command("explain")(explain)
     app.add_typer(policy, name="policy")
 
 
@@ -46,6 +65,90 @@ def change(
     settings = policy_settings.changed(now, wanted, time.time_ns() // 1_000_000)
     asyncio.run(policy_settings.write(kafka, settings))
     _show(policy_settings.InForce(now.files, settings), json=json)
+
+
+def force(
+    author: AuthorArgument,
+    author_class: Annotated[Class, typer.Argument(metavar="CLASS", help="push, partial or pull.")],
+    reason: Annotated[str, typer.Option(help="Why, for whoever asks `policy explain`.")] = "",
+    home: HomeOption = DEFAULT_HOME,
+) -> None:
+    """Force a class on an author, whatever followers, budgets and costs say, until it is released.
+
+    It counts from the author's next post on; posts already published keep their class.
+    """
+    import asyncio
+
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import policy_forced
+    from pipeline.records import AuthorClass, ForcedClass
+
+    forced = ForcedClass(author, AuthorClass(author_class), reason, time.time_ns() // 1_000_000)
+    asyncio.run(policy_forced.force(kafka_of(settings(home=home)), forced))
+    typer.echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
+
+
+def release(author: AuthorArgument, home: HomeOption = DEFAULT_HOME) -> None:
+    """Take a forced class back: from the author's next post on, followers, budgets and costs decide again."""
+    import asyncio
+
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import policy_forced
+
+    asyncio.run(policy_forced.release(kafka_of(settings(home=home)), author))
+    typer.echo(f"{author}: not forced from the next post on", err=True)
+
+
+def explain(
+    ids: Annotated[
+        list[int], typer.Argument(metavar="[READER] AUTHOR", help="An author, or a reader of one.")
+    ],
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """Show why an author is pushed or pulled: the rule in force, its numbers, and every change in the window.
+
+    With a reader before the author: their edge, what hides the author, and from when to when posts are pushed
+    to this reader or pulled by them.
+    """
+    import asyncio
+
+    from pipeline.cli import _policy_explained as explained
+    from pipeline.cli.running import print_json, topology_of
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import policy_explain
+
+    if len(ids) > 2:
+        raise typer.BadParameter("give AUTHOR, or READER AUTHOR")
+    given = settings(home=home, profile=profile)
+    topology = topology_of(given)
+    now = policy_explain.in_force(kafka_of(given), topology, time.time_ns() // 1_000_000)
+    *readers, author = ids
+    if readers:
+        pair = asyncio.run(_asked(given, lambda stores: policy_explain.pair(stores, now, readers[0], author)))
+        document, lines = explained.pair_document(pair, now), explained.pair_lines(pair, now)
+    else:
+        found = asyncio.run(_asked(given, lambda stores: policy_explain.author(stores, now, author)))
+        document, lines = explained.author_document(found, now), explained.author_lines(found, now)
+    if json:
+        print_json(document)
+    else:
+        for line in lines:
+            typer.echo(line)
+
+
+async def _asked(given: "Settings", ask: "Callable[[Stores], Awaitable[Found]]") -> "Found":
+    """What somebody finds in the tables of the running instance, or of the settings."""
+    from pipeline.local.instance import NoInstanceError, endpoints_of, find
+    from pipeline.store.cassandra import open_stores
+
+    try:
+        keyspace = find(given.home).keyspace
+    except NoInstanceError:
+        keyspace = given.keyspace
+    async with open_stores(endpoints_of(given).cassandra, keyspace) as stores:
+        return await ask(stores)
 
 
 def _setting(text: str) -> tuple[str, int]:

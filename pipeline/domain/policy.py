@@ -1,14 +1,17 @@
 """The class of an author, and the short history of classes that both paths look posts up in.
 
 The class of a post is a lookup by its id in that history, so a late or replayed post gets the class it had;
-only a post newer than any before it can add an entry.
+only a post newer than any before it can add an entry. What that post gets: forced by an operator > shed by a
+tier out of budget > cheaper to pull > by followers, and the entry's reason says which.
 """
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
-from pipeline.records import AuthorClass, RouteEntry, RouteRecord
+from pipeline.domain import cost, snowflake
+from pipeline.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
 
 Entries = Sequence[RouteEntry]
 
@@ -17,24 +20,60 @@ Entries = Sequence[RouteEntry]
 class Thresholds:
     """Followers: below `push_below` push, from `pull_above` on pull, between the two partial.
 
-    A class is left downwards only below (1 - hysteresis) of the threshold that led into it.
+    A class is left downwards only below (1 - hysteresis) of the threshold that led into it. The cost model
+    has no say over an author with fewer than `cost_floor` followers: there is nothing to save.
     """
 
     push_below: int
     pull_above: int
     hysteresis: float = 0.2
+    cost_floor: int = 0
+
+
+class Cause(StrEnum):
+    """What decided a class: the first word of an entry's reason, but for the plain rule of followers."""
+
+    FORCED = "forced"
+    SHED = "shed"
+    COST = "cost"
+    COLLAPSED = "collapsed"
+    FOLLOWERS = "followers"
+
+
+@dataclass(frozen=True, slots=True)
+class Influences:
+    """What may overrule the followers of one author: an operator, its tier's budget, measured costs.
+
+    `shed`: why the tier sheds the author's pushes now.
+    """
+
+    forced: ForcedClass | None = None
+    shed: str | None = None
+    costs: cost.Costs | None = None
+
+
+NO_INFLUENCES = Influences()
+
+MOST_ENTRIES = 128
+"""A history longer than this is collapsed: every query process holds it, and every page looks through it."""
 
 
 def classify(followers: int, current: AuthorClass, thresholds: Thresholds) -> AuthorClass:
     """The class for this many followers, given the class in force."""
+    push_below, pull_above = limits(current, thresholds)
+    if followers >= pull_above:
+        return AuthorClass.PULL
+    return AuthorClass.PUSH if followers < push_below else AuthorClass.PARTIAL
+
+
+def limits(current: AuthorClass, thresholds: Thresholds) -> tuple[int, int]:
+    """Followers below which an author of this class is push, and from which on pull: with the hysteresis."""
     push_below, pull_above = thresholds.push_below, thresholds.pull_above
     if current is AuthorClass.PULL:
         pull_above = _left_below(pull_above, thresholds.hysteresis)
     if current is not AuthorClass.PUSH:
         push_below = _left_below(push_below, thresholds.hysteresis)
-    if followers >= pull_above:
-        return AuthorClass.PULL
-    return AuthorClass.PUSH if followers < push_below else AuthorClass.PARTIAL
+    return push_below, pull_above
 
 
 def _left_below(threshold: int, hysteresis: float) -> int:
@@ -50,28 +89,94 @@ def class_of(post_id: int, entries: Entries) -> AuthorClass:
     return AuthorClass.PUSH
 
 
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The class of the author's next post, and why, in words."""
+
+    author_class: AuthorClass
+    reason: str
+
+
+def choose(
+    post_id: int,
+    record: RouteRecord,
+    followers: int,
+    thresholds: Thresholds,
+    window_start: int,
+    influences: Influences = NO_INFLUENCES,
+) -> Choice:
+    """The class of a new post: the strongest that has something to say."""
+    by_followers = classify(followers, class_by_followers(record.entries), thresholds)
+    if influences.forced is not None:
+        why = influences.forced.reason or "by an operator"
+        return Choice(influences.forced.author_class, f"{Cause.FORCED}: {why}")
+    if influences.shed is not None and by_followers is not AuthorClass.PULL:
+        return Choice(AuthorClass.PULL, f"{Cause.SHED}: {influences.shed}")
+    both = comparison(post_id, record, followers, window_start, influences.costs)
+    if by_followers is AuthorClass.PUSH and both is not None and followers >= thresholds.cost_floor:
+        pulled = bool(record.entries) and cause_of(record.entries[-1]) is Cause.COST
+        if cost.pull_is_cheaper(both, thresholds.hysteresis, pulled=pulled):
+            return Choice(AuthorClass.PULL, f"{Cause.COST}: {both}")
+    limits = f"push below {thresholds.push_below}, pull from {thresholds.pull_above}"
+    return Choice(by_followers, f"{followers} followers, {limits}")
+
+
+def comparison(
+    post_id: int, record: RouteRecord, followers: int, window_start: int, costs: cost.Costs | None
+) -> cost.Comparison | None:
+    """What a new post costs pushed and pulled; None without measurements or an earlier post to go by."""
+    if costs is None or not record.latest_post_id:
+        return None
+    now = snowflake.time_ms(post_id)
+    gap_ms = now - snowflake.time_ms(record.latest_post_id)
+    return cost.compare(followers, gap_ms, now - snowflake.time_ms(window_start), costs)
+
+
+def cause_of(entry: RouteEntry) -> Cause:
+    """What decided this entry, as its reason says."""
+    word = entry.reason.partition(":")[0]
+    return Cause(word) if word in tuple(Cause) else Cause.FOLLOWERS
+
+
+def class_by_followers(entries: Entries) -> AuthorClass:
+    """The class that the followers alone gave last: what stands over it must not change its hysteresis."""
+    own = (entry.author_class for entry in reversed(entries) if cause_of(entry) is Cause.FOLLOWERS)
+    return next(own, AuthorClass.PUSH)
+
+
 def route_for(
     post_id: int,
     record: RouteRecord,
     followers: int,
     thresholds: Thresholds,
     window_start: int,
+    influences: Influences = NO_INFLUENCES,
 ) -> RouteRecord:
     """The author's record once this post is known. The record comes back unchanged for an old post.
 
     An entry is added when the class changes; entries that no post of the window can be looked up in are
-    pruned, except the one in force at the window's start.
+    pruned, except the one in force at the window's start; what is too many is collapsed.
     """
     if post_id <= record.latest_post_id:
         return record
-    current = class_of(post_id, record.entries)
-    wanted = classify(followers, current, thresholds)
+    choice = choose(post_id, record, followers, thresholds, window_start, influences)
     entries = tuple(record.entries)
-    if wanted is not current:
-        limits = f"push below {thresholds.push_below}, pull from {thresholds.pull_above}"
-        reason = f"{followers} followers, {limits}"
-        entries += (RouteEntry(post_id, wanted, reason),)
-    return RouteRecord(record.author_id, prune(entries, window_start), post_id)
+    if choice.author_class is not class_of(post_id, entries):
+        entries += (RouteEntry(post_id, choice.author_class, choice.reason),)
+    return RouteRecord(record.author_id, collapse(prune(entries, window_start)), post_id)
+
+
+def collapse(entries: Sequence[RouteEntry], most: int = MOST_ENTRIES) -> tuple[RouteEntry, ...]:
+    """At most `most` entries: the older half of too many becomes one `pull`, which covers whatever they said.
+
+    What was pushed in that span is read twice and shown once; what is classified in it late is not pushed.
+    """
+    if len(entries) <= most:
+        return tuple(entries)
+    kept = max(1, most // 2)
+    gone = len(entries) - kept
+    reason = f"{Cause.COLLAPSED}: {gone} changes of class, more than {most} in the window"
+    return (RouteEntry(entries[0].since_post_id, AuthorClass.PULL, reason), *entries[gone:])
 
 
 def prune(entries: Entries, window_start: int) -> tuple[RouteEntry, ...]:

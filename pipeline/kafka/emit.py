@@ -45,7 +45,7 @@ class Emit:
         return Outgoing(topic, encode(record), key.encode(), headers, partition)
 
     def event(self, topic: str, key: str, record: Any, *, at_ms: int) -> Outgoing:
-        """A message that nothing but the time has caused."""
+        """A message that no other has caused: what holds, or happens, as of this time (ms)."""
         headers = cloud_event(
             event_id=f"{topic}:{key}:{at_ms}",
             event_type=f"io.tideline.{topic}",

@@ -1,9 +1,9 @@
-"""Consumer groups moved by hand: who is alive, and a group's place set to the end of its topics.
+"""Consumer groups moved by hand: who is alive, and a group's place set to the beginning or end of its topics.
 
 Blocking. Raises EngineError when the broker does not answer, or refuses because the group has members.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient
@@ -26,16 +26,29 @@ def active(bootstrap: str, prefix: str) -> list[str]:
 
 def skip_to_end(bootstrap: str, group: str, topics: Iterable[str]) -> None:
     """From now on the group, which has no members, goes on behind what these topics hold now."""
+    _move(bootstrap, group, topics, lambda first, end: end)
+
+
+def rewind(bootstrap: str, group: str, topics: Iterable[str]) -> None:
+    """From now on the group, which has no members, begins with the oldest records there are."""
+    _move(bootstrap, group, topics, lambda first, end: first)
+
+
+def _move(bootstrap: str, group: str, topics: Iterable[str], place: Callable[[int, int], int]) -> None:
+    """By a commit from outside, which the broker refuses while the group has members.
+
+    Not by the admin client: on NOT_COORDINATOR it takes the process down (librdkafka #5040).
+    """
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2}
     )
     try:
-        ends = []
+        places = []
         for topic in topics:
             for partition in consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions:
-                _, end = consumer.get_watermark_offsets(TopicPartition(topic, partition), _TIMEOUT_S)
-                ends.append(TopicPartition(topic, partition, end))
-        consumer.commit(offsets=ends, asynchronous=False)
+                bounds = consumer.get_watermark_offsets(TopicPartition(topic, partition), _TIMEOUT_S)
+                places.append(TopicPartition(topic, partition, place(*bounds)))
+        consumer.commit(offsets=places, asynchronous=False)
     except KafkaException as error:
         raise _failed(bootstrap, f"group {group}", error) from error
     finally:

@@ -83,6 +83,10 @@ class TopicView(Generic[Record]):
         """The newest record under this key."""
         return self._records.get(str(key).encode())
 
+    def values(self) -> list[Record]:
+        """The newest record of every key."""
+        return list(self._records.values())
+
     def positions(self) -> dict[int, int]:
         """By partition, the next offset to be read."""
         return dict(self._positions)

@@ -92,7 +92,7 @@ def settled(stages: Sequence[StageLag]) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class _Consumer:
+class Consumer:
     """A row: who processes which topics, and by when."""
 
     stage: str
@@ -120,7 +120,7 @@ class Lag:
     ) -> None:
         """`routes_read`: by partition, how far the API has read author.routes; None: leave its row out."""
         self._offsets, self._now_ms, self._routes_read = offsets, now_ms, routes_read
-        self._consumers = list(_consumers(topology, api=routes_read is not None))
+        self._consumers = list(consumers(topology, api=routes_read is not None))
         self._places = {
             topic: [(topic, number) for number in range(spec.partitions)]
             for topic, spec in topology.topics.items()
@@ -144,7 +144,7 @@ class Lag:
                 return stages
             time.sleep(POLL_S)
 
-    def _of(self, consumer: _Consumer) -> list[Partition]:
+    def _of(self, consumer: Consumer) -> list[Partition]:
         return [place for topic in consumer.topics for place in self._places[topic]]
 
     def _positions(self) -> Positions:
@@ -155,7 +155,7 @@ class Lag:
             **{("", (ROUTES, number)): offset for number, offset in read.items()},
         }
 
-    def _stage(self, consumer: _Consumer, positions: Positions, begins: Bounds, ends: Bounds) -> StageLag:
+    def _stage(self, consumer: Consumer, positions: Positions, begins: Bounds, ends: Bounds) -> StageLag:
         waits: dict[Partition, int] = {}
         """By partition, the next offset this consumer processes, as far as all of it is known."""
         for place in self._of(consumer):
@@ -190,17 +190,17 @@ def _next(committed: int | None, begin: int, end: int) -> int:
     return committed if committed is not None and begin <= committed <= end else begin
 
 
-def _consumers(topology: Topology, *, api: bool) -> Iterator[_Consumer]:
+def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
     """Every consumer in path order: the tiers come between the stages that write and those that read."""
     reading = ("query", "api")
     for name, stage in topology.stages.items():
         if name not in reading:
-            yield _Consumer(name, stage.group, stage.topics, stage.lag_budget)
+            yield Consumer(name, stage.group, stage.topics, stage.lag_budget)
     for name, tier in topology.tiers.items():
-        yield _Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
-    yield _Consumer("query", topology.stages["query"].group, topology.stages["query"].topics)
+        yield Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
+    yield Consumer("query", topology.stages["query"].group, topology.stages["query"].topics)
     if api:
-        yield _Consumer("api", "", (ROUTES,))
+        yield Consumer("api", "", (ROUTES,))
 
 
 def routes_read(api: str) -> dict[int, int]:

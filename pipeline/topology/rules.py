@@ -10,7 +10,10 @@ from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
 
-COMPACTED = ("policy.settings", "author.routes", "author.suspensions", "reader.cohorts")
+COMPACTED = (
+    *("policy.settings", "author.routes", "author.suspensions", "reader.cohorts"),
+    *("policy.forced", "costs"),
+)
 """Held whole by their readers, who would lose what retention deletes."""
 
 

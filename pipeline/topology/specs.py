@@ -80,6 +80,7 @@ class PolicySpec(_Spec):
     push_below: Annotated[int, Field(ge=0)]
     pull_above: Annotated[int, Field(ge=0)]
     hysteresis: Annotated[float, Field(ge=0, lt=1)]
+    cost_floor: Annotated[int, Field(ge=0)]
     window_days: Annotated[int, Field(ge=1, le=7300)]  # Cassandra keeps no row with a TTL beyond 20 years
     margin_seconds: Seconds
     clock_behind_seconds: Seconds

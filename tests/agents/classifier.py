@@ -2,7 +2,7 @@
 
 from pipeline.agents.classify import Classify, Window
 from pipeline.domain.budgets import Tier
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.policy import NO_INFLUENCES, Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.records import PostEvent
@@ -29,6 +29,12 @@ class World:
 
     def __init__(self):
         self.stores, self.outbox, self.offset = memory_stores(lambda: 0.0), RecordingOutbox(), 0
+        self.influences, self.tiers_asked = NO_INFLUENCES, []
+
+    def influence(self, author_id, tier):
+        """What an operator, budgets and costs say of AUTHOR now; of others they say nothing."""
+        self.tiers_asked.append(tier)
+        return self.influences if author_id == AUTHOR else NO_INFLUENCES
 
     async def followers(self, count, segment_count=1, author=AUTHOR):
         """What the graph stage has counted by now."""
@@ -49,6 +55,7 @@ class World:
             fanout_topics=TOPICS,
             shards=SHARDS,
             tasks_per_post=4,
+            influences=self.influence,
         )
         batch = [
             deliver(event, offset=offset + n, at_ms=now_ms or event.at, topic="posts", headers=headers)

@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from pipeline.domain import segments
+from pipeline.domain.snowflake import first_id
 from pipeline.kafka.outbox import NotDelivered
 from pipeline.store.ports import Followers, StoreUnavailable, TimelineEntry
 from tests.agents.fakes import Fault
@@ -175,3 +176,12 @@ async def test_tasks_of_one_segment_share_its_read():
 
     assert sorted(world.segments.reads) == [(AUTHOR, 0), (OTHER, 0)]
     assert [row.post_id for row in (await world.rows(1))[1]] == [POST + 2, POST + 1, POST]
+
+
+async def test_what_the_rows_of_a_batch_took_is_measured_together():
+    """Two segments, three rows; a batch whose rows are all too old wrote none."""
+    world = World(plain(s0=(1, 2), s1=(3,)))
+    await world.handle([task(0, 0), task(1, 1)])
+    await world.handle([task(post=first_id(NOW - 31 * DAY))])
+
+    assert world.rows_took == [(True, 3), (True, 0)]

@@ -1,6 +1,7 @@
 """Query: the pages of a session are what the definition of a feed says, whatever path a post came on."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -258,3 +259,17 @@ async def test_a_store_that_is_away_is_not_an_empty_page():
 
     with pytest.raises(StoreUnavailable):
         await world.page(5)
+
+
+async def test_what_pulls_took_is_measured_by_the_source_and_who_reads_is_counted():
+    """Two pulled authors, one pushed; what is pushed or one's own is not a pull."""
+    authors = [Author(10 + n, {100: ""}, [(60, PULL)] if n else [], rows_kept=not n) for n in range(3)]
+    world, took, readers = World(authors), [], []
+    await world.settle()
+    world.query = replace(
+        world.query, pulls_took=lambda seconds, sources: took.append(sources), saw=readers.append
+    )
+
+    await world.page(5)
+
+    assert (sum(took), readers) == (2, [READER])

@@ -50,6 +50,7 @@ class World:
         self.segments, self.clock, self.outbox = Segments(followers), Clock(), RecordingOutbox()
         self.timelines, self.now_ms, self.offset = memory_stores(lambda: 0.0).timelines, now_ms, 0
         self.active = ActiveReaders(max_age_s=1.0)  # never filled, so too old: everyone is pushed to
+        self.rows_took = []
         self.cache = SegmentCache(self.segments, size=3, max_age_s=1.0, clock=self.clock)
 
     async def handle(self, tasks, fault=None, first_offset=None):
@@ -64,6 +65,7 @@ class World:
             emit=Emit(fault.wrap(self.outbox), "fanout.small"),
             now_ms=lambda: self.now_ms,
             window_ms=30 * DAY,
+            rows_took=lambda seconds, rows: self.rows_took.append((seconds >= 0, rows)),
         )
         batch = [
             deliver(task, offset=offset + n, at_ms=NOW, topic="fanout.small") for n, task in enumerate(tasks)

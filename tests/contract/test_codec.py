@@ -55,6 +55,7 @@ def values(hint: Any, schema: Any) -> st.SearchStrategy[Any]:
     bits = 31 if schema == "int" else 63
     plain = {
         int: st.integers(-(2**bits), 2**bits - 1),
+        float: st.floats(allow_nan=False),  # which is not equal to itself
         str: st.text(),
         bool: st.booleans(),
         bytes: st.binary(),

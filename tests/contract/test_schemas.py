@@ -183,7 +183,7 @@ def avro_of(hint: Any) -> Any:
         return {"type": "map", "values": avro_of(get_args(hint)[1])}
     if issubclass(hint, Enum):
         return {"type": "enum", "name": hint.__name__, "symbols": [str(member) for member in hint]}
-    return {int: "long", str: "string", bool: "boolean", bytes: "bytes"}[hint]
+    return {int: "long", float: "double", str: "string", bool: "boolean", bytes: "bytes"}[hint]
 
 
 def fields_of(kind: type[Any]) -> Any:

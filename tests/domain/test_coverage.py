@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.coverage import EdgeCover, clip, pull_ranges, pushed, union
-from pipeline.domain.policy import class_of, prune
+from pipeline.domain.policy import class_of, collapse, prune
 from pipeline.records import AuthorClass, RouteEntry
 from tests.domain.examples import at_least
 
@@ -163,6 +163,24 @@ def test_pruning_loses_no_post_of_the_window(entries, edge, window_start, margin
 
     for post in oracle.posts():
         assert (oracle.pushed(post) and post >= edge.covered_from) or pulled(ranges, post), post
+
+
+@at_least(1_000)
+@given(histories(), edges, ids, margins, st.integers(2, 5))
+def test_collapsing_loses_no_post_of_the_window(entries, edge, window_start, margin_ms, most):
+    """What the full history pushed is in the rows or is pulled; and around each change that is left, both."""
+    oracle = Oracle(entries, edge, window_start, margin_ms)
+    collapsed = collapse(entries, most)
+    ranges = pull_ranges(collapsed, edge, window_start, margin_ms=margin_ms)
+
+    assert len(collapsed) <= most
+    for post in oracle.posts():
+        assert (oracle.pushed(post) and post >= edge.covered_from) or pulled(ranges, post), post
+        late = pushed(post, class_of(post, collapsed), edge) and post >= edge.covered_from
+        assert late or pulled(ranges, post), post
+    again = Oracle(collapsed, edge, window_start, margin_ms)
+    for post in again.posts():
+        assert pulled(ranges, post) or not again.must_pull(post), post
 
 
 def at(*ms):

@@ -8,8 +8,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.policy import Thresholds, class_of, classify, is_plain_push, prune, route_for
-from pipeline.records import AuthorClass, RouteEntry, RouteRecord
+from pipeline.domain.cost import Costs
+from pipeline.domain.policy import (
+    MOST_ENTRIES,
+    Cause,
+    Influences,
+    Thresholds,
+    cause_of,
+    choose,
+    class_of,
+    classify,
+    collapse,
+    is_plain_push,
+    prune,
+    route_for,
+)
+from pipeline.domain.snowflake import first_id
+from pipeline.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
 from tests.domain.examples import at_least
 
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
@@ -187,3 +202,207 @@ def test_entries_are_in_order_and_each_changes_the_class(stream):
     assert since == sorted(set(since))
     assert all(a is not b for a, b in itertools.pairwise(kinds))
     assert record.latest_post_id == max(post for post, _ in stream)
+
+
+T0, DAY = 1_700_000_000_000, 86_400_000
+DEAR_PUSH = Costs(row_s=1.0, pull_s=1e-6, reads_s=1e-6)
+DEAR_PULL = Costs(row_s=1e-6, pull_s=1.0, reads_s=1.0)
+
+
+def forced(author_class, reason="because"):
+    return ForcedClass(1, author_class, reason, T0)
+
+
+class Author:
+    """An author of so many followers, who posts once a second; the window is 30 days."""
+
+    def __init__(self, thresholds=SMALL):
+        self.record, self.now, self.thresholds = RouteRecord(1, (), 0), T0, thresholds
+
+    def post(self, followers, **influences):
+        """A post a second later: its class, and what decided it if that made an entry."""
+        self.now += 1_000
+        before = self.record.entries
+        self.record = route_for(
+            first_id(self.now),
+            self.record,
+            followers,
+            self.thresholds,
+            first_id(self.now - 30 * DAY),
+            Influences(**influences),
+        )
+        new = self.record.entries[-1:] if self.record.entries[: len(before)] != self.record.entries else ()
+        return class_of(first_id(self.now), self.record.entries), [str(cause_of(entry)) for entry in new]
+
+
+RANKS = {
+    "forced": {"forced": forced(PARTIAL)},
+    "shed": {"shed": "tier small is 40 s behind"},
+    "cost": {"costs": DEAR_PUSH},
+}
+
+
+@pytest.mark.parametrize(
+    ("present", "wanted", "cause"),
+    [
+        (["forced", "shed", "cost"], PARTIAL, "forced"),
+        (["shed", "cost"], PULL, "shed"),
+        (["forced", "cost"], PARTIAL, "forced"),
+        (["cost"], PULL, "cost"),
+    ],
+)
+def test_the_strongest_that_has_something_to_say_decides(present, wanted, cause):
+    """An operator, then a tier out of budget, then costs, then followers."""
+    author = Author()
+    author.post(5)
+
+    influences = {name: value for one in present for name, value in RANKS[one].items()}
+
+    assert author.post(5, **influences) == (wanted, [cause])
+    assert author.post(5) == (PUSH, ["followers"])
+
+
+@pytest.mark.parametrize(
+    ("influences", "reason"),
+    [
+        ({"forced": forced(PULL, "launch party")}, "forced: launch party"),
+        ({"forced": forced(PULL, "")}, "forced: by an operator"),
+        ({"shed": "tier small is 40 s behind"}, "shed: tier small is 40 s behind"),
+        (
+            {"costs": DEAR_PUSH},
+            "cost: pushing to 5 readers takes 5 s of work, pulling 5e-12 s (13 reads, each shared by 2.59e+06 posts)",
+        ),
+        ({}, "10 followers, push below 10, pull from 20"),
+    ],
+)
+def test_a_reason_is_in_words_and_says_its_cause_first(influences, reason):
+    author = Author()
+    author.post(5)
+
+    author.post(5 if influences else 10, **influences)
+
+    assert author.record.entries[-1].reason == reason
+
+
+def test_a_single_post_falls_back_to_pull_and_the_next_goes_back():
+    """An entry each way, however often."""
+    author = Author()
+    author.post(5)
+
+    for _ in range(3):
+        assert author.post(5, costs=DEAR_PUSH) == (PULL, ["cost"])
+        assert author.post(5, costs=DEAR_PULL) == (PUSH, ["followers"])
+
+
+def test_while_pulling_stays_cheaper_the_author_stays_pulled():
+    author = Author()
+    author.post(5)
+
+    assert author.post(5, costs=DEAR_PUSH) == (PULL, ["cost"])
+    assert author.post(5, costs=DEAR_PUSH) == (PULL, [])
+
+
+@pytest.mark.parametrize(
+    ("pull_s", "first", "then"), [(0.82, PULL, PULL), (1.2, PUSH, PULL), (1.3, PUSH, PUSH)]
+)
+def test_the_cost_model_has_a_hysteresis(pull_s, first, then):
+    """Against 1 s of pushing: pulled below 1/1.2 s of pulling, and then until pulling costs 1/0.8 s."""
+    fresh, pulled = Author(), Author()
+    for author in (fresh, pulled):
+        author.post(5)
+    pulled.post(5, costs=DEAR_PUSH)
+    costs = Costs(row_s=1.0, pull_s=pull_s, reads_s=1.0)  # a post a second: one read a post and reader
+
+    assert fresh.post(5, costs=costs)[0] is first
+    assert pulled.post(5, costs=costs)[0] is then
+
+
+@pytest.mark.parametrize(("followers", "wanted"), [(4, PUSH), (5, PULL)])
+def test_small_authors_are_never_affected_by_costs(followers, wanted):
+    """From the floor on they are."""
+    author = Author(replace(SMALL, cost_floor=5))
+    author.post(followers)
+
+    assert author.post(followers, costs=DEAR_PUSH)[0] is wanted
+
+
+def test_costs_say_nothing_of_a_first_post_nor_of_authors_that_are_not_push():
+    """Nobody knows how often the one posts; the other is for warm edges to decide."""
+    assert Author().post(5, costs=DEAR_PUSH) == (PUSH, [])
+    author = Author()
+    author.post(15)
+    assert author.post(15, costs=DEAR_PUSH) == (PARTIAL, [])
+
+
+def test_a_spell_of_pull_for_another_cause_leaves_the_hysteresis_of_followers_alone():
+    """Nine followers are push below ten; as if it were a pull author they would stay above eight."""
+    for influences in ({"costs": DEAR_PUSH}, {"forced": forced(PULL)}, {"shed": "late"}):
+        author = Author()
+        author.post(9)
+        author.post(9, **influences)
+
+        assert author.post(9)[0] is PUSH
+
+
+def test_a_forced_class_outlives_any_number_of_followers_and_its_release_goes_back():
+    author = Author()
+    author.post(5)
+
+    assert author.post(5, forced=forced(PULL)) == (PULL, ["forced"])
+    assert author.post(1, forced=forced(PULL)) == (PULL, [])
+    assert author.post(15) == (PARTIAL, ["followers"])
+    assert author.post(500, forced=forced(PUSH)) == (PUSH, ["forced"])
+
+
+def test_shedding_leaves_those_who_are_pulled_anyway_alone():
+    author = Author()
+
+    author.post(25, shed="late")
+
+    assert cause_of(author.record.entries[-1]) is Cause.FOLLOWERS
+
+
+@given(
+    st.integers(0, 30),
+    st.none() | st.sampled_from(AuthorClass),
+    st.booleans(),
+    st.sampled_from([None, DEAR_PUSH, DEAR_PULL]),
+    st.lists(st.sampled_from(AuthorClass), max_size=4),
+)
+def test_a_choice_depends_on_rank_alone(followers, force, shed, costs, history):
+    """Whatever stands below the strongest voice changes nothing."""
+    entries = tuple(RouteEntry(first_id(T0) + n, kind, "5 followers") for n, kind in enumerate(history))
+    record = RouteRecord(1, entries, first_id(T0) + 9)
+    said = Influences(force and forced(force), "late" if shed else None, costs)
+
+    found = choose(first_id(T0 + 1_000), record, followers, SMALL, first_id(T0 - DAY), said)
+
+    own = classify(followers, entries[-1].author_class if entries else PUSH, SMALL)
+    if force:
+        assert found.author_class is force
+    elif shed:
+        assert found.author_class is PULL
+    elif own is PUSH and costs is DEAR_PUSH:
+        assert found.author_class is (PULL if followers else PUSH)
+    else:
+        assert found.author_class is own
+
+
+@pytest.mark.parametrize("most", [2, 3, 128])
+def test_a_history_is_collapsed_once_it_is_too_long(most):
+    """At the limit it is left alone; one above, its older half is one pull from where it began."""
+    full = tuple(RouteEntry(10 * n, (PARTIAL, PUSH)[n % 2], "") for n in range(1, most + 2))
+
+    assert collapse(full[:-1], most) == full[:-1]
+    first, *rest = collapse(full, most)
+    assert (first.since_post_id, first.author_class, cause_of(first)) == (10, PULL, Cause.COLLAPSED)
+    assert tuple(rest) == full[-(most // 2) :]
+
+
+def test_a_history_stays_bounded_whatever_happens():
+    """A thousand changes of mind inside the window."""
+    author = Author()
+    for n in range(1_000):
+        assert author.post(5, forced=forced([PULL, PUSH][n % 2]))[0] is [PULL, PUSH][n % 2]
+        assert len(author.record.entries) <= MOST_ENTRIES
+    assert len(author.record.entries) > MOST_ENTRIES // 2

@@ -1,0 +1,202 @@
+"""Why an author is pushed or pulled, and what that means for one reader: `tideline policy explain`.
+
+Read from the tables and from the compacted topics that classify and the query agents follow, and worked out
+by the same rules that they call; nothing is asked of a running stage.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from pipeline.codec import decode
+from pipeline.domain import budgets, coverage, policy, snowflake
+from pipeline.domain.cost import Comparison, Costs, measured
+from pipeline.domain.policy import Choice, Influences, Thresholds
+from pipeline.errors import TidelineError
+from pipeline.kafka.view import TopicView
+from pipeline.ops import policy_forced, policy_settings
+from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteRecord, Suspension
+from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations, Stores
+from pipeline.topology import Topology
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """What classify goes by now: thresholds, forced classes, measured costs, the window at `now_ms`."""
+
+    topology: Topology
+    thresholds: Thresholds
+    forced: dict[int, ForcedClass]
+    samples: list[CostSample]
+    now_ms: int
+
+    @property
+    def window_start(self) -> int:
+        """The oldest id a timeline reaches back to."""
+        return snowflake.first_id(self.now_ms - self.topology.policy.window_ms)
+
+    @property
+    def costs(self) -> Costs | None:
+        """As classify knows them."""
+        return measured(self.samples)
+
+
+def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
+    """Read the compacted topics. Raises EngineError when Kafka does not answer."""
+    spec = topology.policy
+    set_now = policy_settings.read(bootstrap, spec)
+    thresholds = Thresholds(
+        set_now.value("push_below"), set_now.value("pull_above"), spec.hysteresis, spec.cost_floor
+    )
+    forced = {one.author_id: one for one in _all(bootstrap, policy_forced.TOPIC, ForcedClass)}
+    return InForce(topology, thresholds, forced, _all(bootstrap, "costs", CostSample), now_ms)
+
+
+def _all(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
+    """Every record that a compacted topic holds."""
+    decoding: Callable[[bytes], Record] = partial(decode, expected=record)
+    view = TopicView(bootstrap, topic, decoding)
+    try:
+        view.start()
+        return view.values()
+    finally:
+        view.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Author:
+    """An author as classify sees them. `by_followers`: the class that the followers alone gave last."""
+
+    graph: AuthorGraph
+    tier: str
+    suspension: Suspension | None
+    route: RouteRecord
+    forced: ForcedClass | None
+    by_followers: AuthorClass
+    limits: tuple[int, int]
+    comparison: Comparison | None
+    next: Choice
+
+    @property
+    def suspended(self) -> bool:
+        """Whether nobody is shown anything of the author."""
+        return self.suspension is not None and self.suspension.suspended
+
+    @property
+    def author_class(self) -> AuthorClass:
+        """The class of the newest post."""
+        return policy.class_of(snowflake.MAX_ID, self.route.entries)
+
+    @property
+    def reason(self) -> str:
+        """Why it has that class."""
+        entries = self.route.entries
+        return entries[-1].reason if entries else "plain push in the whole window: there is no route record"
+
+
+async def author(stores: Stores, now: InForce, author_id: int) -> Author:
+    """The author. Raises TidelineError when nobody has heard of them."""
+    graph = (await stores.graph.author_graphs([author_id]))[author_id]
+    known = (await stores.routes.routes([author_id])).get(author_id)
+    if known is None and not graph.segments and not _exists(await stores.readers.reader(author_id)):
+        raise TidelineError(
+            f"nobody has heard of author {author_id}", "no post, follower or account of this id was seen"
+        )
+    route = known or RouteRecord(author_id, (), 0)
+    forced, costs, followers = now.forced.get(author_id), now.costs, graph.followers
+    next_post = max(snowflake.first_id(now.now_ms), route.latest_post_id + 1)
+    by_followers = policy.class_by_followers(route.entries)
+    spec = now.topology.tiers.items()
+    tiers = [budgets.Tier(name, tier.max_followers, tier.lag_budget) for name, tier in spec]
+    return Author(
+        graph=graph,
+        tier=budgets.tier_for(followers, tiers).name,
+        suspension=(await stores.readers.suspensions([author_id])).get(author_id),
+        route=route,
+        forced=forced,
+        by_followers=by_followers,
+        limits=policy.limits(by_followers, now.thresholds),
+        comparison=policy.comparison(next_post, route, followers, now.window_start, costs),
+        next=policy.choose(
+            next_post, route, followers, now.thresholds, now.window_start, Influences(forced, None, costs)
+        ),
+    )
+
+
+def _exists(state: ReaderState) -> bool:
+    return not (state.registered_at is None and state.last_seen is None and state.active is None)
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """From one time (ms) to another, posts come on this path; None: to the end of time."""
+
+    path: str
+    from_ms: int
+    to_ms: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A reader and an author. `edge` None: the reader never followed; `spans` is empty when they do not now.
+
+    `bound`: below it everything is pulled: the highest of what edge, reader and author say.
+    """
+
+    reader: ReaderState
+    author: Author
+    edge: Edge | None
+    bound: int
+    hidden: tuple[str, ...]
+    spans: tuple[Span, ...]
+
+
+async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> Pair:
+    """What is between the two. Raises TidelineError when nobody has heard of one of them."""
+    found = await author(stores, now, author_id)
+    state = await stores.readers.reader(reader_id)
+    edge = (await stores.graph.edges(author_id, [reader_id])).get(reader_id)
+    relations = await stores.readers.relations(reader_id)
+    if edge is None and not _exists(state) and not await stores.graph.following(reader_id):
+        raise TidelineError(
+            f"nobody has heard of reader {reader_id}", "no account, activity or follow of this id was seen"
+        )
+    of_author = 0 if found.suspension is None else found.suspension.retracted_before
+    bound = NOT_COVERED if edge is None else max(edge.bound, state.bound, of_author)
+    spans: tuple[Span, ...] = ()
+    if edge is not None and edge.follows:
+        cover = coverage.EdgeCover(bound, edge.warm_since)
+        margin_ms = now.topology.policy.margin_ms
+        pulled = coverage.pull_ranges(found.route.entries, cover, now.window_start, margin_ms=margin_ms)
+        spans = tuple(_spans(pulled, now.window_start))
+    return Pair(state, found, edge, bound, _hidden(relations, found), spans)
+
+
+def _hidden(relations: Relations, found: Author) -> tuple[str, ...]:
+    """Why nothing of the author is shown to the reader, whatever is pushed or pulled."""
+    author_id = found.graph.author_id
+    facts = {
+        "the reader blocks the author": author_id in relations.blocks,
+        "the author blocks the reader": author_id in relations.blocked_by,
+        "the reader mutes the author": author_id in relations.mutes,
+        "the author is suspended": found.suspended,
+    }
+    return tuple(text for text, holds in facts.items() if holds)
+
+
+def _spans(pulled: list[coverage.Range], window_start: int) -> Iterator[Span]:
+    """The window cut into what is pulled, margins included, and what comes from the timeline alone."""
+    at = window_start
+    for lo, hi in [*pulled, (snowflake.MAX_ID, snowflake.MAX_ID)]:
+        for path, first, end in (("push", at, lo), ("pull", lo, hi)):
+            if first < end:
+                yield Span(path, snowflake.time_ms(first), time_of(end))
+        at = hi
+
+
+def time_of(bound: int) -> int | None:
+    """When (ms) a bound is; None for one that never comes."""
+    return None if bound >= snowflake.MAX_ID else snowflake.time_ms(bound)
