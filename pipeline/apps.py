@@ -32,6 +32,7 @@ from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
+from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost
 from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import Influences, Thresholds
@@ -113,8 +114,14 @@ def graph(r: Resources) -> Handler:
 
 def readers(r: Resources) -> Handler:
     """accounts, activity → reader_state, reader.cohorts, repairs."""
-    emit, margin_ms = Emit(r.outbox, "readers"), r.topology.policy.margin_ms
-    return Readers(r.stores.readers, r.stores.graph, emit, now_ms, margin_ms).handle
+    spec, emit = r.topology.policy, Emit(r.outbox, "readers")
+    routes, costs = r.view("author.routes"), r.view("costs")
+
+    def measured() -> cost.Costs | None:
+        return cost.measured(costs.values())
+
+    warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
+    return Readers(r.stores.readers, r.stores.graph, warmth, emit, now_ms, spec.margin_ms).handle
 
 
 def policy(r: Resources) -> Handler:

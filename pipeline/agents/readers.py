@@ -1,7 +1,8 @@
 """Readers: accounts and activity become what is known of a reader, and who is pushed to.
 
 Reads      accounts, activity (both keyed by the reader), as one stream
-Writes     reader_state; reader.cohorts; fanout.backfill for who comes back
+Writes     reader_state, engagements_by_reader; reader.cohorts; fanout.backfill for who comes back; marks of
+           edges on follows
 Guarantee  a writer knows that a reader is active before a query relies on it, and a query pulls everything
            of a dormant reader before writers stop to push: waking goes topic, backfill, table; lapsing
            goes table, topic
@@ -13,6 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.agents.warmth import Activity, Warmth
 from pipeline.domain import snowflake
 from pipeline.domain.cohorts import Change, Known, Outcome, after
 from pipeline.kafka.emit import Emit
@@ -30,6 +32,7 @@ class Readers:
 
     store: ReaderStore
     graph: GraphStore
+    warmth: Warmth
     emit: Emit
     now_ms: Callable[[], int]
     margin_ms: int
@@ -39,13 +42,14 @@ class Readers:
         accounts: list[AccountEvent] = []
         events: dict[int, list[tuple[str, int]]] = defaultdict(list)
         causes: dict[int, Event] = {}
+        active: list[Activity] = []
         refused: list[Refused] = []
         for delivery in batch:
             match delivery.record:
                 case AccountEvent("registered" | "updated" as kind, reader, at=at) as account:
                     accounts.append(account)
-                case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at):
-                    pass
+                case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at) as act:
+                    active.append(Delivery(act, delivery.message, delivery.origin_ts))
                 case other:
                     refused.append(Refused(delivery.message, "type", f"{other.type}: unknown"))
                     continue
@@ -54,6 +58,7 @@ class Readers:
         await self.store.put_accounts(accounts)
         states = await self.store.readers(list(events))
         outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
+        await self.warmth.heard(active, states)
         await self._lapse({r: o for r, o in outcomes.items() if o.change is Change.LAPSE}, causes)
         await self._wake({r: o for r, o in outcomes.items() if o.change is Change.WAKE}, states, causes)
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})

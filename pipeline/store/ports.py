@@ -328,6 +328,12 @@ class ReaderStore(Protocol):
     async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
         """A backfill has fulfilled this bound of the reader; a higher one stays."""
 
+    async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
+        """Keep that readers engaged with authors: (reader_id, author_id, at); each counts once."""
+
+    async def engagements(self, reader_id: int, author_id: int, after: int, until: int, most: int) -> int:
+        """How often the reader engaged with the author, after < at <= until; counts to `most`."""
+
     def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """Active readers last seen, or registered, before this time (ms); walks through all readers."""
 

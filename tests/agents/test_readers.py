@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import permutations
 
 from pipeline.agents.readers import Readers
+from pipeline.agents.warmth import Warmth
 from pipeline.kafka.emit import Emit
 from pipeline.records import AccountEvent, ActivityEvent
 from pipeline.store.memory import memory_stores
@@ -23,7 +24,9 @@ def a_stage():
     """The stage and its store."""
     stores = memory_stores(lambda: 0.0)
     emit = Emit(RecordingOutbox(), "readers")
-    return Readers(stores.readers, stores.graph, emit, lambda: 1_700_000_000_000, 60_000), stores.readers
+    warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
+    stage = Readers(stores.readers, stores.graph, warmth, emit, lambda: 1_700_000_000_000, 60_000)
+    return stage, stores.readers
 
 
 async def state_after(events, taken):

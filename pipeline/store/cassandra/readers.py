@@ -32,6 +32,13 @@ class CassandraReaders:
             "SELECT reader_id, region, protected, registered_at, last_seen, active, covered_from, cohort_at,"
             " caught_up FROM reader_state WHERE reader_id IN ?"
         )
+        self._engage = db.prepare(
+            "INSERT INTO engagements_by_reader (reader_id, author_id, at) VALUES (?, ?, ?) USING TIMESTAMP ?"
+        )
+        self._engagements = db.prepare(
+            "SELECT at FROM engagements_by_reader"
+            " WHERE reader_id = ? AND author_id = ? AND at > ? AND at <= ? LIMIT ?"
+        )
         self._all = db.prepare("SELECT reader_id, active, last_seen, registered_at FROM reader_state")
         self._relate = db.prepare(
             "INSERT INTO relations_by_reader (reader_id, other_id, kind, at) VALUES (?, ?, ?, ?)"
@@ -98,6 +105,15 @@ class CassandraReaders:
         """See `ReaderStore`. The bound itself is the write time, so the higher one wins."""
         row = self._caught_up.mutation(reader_id, bound, write_time_of(bound), ttl_s)
         await self._db.write([row], self._caught_up.table)
+
+    async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
+        """See `ReaderStore`."""
+        rows = (self._engage.mutation(*each, each[-1] * 1000) for each in engagements)
+        await self._db.write(rows, self._engage.table)
+
+    async def engagements(self, reader_id: int, author_id: int, after: int, until: int, most: int) -> int:
+        """See `ReaderStore`."""
+        return len(await self._db.fetch(self._engagements, reader_id, author_id, after, until, most))
 
     async def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """See `ReaderStore`. Reads the whole table, a page at a time."""

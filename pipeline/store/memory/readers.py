@@ -13,6 +13,7 @@ class MemoryReaders:
 
     def __init__(self, clock: Clock) -> None:
         self._states = Table(clock)
+        self._engagements = Table(clock)
         self._relations = Table(clock)
         self._suspensions = Table(clock)
 
@@ -49,6 +50,16 @@ class MemoryReaders:
     async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
         """See `ReaderStore`."""
         self._states.write(reader_id, 0, bound, {"caught_up": bound}, ttl_s=ttl_s)
+
+    async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
+        """See `ReaderStore`."""
+        for reader, author, at in engagements:
+            self._engagements.write((reader, author), at, at * 1000, {"at": at})
+
+    async def engagements(self, reader_id: int, author_id: int, after: int, until: int, most: int) -> int:
+        """See `ReaderStore`."""
+        times = self._engagements.rows((reader_id, author_id))
+        return min(most, len([at for at in times if after < at <= until]))
 
     async def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """See `ReaderStore`."""
