@@ -78,9 +78,8 @@ class Query:
         window_start = snowflake.first_id(request.as_of - self.window_ms)
         timeline = Source("push", 0, window_start, request.below)
         own = Source("own", request.reader_id, window_start, request.below)
-        reader, _ = await asyncio.gather(
-            self._reader(request.reader_id), self._read(request, [timeline, own])
-        )
+        reader = await self._reader(request.reader_id)
+        await self._read(request, [timeline, own])  # not at once: a backfill may fulfil a bound in between
         sources = [timeline, own, *await self._pulled(reader, window_start, request.below)]
         items, boundary, widths = await self._fill(request, reader, sources)
         following = None
