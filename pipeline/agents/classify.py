@@ -92,14 +92,15 @@ class Classify:
         await self._put_routes(before, records, published)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
-        gone = await self._gone([post.record.post_id for post in published])
+        # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
+        gone, seats = await asyncio.gather(
+            self._gone([post.record.post_id for post in published]), self.graph.author_graphs(authors)
+        )
         await self.emit.all(
             task
             for post in published
             if post.record.post_id not in gone
-            for task in self._tasks(
-                post, classes[post.record.post_id], graphs[post.record.author_id], hint_of
-            )
+            for task in self._tasks(post, classes[post.record.post_id], seats[post.record.author_id], hint_of)
         )
         await self.emit.all(
             self._classified(post, classes[post.record.post_id], graphs[post.record.author_id])

@@ -2,13 +2,15 @@
 
 Reads      fanout.retract; posts_by_author, author_routes, followers_by_author
 Writes     removals in timeline_by_reader; what is left of a task back to the topic
-Guarantee  none is needed: pages filter by what is true, whatever the rows say. It is clean-up, so it never
-           removes a row that is relied upon: the edge or the author has a bound above these posts by then
+Guarantee  no row goes that is relied upon: the reader does not follow, or has a bound above these posts; the
+           author has one; or the post is gone. That is looked up when the rows go, not when the task is
+           sent. Rows that stay do no harm: pages filter by what is true
 Replay     removes as of the same time, and what was written later stays
 Budget     its own; it is rate-limited, and waits while a live tier is behind
 """
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.agents.pace import Pace
@@ -39,18 +41,42 @@ class Retract:
         return []
 
     async def _step(self, task: RepairTask) -> RepairTask | None:
+        below = await self._not_relied_upon(task)
+        if not below:
+            return None
         routes = await self.stores.routes.routes([task.author_id])
         entries = routes[task.author_id].entries if task.author_id in routes else ()
-        readers: Sequence[int] = task.reader_ids
-        if not readers:
-            readers = (await self.stores.graph.followers(task.author_id, task.first_segment)).ids
-        if not readers:
-            return None
-        asked = repair.posts_a_step(len(readers))
+        asked = repair.posts_a_step(len(below))
         window_start = snowflake.first_id(self.now_ms() - self.window_ms)
         rows = await self.stores.posts.recent(task.author_id, max(task.lo, window_start), task.hi, asked)
         posts = [r.post_id for r in rows if class_of(r.post_id, entries) is not AuthorClass.PULL]
         if posts:
-            await self.pace.take(len(readers) * len(posts))
-            await self.stores.timelines.retract([Retraction(readers, posts, task.at * 1000)])
+            await self.pace.take(len(below) * len(posts))
+            await self.stores.timelines.retract(list(_retractions(below, posts, task.at * 1000)))
         return repair.left_of_author(task, [row.post_id for row in rows], asked)
+
+    async def _not_relied_upon(self, task: RepairTask) -> Mapping[int, int]:
+        """By reader, the bound below which rows may go. Time has passed since the task was sent: the reader may
+        be back and the post restored, and what was pushed since then must stay.
+        """
+        if task.reader_ids:
+            edges = await self.stores.graph.edges(task.author_id, task.reader_ids)
+            bounds = {
+                r: edges[r].bound if r in edges and edges[r].follows else task.hi for r in task.reader_ids
+            }
+            return {reader: bound for reader, bound in bounds.items() if bound > task.lo}
+        if task.hi == task.lo + 1:
+            post = (await self.stores.posts.posts([task.lo])).get(task.lo)
+            if post is None or not post.gone:
+                return {}
+        found = await self.stores.graph.followers(task.author_id, task.first_segment)
+        return dict.fromkeys(found.ids, task.hi)
+
+
+def _retractions(below: Mapping[int, int], posts: Sequence[int], timestamp_us: int) -> Iterator[Retraction]:
+    """One for all readers of a bound; most have the same."""
+    readers: dict[int, list[int]] = defaultdict(list)
+    for reader, bound in below.items():
+        readers[bound].append(reader)
+    for bound, those in readers.items():
+        yield Retraction(those, [post for post in posts if post < bound], timestamp_us)
