@@ -56,8 +56,8 @@ class Retract:
         return repair.left_of_author(task, [row.post_id for row in rows], asked)
 
     async def _not_relied_upon(self, task: RepairTask) -> Mapping[int, int]:
-        """By reader, the bound below which rows may go. Time has passed since the task was sent: the reader may
-        be back and the post restored, and what was pushed since then must stay.
+        """By reader, the bound below which rows may go. Time has passed since the task was sent: the reader
+        may be back and the post restored, and what was pushed since then must stay.
         """
         if task.reader_ids:
             edges = await self.stores.graph.edges(task.author_id, task.reader_ids)

@@ -21,6 +21,7 @@ from pipeline.agents.query import Query
 from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
+from pipeline.agents.warmth import Warmth
 from pipeline.codec import decode
 from pipeline.domain.budgets import Tier
 from pipeline.domain.page_request import parse
@@ -106,11 +107,12 @@ class Whole:
         cache = SegmentCache(
             ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000
         )
+        emit = self._emit("readers")
+        warmth = Warmth(ports, emit, {}.get, lambda: None, 0.2)
+        readers = Readers(ports.readers, ports.graph, warmth, emit, now, MARGIN)
         return {
             "follows": graph.handle,
-            "accounts": (
-                readers := Readers(ports.readers, ports.graph, self._emit("readers"), now, MARGIN)
-            ).handle,
+            "accounts": readers.handle,
             "activity": readers.handle,
             "policy": Policy(ports, self._emit("policy"), 2).handle,
             "posts": Classify(
