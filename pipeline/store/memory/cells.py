@@ -48,6 +48,11 @@ class Table:
         }
         return {row: values for row, values in found.items() if values}
 
+    def partitions_after(self, place: int, limit: int) -> list[Any]:
+        """The next live partitions, by key."""
+        keys: list[Any] = [key for key in self._partitions if self.rows(key)]
+        return sorted(key for key in keys if key > place)[:limit]
+
     def row(self, partition: Hashable, row: Hashable = 0) -> dict[str, Any]:
         """The live cells of one row."""
         return self.rows(partition).get(row, {})
