@@ -39,9 +39,6 @@ SECOND_LOOK_MS = 3_000
 LONGEST_PAUSE_S = 4.0
 """Between two looks at a reader with findings, at most: false ones go away soon, true ones never."""
 
-WINDOW_EDGE_MS = 60_000
-"""Posts this close to the end of the window are not asked for: rows and pages drop them one by one."""
-
 Serve = Callable[[int, int], Awaitable[Feed]]
 """The feed of a reader, down to a post id at least."""
 
@@ -50,11 +47,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What has to have its time. `patience_ms`: a post's way to its readers, the largest lag budget."""
+    """What has to have its time. `patience_ms`: a post's way to its readers, the largest lag budget.
+
+    `edge_ms`: posts this close to the window's end are not asked for, as rows and pages drop them one by one.
+    """
 
     window_ms: int
     margin_ms: int
     patience_ms: int
+    edge_ms: int = 60_000
 
 
 Key = tuple[str, int]
@@ -116,7 +117,7 @@ class Auditor:
     async def _look(self, reader_id: int) -> _Look:
         async with self.turns:
             began, at, limits = time.perf_counter(), self.now_ms(), self.limits
-            since = snowflake.first_id(at - limits.window_ms + WINDOW_EDGE_MS)
+            since = snowflake.first_id(at - limits.window_ms + limits.edge_ms)
             standing = await standing_of(self.stores, reader_id, since)
             feed = await self.serve(reader_id, standing.since)
             served = [post.post_id for post in feed.posts]

@@ -17,7 +17,15 @@ from itertools import chain
 from pipeline.domain import snowflake
 from pipeline.domain.audit import Event, Ledger
 from pipeline.domain.audit_rows import OWN, class_in, path_owed
-from pipeline.records import AccountEvent, AuthorClass, FollowEvent, PolicyEvent, PostEvent, RouteRecord
+from pipeline.records import (
+    AccountEvent,
+    AuthorClass,
+    FollowEvent,
+    PolicyEvent,
+    PostEvent,
+    RouteEntry,
+    RouteRecord,
+)
 from pipeline.store.ports import NOT_COVERED, Edge, ReaderState, Relations, StoredPost, Stores
 
 MOST_POSTS = 10_000
@@ -71,8 +79,7 @@ class Expectation:
 
     def class_of(self, post_id: int, author_id: int) -> AuthorClass:
         """The class of this post."""
-        route = self.routes.get(author_id)
-        return class_in(() if route is None else route.entries, post_id)
+        return class_in(self._history(author_id), post_id)
 
     def path_of(self, post_id: int) -> str:
         """The path that this post of the feed is owed on."""
@@ -80,7 +87,11 @@ class Expectation:
         if author == self.standing.reader_id:
             return OWN
         bound = bound_of(self.standing, self.standing.edges[author])
-        return path_owed(post_id, self.class_of(post_id, author), bound, margin_ms=self.margin_ms)
+        return path_owed(post_id, self._history(author), bound, margin_ms=self.margin_ms)
+
+    def _history(self, author_id: int) -> Sequence[RouteEntry]:
+        route = self.routes.get(author_id)
+        return () if route is None else route.entries
 
 
 def bound_of(standing: Standing, edge: Edge) -> int:

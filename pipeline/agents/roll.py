@@ -5,13 +5,16 @@ Readers stand in the store's own order, which is random: a place in it says noth
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from itertools import count
+from math import ceil
 
 from pipeline.store.ports import FIRST, Stores
 
+STRETCHES = 16
+"""A sample is so many stretches of the roll: a seek each, however many readers there are."""
+
 _CHUNK = 256
-_FEW = 16
 
 
 async def readers_after(stores: Stores, place: int, limit: int = _CHUNK) -> list[tuple[int, int]]:
@@ -39,11 +42,17 @@ async def sample(stores: Stores, number: int, seed: int) -> list[int]:
     first = await readers_after(stores, FIRST, number + 1)
     if len(first) <= number:
         return [reader for _, reader in first]
-    drawn: set[int] = set()
+    drawn: dict[int, None] = {}
+    for place in _places(seed):
+        near = await readers_after(stores, place, ceil(number / STRETCHES)) or first
+        drawn.update(dict.fromkeys(reader for _, reader in near))
+        if len(drawn) >= number:
+            break
+    return list(drawn)[:number]
+
+
+def _places(seed: int) -> Iterator[int]:
+    """Places drawn by the seed, without an end."""
     for draw in count():
         digest = hashlib.blake2b(f"{seed} {draw}".encode(), digest_size=8).digest()
-        near = await readers_after(stores, int.from_bytes(digest, signed=True), _FEW) or first
-        drawn.update([reader for _, reader in near if reader not in drawn][:1])
-        if len(drawn) == number:
-            break
-    return sorted(drawn)
+        yield int.from_bytes(digest, signed=True)

@@ -50,7 +50,7 @@ def audit(
 ) -> None:
     """Compare what readers are served, pages and rows, with what the tables say they must be.
 
-    The running instance (or TIDELINE_API) may be at work: only what is still wrong when it has had its time is
+    The running instance (or TIDELINE_API) may be at work: only what is still wrong after it had its time is
     told, so a finding takes some seconds. Exit code 3 when something was found, 1 when nobody can be asked.
     """
     from functools import partial

@@ -1,11 +1,11 @@
 """Which posts must be rows in a reader's timeline, and how the rows that are there differ.
 
-    bound of the reader's edge ──┬── margin ──┬─────────────────────▶ post ids
-    class push        pulled     │  either    │ must be a row
-    any other class   pulled, or pushed over a warm edge: no row is owed
+    post ids    ───────┬─ margin ─┬──────────────┬─ margin ─┬─ margin ─┬───────────▶
+    owed on     pull   │   pull   │ push: a row  │   pull   │   pull   │ pull
+                     bound                              author no longer push
 
-Of the history of classes and of the bounds it takes the data only: like `audit`, it shares no rule with the
-writers (`coverage`), so it owes no row where they may still decide either way.
+Within a margin of a change pages pull and writers may push, so no row is owed. Of the history of classes and
+of the bounds it takes the data only: like `audit`, it shares no rule with the writers (`coverage`).
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,12 +29,14 @@ def class_in(history: Sequence[RouteEntry], post_id: int) -> AuthorClass:
     return max(begun, key=lambda entry: entry.since_post_id).author_class if begun else AuthorClass.PUSH
 
 
-def path_owed(post_id: int, author_class: AuthorClass, bound: int, *, margin_ms: int) -> str:
+def path_owed(post_id: int, history: Sequence[RouteEntry], bound: int, *, margin_ms: int) -> str:
     """The path this post has to come on, where `bound` is the one below which all is pulled for this reader:
     `push` when nothing but a row may be relied upon, else `pull`.
     """
-    certain = bound + (margin_ms << snowflake.SEQUENCE_BITS)
-    return PUSH if author_class is AuthorClass.PUSH and post_id >= certain else PULL
+    margin = margin_ms << snowflake.SEQUENCE_BITS
+    near = [entry for entry in history if abs(entry.since_post_id - post_id) <= margin]
+    classes = {class_in(history, post_id - margin), *(entry.author_class for entry in near)}
+    return PUSH if classes == {AuthorClass.PUSH} and post_id >= bound + margin else PULL
 
 
 def compare_rows(

@@ -93,7 +93,7 @@ def _example(one: Found) -> dict[str, Any]:
 
 
 def auditor_of(stores: Stores, topology: Topology, serve: Serve, patience_ms: int | None = None) -> Auditor:
-    """An auditor of what is served there. `patience_ms`: a post's way to its readers; None: the largest budget."""
+    """An auditor of these feeds. `patience_ms`: a post's way to its readers; None: the largest lag budget."""
     spec = topology.policy
     tiers = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in topology.tiers.values()]
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)

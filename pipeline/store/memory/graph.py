@@ -91,8 +91,8 @@ class MemoryGraph:
         return {reader for reader in reader_ids if self._edges.rows(reader)}
 
     async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
-        """See `GraphStore`. A place is the reader."""
-        return [(reader, reader) for reader in self._edges.partitions_after(place, limit)]
+        """See `GraphStore`."""
+        return self._edges.after(place, limit)
 
     def _members(self, author_id: int, segment: int) -> dict[int, int | None]:
         return self._segments.get((author_id, segment), (0, {}))[1]

@@ -58,8 +58,8 @@ class MemoryReaders:
                 yield reader_id
 
     async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
-        """See `ReaderStore`. A place is the reader."""
-        return [(reader, reader) for reader in self._states.partitions_after(place, limit)]
+        """See `ReaderStore`."""
+        return self._states.after(place, limit)
 
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """See `ReaderStore`."""
