@@ -1,7 +1,7 @@
 """Expectation: what a reader must see and what must be in their rows, from the canonical tables alone.
 
-Reads      following_by_reader, posts_by_author, posts, relations_by_reader, author_stats.suspended,
-           reader_state, author_routes; and timeline_by_reader, which is what is audited
+Reads      following_by_reader, posts_by_author, posts, relations_by_reader, author_stats, reader_state,
+           author_routes; and timeline_by_reader, which is what is audited
 Guarantee  shares no rule with the read path: what the tables say becomes events of the oracle
            (`domain.audit.Ledger`), whose last writer has won already
 Budget     MOST_POSTS newest posts of a reader, at most so many of one author, READS_AT_ONCE authors at a
@@ -25,8 +25,9 @@ from pipeline.records import (
     PostEvent,
     RouteEntry,
     RouteRecord,
+    Suspension,
 )
-from pipeline.store.ports import NOT_COVERED, Edge, ReaderState, Relations, StoredPost, Stores
+from pipeline.store.ports import Edge, ReaderState, Relations, StoredPost, Stores
 
 MOST_POSTS = 10_000
 """Posts of one reader in memory: about 10 MB with their bodies."""
@@ -59,17 +60,19 @@ class Standing:
     @property
     def cohort(self) -> str:
         """`active` or `dormant`."""
-        known = self.state.registered_at is not None or self.state.last_seen is not None
-        return "active" if known else "dormant"
+        return "active" if self.state.active else "dormant"
 
 
 @dataclass(frozen=True, slots=True)
 class Expectation:
-    """What must be, of one reader. `routes`: the class history by author, who has none is plain push."""
+    """What must be, of one reader. `routes`: the class history by author, who has none is plain push.
+    `suspensions`: by author, the last one.
+    """
 
     standing: Standing
     ledger: Ledger
     routes: Mapping[int, RouteRecord]
+    suspensions: Mapping[int, Suspension]
     margin_ms: int
 
     @property
@@ -86,7 +89,7 @@ class Expectation:
         author = self.ledger.author_of(post_id)
         if author == self.standing.reader_id:
             return OWN
-        bound = bound_of(self.standing, self.standing.edges[author])
+        bound = bound_of(self.standing.state, self.standing.edges[author], self.suspensions.get(author))
         return path_owed(post_id, self._history(author), bound, margin_ms=self.margin_ms)
 
     def _history(self, author_id: int) -> Sequence[RouteEntry]:
@@ -94,9 +97,11 @@ class Expectation:
         return () if route is None else route.entries
 
 
-def bound_of(standing: Standing, edge: Edge) -> int:
-    """The bound below which this author's posts are pulled for this reader."""
-    return NOT_COVERED if standing.cohort == "dormant" else edge.covered_from
+def bound_of(state: ReaderState, edge: Edge, suspension: Suspension | None) -> int:
+    """The bound below which this author's posts are pulled for this reader: the highest of the three that the
+    edge, the reader and the author have.
+    """
+    return max(edge.bound, state.bound, 0 if suspension is None else suspension.retracted_before)
 
 
 async def standing_of(stores: Stores, reader_id: int, since: int) -> Standing:
@@ -145,11 +150,14 @@ async def expectation_of(
     known = [*{*standing.posts, *served}]
     posts = await stores.posts.posts(known)
     authors = sorted({post.author_id for post in posts.values()})
-    suspended, routes = await asyncio.gather(stores.readers.suspended(authors), stores.routes.routes(authors))
+    suspensions, routes = await asyncio.gather(
+        stores.readers.suspensions(authors), stores.routes.routes(authors)
+    )
+    suspended = [author for author, known in suspensions.items() if known.suspended]
     ledger = Ledger()
     for event in chain(_of_reader(standing), _of_posts(posts.values()), _suspensions(suspended)):
         ledger.add(event)
-    return Expectation(standing, ledger, routes, margin_ms)
+    return Expectation(standing, ledger, routes, suspensions, margin_ms)
 
 
 def _of_reader(standing: Standing) -> list[Event]:

@@ -48,7 +48,7 @@ class StageSpec(_Spec):
     """A stage: one Faust app in one consumer group.
 
     `workers` processes, `batch` events at a time, `in_flight` batches at once. A stage without topics has
-    workers only. Repair stages owe their work within `lag_budget` seconds, and write `rows_per_second` at most.
+    workers only. Repairs owe their work within `lag_budget` seconds, and write `rows_per_second` at most.
     """
 
     name: Name

@@ -15,8 +15,8 @@ from pipeline.domain.audit import Feed, Served
 from pipeline.domain.audit_rows import PUSH, path_owed
 from pipeline.domain.budgets import Tier
 from pipeline.errors import TidelineError
-from pipeline.records import AuthorClass
-from pipeline.store.ports import AuthorGraph, TimelineRow
+from pipeline.records import AuthorClass, Suspension
+from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState, TimelineRow
 from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
 from tests.domain.examples import at_least
 
@@ -278,11 +278,39 @@ def test_a_reader_nobody_knows_is_dormant_and_no_row_is_owed(monkeypatch):
         return None
 
     monkeypatch.setattr(world.stores.readers, "put_accounts", nothing)
+    monkeypatch.setattr(world.stores.readers, "put_cohorts", nothing)
 
     verdict = examined(Scene(world))
 
     assert verdict.faults == []
     assert {cohort for _, cohort, _ in verdict.posts} == {"dormant"}
+
+
+@pytest.mark.parametrize(
+    ("state", "edge", "suspension", "expected"),
+    [
+        (ReaderState(1, active=True, covered_from=5), Edge(1, 2, True, 0, 0, 3), None, 5),
+        (ReaderState(1, active=True, covered_from=3), Edge(1, 2, True, 0, 0, 5), None, 5),
+        (
+            ReaderState(1, active=True, covered_from=3),
+            Edge(1, 2, True, 0, 0, 4),
+            Suspension(2, False, 7, 0),
+            7,
+        ),
+        (ReaderState(1, active=True, covered_from=9, caught_up=9), Edge(1, 2, True, 0, 0, 4), None, 4),
+        (
+            ReaderState(1, active=True, covered_from=9, caught_up=9),
+            Edge(1, 2, True, 0, 0, 4, caught_up=4),
+            None,
+            0,
+        ),
+        (ReaderState(1, active=False, covered_from=0), Edge(1, 2, True, 0, 0, 0), None, NOT_COVERED),
+        (ReaderState(1), Edge(1, 2, True, 0, 0, 0), None, NOT_COVERED),
+    ],
+)
+def test_rows_are_owed_from_the_highest_of_three_bounds_on(state, edge, suspension, expected):
+    """Of the edge, the reader and the author; a backfill lifts the first two, a dormant reader has no rows."""
+    assert expectation.bound_of(state, edge, suspension) == expected
 
 
 @at_least(100)

@@ -3,6 +3,7 @@
 import structlog
 from aiohttp import web
 
+from pipeline.agents.known_routes import KnownRoutes
 from pipeline.agents.query import Query
 from pipeline.ops import feeds
 from pipeline.records import PostEvent
@@ -20,7 +21,8 @@ async def core_with(posts):
         for at in [now() for _ in range(posts)]
     ]
     await stores.posts.put_posts(made, {})
-    return Query(stores, lambda _: None, b"k" * 32, 10**9, 0), [post.post_id for post in reversed(made)]
+    routes = KnownRoutes({}.get, {}.get, lambda: 0.0, 1.0, stores.routes, stores.readers)
+    return Query(stores, routes, b"k" * 32, 10**9, 0), [post.post_id for post in reversed(made)]
 
 
 async def test_the_core_gives_its_whole_feed_page_by_page():
