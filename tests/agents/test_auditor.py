@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from pipeline.agents import expectation
-from pipeline.agents.auditor import SECOND_LOOK_MS, Auditor, Limits
+from pipeline.agents.auditor import SECOND_LOOK_MS, SHARE, Auditor, Limits
+from pipeline.agents.verdicts import Verdict
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.audit_rows import PUSH, path_owed
 from pipeline.domain.budgets import Tier
@@ -356,6 +357,27 @@ async def test_the_stage_goes_round_all_readers_counts_and_logs():
     assert told[0]["reader"] == READER
     assert told[0]["post"] == at(150, 10)
     assert told[0]["next"] == f"tideline audit --reader {READER}"
+
+
+async def test_the_stage_looks_at_a_reader_a_second_at_most_and_in_its_share_of_the_time():
+    """A verdict that took 10 ms lets it pause for the period, one that took 100 ms for 5 s."""
+    scene = Scene(small())
+    await settled(scene.world)
+    took = iter([0.01, 0.1])
+
+    class Timed(Auditor):
+        async def examine(self, reader_id):
+            seconds = next(took, None)
+            if seconds is None:
+                raise asyncio.CancelledError
+            return Verdict(reader_id, 1, 0, {}, [], seconds)
+
+    timed = Timed(*(getattr(scene.auditor, name) for name in Auditor.__slots__))
+    with pytest.raises(asyncio.CancelledError):
+        await timed.run(1.0)
+
+    assert [pause for pause in scene.pauses if pause > 1] == [0.1 / SHARE]
+    assert 1.0 in scene.pauses
 
 
 async def test_the_stage_goes_on_after_an_api_that_cannot_be_asked():

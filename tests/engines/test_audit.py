@@ -1,6 +1,5 @@
 """`tideline audit` on real engines: silent when all is well, and each planted fault is found."""
 
-import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,10 +27,8 @@ def small_thresholds(instance: Instance) -> Iterator[None]:
 
 
 def author_with(instance: Instance, followers: int, posts: int = 3) -> tuple[int, list[int], list[Event]]:
-    """An author with registered followers, and posts made when every edge was covered."""
+    """An author with followers, and posts made when every edge was covered."""
     author, *readers = events.take(followers + 1)
-    instance.publish(*(events.account(reader, "eu") for reader in readers))
-    instance.settle()
     instance.publish(events.followed(author, *readers))
     instance.settle()
     instance.await_covered(author, readers)
@@ -170,8 +167,8 @@ def test_a_sample_is_drawn_from_all_readers(instance: Instance) -> None:
     assert done.returncode == (0 if document["clean"] else 3)
 
 
-def test_the_auditor_is_at_work_and_light(instance: Instance) -> None:
-    """Readers are looked at one after another, and its process has little to do meanwhile."""
+def test_the_auditor_is_at_work(instance: Instance) -> None:
+    """Readers are looked at one after another, with none of the tests' doing."""
     author_with(instance, 2)
     url = f"http://127.0.0.1:{instance.worker('auditor')['port']}/metrics"
 
@@ -180,7 +177,7 @@ def test_the_auditor_is_at_work_and_light(instance: Instance) -> None:
             lines = [line for line in answer.read().decode().splitlines() if line and line[0] != "#"]
         return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
-    began, before = time.monotonic(), counted()
+    before = counted()
     after = eventually(
         lambda: (
             (now := counted())["tideline_audit_readers_total"] >= before["tideline_audit_readers_total"] + 5
@@ -190,5 +187,3 @@ def test_the_auditor_is_at_work_and_light(instance: Instance) -> None:
     )
 
     assert after["tideline_audit_last_clean_timestamp_seconds"] > 0
-    cpu = after["process_cpu_seconds_total"] - before["process_cpu_seconds_total"]
-    assert cpu / (time.monotonic() - began) < 0.1
