@@ -77,8 +77,8 @@ class Expectation:
 
     @property
     def since_ms(self) -> int:
-        """From when on posts are all known."""
-        return snowflake.time_ms(self.standing.since) + 1
+        """From when on posts are all known: not from inside a millisecond."""
+        return snowflake.time_ms(self.standing.since - 1) + 1
 
     def class_of(self, post_id: int, author_id: int) -> AuthorClass:
         """The class of this post."""

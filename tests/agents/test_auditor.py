@@ -52,7 +52,7 @@ class Scene:
         self.auditor = Auditor(world.stores, self.serve, limits, TIERS, lambda: self.now, self.pause)
 
     async def serve(self, reader_id, down_to):
-        self.looks += 1
+        self.looks, self.down_to = self.looks + 1, down_to
         pages = await self.world.session(50)
         posts = [
             Served(item.post.post_id, item.post.author_id, item.post.body, item.path)
@@ -109,7 +109,7 @@ def owed_rows(world):
         author.id_of(ms)
         for author in world.authors
         for ms in author.posts
-        if ms > AS_OF - WINDOW and author.owed(ms) and plain_push(author, ms) and author.id_of(ms) in shown
+        if ms >= AS_OF - WINDOW and author.owed(ms) and plain_push(author, ms) and author.id_of(ms) in shown
     ]
 
 
@@ -252,6 +252,14 @@ def test_a_page_that_was_wrong_once_is_no_finding():
     assert examined(scene).faults == []
 
 
+def test_what_the_last_look_sees_first_is_left_to_the_next_audit():
+    """It had no time yet."""
+    scene = Scene(small(), window=10**9)
+    scene.spoil = lambda posts: posts[::-1] if scene.looks == 1 else [posts[0], *posts]
+
+    assert examined(scene).faults == []
+
+
 def test_a_page_that_stays_wrong_is_looked_at_until_views_have_moved():
     scene = Scene(small(), window=10**9)
     scene.spoil = lambda posts: posts[::-1]
@@ -326,6 +334,20 @@ def test_who_has_more_posts_than_are_looked_at_is_audited_from_the_oldest_of_the
         expectation.POSTS_OF_ONE_AUTHOR, expectation.MOST_POSTS = known
 
     assert verdict.faults == []
+
+
+@pytest.mark.parametrize(
+    ("each", "most", "down_to"), [(2, 100, at(140, 10)), (5, 3, at(130, 10)), (5, 100, at(AS_OF - WINDOW))]
+)
+def test_pages_are_asked_for_down_to_where_posts_are_known(monkeypatch, each, most, down_to):
+    """Of four posts the newest two of the author are read, or the newest three of all, or all in the window."""
+    monkeypatch.setattr(expectation, "POSTS_OF_ONE_AUTHOR", each)
+    monkeypatch.setattr(expectation, "MOST_POSTS", most)
+    scene = Scene(small(posts=(120, 130, 140, 150), rows_kept=False))
+
+    examined(scene)
+
+    assert scene.down_to == down_to
 
 
 def counted(name, **labels):
