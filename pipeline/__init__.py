@@ -11,6 +11,8 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  7. `agents.query`      timeline + pulled authors → one page [`coverage`, `merge`, `visibility`, `cursor`],
     over HTTP (`web.api`) and over Kafka (`agents.ask`)
 
+`agents.auditor` looks at what readers are served and holds it against the tables [`audit`, `audit_rows`].
+
 Under it: `records` and `codec` (what is on the wire), `topology` (topics, tiers, budgets, policy), `kafka`
 (`loop`: nothing acknowledged before it is durable; `dead_letters`: nothing dropped in silence), `store` (five
 ports, Cassandra behind them). Around it: `apps` binds stages to ports and `worker` runs one of them, `ops`

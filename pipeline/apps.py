@@ -19,6 +19,7 @@ from aiohttp import web
 from pipeline import codec
 from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
+from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
@@ -42,6 +43,9 @@ from pipeline.kafka.loop import Handler, SafeLoop
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.registry import SchemaRegistry
 from pipeline.kafka.view import Kept, TopicView
+from pipeline.local.instance import NoInstanceError, find
+from pipeline.ops import feeds
+from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.live_lag import LiveLag
 from pipeline.records import RouteRecord
 from pipeline.settings import Settings
@@ -232,6 +236,20 @@ def http_api(r: Resources) -> web.Application:
     return api.create(core, routes.positions)
 
 
+async def auditor(r: Resources) -> Auditor:
+    """The API and the tables → metrics of what differs."""
+    client = await r.stack.enter_async_context(feeds.session())
+    asked = feeds.ApiOrCore(client, partial(_api_of, r.settings), lambda: pages(r, "auditor")[0])
+    return auditor_of(r.stores, r.topology, asked.feed)
+
+
+def _api_of(settings: Settings) -> str | None:
+    try:
+        return settings.api or find(settings.home).api
+    except NoInstanceError:
+        return None
+
+
 STAGES: dict[str, Callable[[Resources], Handler]] = {
     "graph": graph,
     "readers": readers,
@@ -244,9 +262,20 @@ STAGES: dict[str, Callable[[Resources], Handler]] = {
 
 
 def stage_names(topology: Topology) -> list[str]:
-    """Every stage of the path in the order data meets them; `api` is the HTTP process."""
+    """Every stage of the path in the order data meets them; `api` is the HTTP process, `auditor` asks it."""
     tiers = [f"fanout.{tier}" for tier in topology.tiers]
-    return ["graph", "readers", "policy", "classify", *tiers, "backfill", "retract", "query", "api"]
+    return [
+        "graph",
+        "readers",
+        "policy",
+        "classify",
+        *tiers,
+        "backfill",
+        "retract",
+        "query",
+        "api",
+        "auditor",
+    ]
 
 
 def handler_of(stage: str, r: Resources) -> Handler:

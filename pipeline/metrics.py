@@ -1,6 +1,6 @@
 """Every metric of the product in one place: name, kind, labels and meaning. Base units, bounded labels."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 _LATENCY_BUCKETS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 300)
 """Seconds, with an edge at every lag budget that the shipped topology sets."""
@@ -21,3 +21,14 @@ PAGE_SOURCES = Histogram(
     "tideline_page_sources", "Sources read for a page", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 DEAD_LETTERS = Counter("tideline_dead_letters", "Messages kept in dead.letters", ["topic"])
+
+_AUDITED = ["author_class", "cohort", "path"]
+
+AUDIT_READERS = Counter("tideline_audit_readers", "Readers whose feed and rows were audited")
+AUDIT_POSTS = Counter("tideline_audit_posts", "Posts audited: those served and those missing", _AUDITED)
+AUDIT_FINDINGS = Counter(
+    "tideline_audit_findings", "Differences from what must be served or stored", ["kind", *_AUDITED]
+)
+AUDIT_LAST_CLEAN = Gauge(
+    "tideline_audit_last_clean_timestamp_seconds", "When an audited reader was last as they must be"
+)

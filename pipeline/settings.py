@@ -19,6 +19,9 @@ class Settings(BaseSettings):
     profile: str = Field(default="default", description="a file in topology/profiles, or `default`")
     topology: Path | None = Field(default=None, description="a topology folder of your own")
     schema_registry_url: str = ""
+    api: str = Field(
+        default="", description="the HTTP API that audits ask; empty: that of the instance in `home`"
+    )
     cursor_key: SecretStr = Field(default=SecretStr(""), description="signs cursors; the same in every API")
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0

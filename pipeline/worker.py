@@ -2,7 +2,7 @@
 
 It refuses to start when the topology does not match, tells the supervisor when it has its partitions, serves
 its metrics on a loopback port, stops cleanly on SIGTERM and SIGINT, and ends with an error when its Faust app
-crashes, so that the supervisor starts it again.
+crashes, so that the supervisor starts it again. `api` and `auditor` are no Faust apps and end the same way.
 """
 
 import asyncio
@@ -64,14 +64,20 @@ async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topol
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with apps.resources(settings, kafka, cassandra, topology) as resources:
-        serve = _api(resources, settings) if stage == "api" else _faust(stage, resources)
+        match stage:
+            case "api":
+                serve = _api(resources, settings)
+            case "auditor":
+                serve = _auditor(resources)
+            case _:
+                serve = _faust(stage, resources)
         async with serve as ended:
             stopping = asyncio.create_task(stop.wait())
             await asyncio.wait({stopping, ended}, return_when=asyncio.FIRST_COMPLETED)
             crashed = not stop.is_set()
             stopping.cancel()
     if crashed:
-        raise EngineError(f"{stage}: its Faust app crashed", "see the log above; the supervisor restarts it")
+        raise EngineError(f"{stage}: it crashed", "see the log above; the supervisor restarts it")
 
 
 @asynccontextmanager
@@ -117,6 +123,20 @@ async def _api(resources: apps.Resources, settings: Settings) -> AsyncIterator[a
     finally:
         forever.cancel()
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def _auditor(resources: apps.Resources) -> AsyncIterator[asyncio.Task[None]]:
+    """The auditor, at work; yields its task, which never ends by itself."""
+    server, _ = start_http_server(0, addr="127.0.0.1")
+    task = asyncio.create_task((await apps.auditor(resources)).run())
+    _tell_ready("auditor", server.server_port)
+    try:
+        yield task
+    finally:
+        task.cancel()
+        await asyncio.wait({task})
+        server.shutdown()
 
 
 def _tell_ready(stage: str, port: int) -> None:

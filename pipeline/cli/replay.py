@@ -1,6 +1,5 @@
 """`tideline replay`: topics processed again from their beginning."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,7 +13,6 @@ if TYPE_CHECKING:
 
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import Instance
-    from pipeline.ops.lag import StageLag
     from pipeline.ops.replay import Target
     from pipeline.settings import Settings
 
@@ -70,6 +68,7 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
     """Replay them one after another; returns whether everything was settled, None without waiting for it."""
     from functools import partial
 
+    from pipeline.cli._settling import settle
     from pipeline.cli.meter import Meter
     from pipeline.local import control
     from pipeline.local.instance import NoInstanceError, find, kafka_of
@@ -90,35 +89,7 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
             meter.say(f"{target.stage}: from the beginning")
     if still:
         typer.echo(f"not running, so they go on when started: {', '.join(still)}", err=True)
-    return None if still or not wait else _wait(given, offsets, instance)
-
-
-def _wait(given: "Settings", offsets: "Offsets", instance: "Instance | None") -> bool:
-    """Show what is left until it is nothing; Ctrl-C ends the showing, not the replay."""
-    import math
-    from functools import partial
-
-    from pipeline.cli.lag import left
-    from pipeline.cli.meter import Meter
-    from pipeline.cli.running import topology_of
-    from pipeline.ops.lag import Lag, routes_read, settled, unprocessed
-
-    with Meter("Replaying") as meter:
-        looking = Lag(
-            offsets,
-            topology_of(given),
-            now_ms=lambda: time.time_ns() // 1_000_000,
-            routes_read=partial(routes_read, instance.api) if instance else None,
-        )
-        most = 0
-
-        def show(seen: "list[StageLag]") -> None:
-            nonlocal most
-            now = unprocessed(seen)
-            most = max(most, now or 0)
-            meter.show(most - (now or 0), left(seen), total=most)
-
-        return settled(looking.wait(math.inf, show))
+    return None if still or not wait else settle("Replaying", given, offsets, instance)
 
 
 def _is_stopped(instance: "Instance", stage: str) -> bool:

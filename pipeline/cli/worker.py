@@ -15,7 +15,7 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     stage: Annotated[
-        str, typer.Argument(help="graph, readers, policy, classify, fanout.TIER, query or api.")
+        str, typer.Argument(help="graph, readers, policy, classify, fanout.TIER, query, api or auditor.")
     ],
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",

@@ -38,6 +38,15 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Feed:
+    """A feed as its pages gave it, in their order; `degraded`: how many of the pages said they were."""
+
+    posts: Sequence[Served]
+    pages: int = 1
+    degraded: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One difference, of one of the KINDS."""
 

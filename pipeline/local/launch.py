@@ -85,6 +85,7 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) 
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
         "TIDELINE_CURSOR_KEY": key,
+        "TIDELINE_API": described.api,
     }
     command = [sys.executable, "-m", "pipeline", "worker"]
     return [
@@ -95,11 +96,11 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) 
 
 
 def workers_by_stage(wanted: Topology) -> dict[str, int]:
-    """How many processes each stage has, in path order; the API one unless the topology says otherwise."""
+    """How many processes each stage has, in path order; unless the topology says so one API, no auditor."""
     stages = {name: spec.workers for name, spec in wanted.stages.items()}
     tiers = {f"fanout.{name}": spec.workers for name, spec in wanted.tiers.items()}
-    query, api = stages.pop("query"), stages.pop("api", 1)
-    return {**stages, **tiers, "query": query, "api": api}
+    query, api, auditor = stages.pop("query"), stages.pop("api", 1), stages.pop("auditor", 0)
+    return {**stages, **tiers, "query": query, "api": api, "auditor": auditor}
 
 
 def _port(wanted: int, home: Path) -> int:

@@ -11,19 +11,13 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import aiohttp
-
-from pipeline.domain.audit import KINDS, Finding, Ledger, Served, compare
-from pipeline.errors import TidelineError
+from pipeline.domain.audit import KINDS, Finding, Ledger, compare
+from pipeline.ops import feeds
 
 CONCURRENCY = 8
 """Readers audited at once: enough to keep one API process busy, far too few to hurt it."""
 
-PAGE = 50
 KEPT_EXAMPLES = 20
-
-_MOST_PAGES = 1_000
-_TIMEOUT = aiohttp.ClientTimeout(total=30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,17 +79,19 @@ async def audit(
 
     async def one(reader_id: int) -> None:
         async with turns:
-            served = await _whole_feed(session, api, reader_id, report)
-        findings = compare(ledger, reader_id, since_ms, served)
+            feed = await feeds.over_http(session, api, reader_id)
+        findings = compare(ledger, reader_id, since_ms, feed.posts)
         report.readers += 1
-        report.posts += len(served)
-        report.paths.update(post.path for post in served)
+        report.pages += feed.pages
+        report.degraded += feed.degraded
+        report.posts += len(feed.posts)
+        report.paths.update(post.path for post in feed.posts)
         report.found.update(finding.kind for finding in findings)
         room = KEPT_EXAMPLES - len(report.examples)
         report.examples += [Example(reader_id, each, class_of(each.author_id)) for each in findings[:room]]
         progress(report)
 
-    async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
+    async with feeds.session() as session:
         try:
             async with asyncio.TaskGroup() as group:
                 for reader_id in readers:
@@ -103,34 +99,3 @@ async def audit(
         except ExceptionGroup as failed:
             raise failed.exceptions[0] from None
     return report
-
-
-async def _whole_feed(
-    session: aiohttp.ClientSession, api: str, reader_id: int, report: Report
-) -> list[Served]:
-    """Every page of a reader's feed, in the order it was served."""
-    served: list[Served] = []
-    asked: dict[str, str] = {"limit": str(PAGE), "explain": "1"}
-    for _ in range(_MOST_PAGES):
-        page = await _page(session, f"{api}/v1/readers/{reader_id}/timeline", asked)
-        report.pages += 1
-        report.degraded += bool(page["degraded"])
-        served += [
-            Served(int(item["post_id"]), int(item["author_id"]), item["body"], item["path"])
-            for item in page["items"]
-        ]
-        if page["next_cursor"] is None:
-            return served
-        asked["cursor"] = page["next_cursor"]
-    raise TidelineError(f"reader {reader_id}: the feed does not end after {_MOST_PAGES} pages")
-
-
-async def _page(session: aiohttp.ClientSession, url: str, asked: dict[str, str]) -> dict[str, Any]:
-    try:
-        async with session.get(url, params=asked) as answer:
-            page: dict[str, Any] = await answer.json(content_type=None)
-    except (aiohttp.ClientError, TimeoutError, ValueError) as error:
-        raise TidelineError(f"{url}: {type(error).__name__}: {error}", "tideline status") from error
-    if answer.status != 200:
-        raise TidelineError(f"{url}: {answer.status}: {page.get('detail')}", "tideline status")
-    return page

@@ -17,6 +17,9 @@ from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 NOT_COVERED = 2**63 - 1
 """`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
 
+FIRST = -(2**63)
+"""Where the readers of a store begin (`readers_after`)."""
+
 
 class StoreUnavailable(Unavailable):
     """The store did not answer within its retries; the outcome of the last write is unknown."""
@@ -251,6 +254,11 @@ class GraphStore(Protocol):
     async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
         """Which of these readers have an edge, also a removed one."""
 
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """The next `limit` readers with edges, also removed ones, after a place, as (place, reader), in the
+        order of places. A reader's place is the same in every table; none is at FIRST.
+        """
+
 
 class PostStore(Protocol):
     """`posts` and `posts_by_author`."""
@@ -336,6 +344,9 @@ class ReaderStore(Protocol):
 
     def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """Active readers last seen, or registered, before this time (ms); walks through all readers."""
+
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """The next `limit` readers with an account after a place, as `GraphStore.readers_after`."""
 
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """Kind `block` or `mute`, as of event time `at`; a block is stored on both sides."""

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from pipeline import shipped
 from pipeline.errors import ConfigError
 from pipeline.topology import rules
-from pipeline.topology.specs import API, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
 from pipeline.topology.tree import Keys, Place, Tree, documents
 
 DEFAULT = "default"
@@ -18,7 +18,7 @@ DEFAULT = "default"
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
-_API_DEFAULTS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
+_NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +127,9 @@ def _lay(profile: Tree, *, over: Tree) -> None:
 def _named(model: type[Spec], section: str, tree: Tree, problems: list[str]) -> dict[str, Spec]:
     specs = {}
     for name, raw in tree.values[section].items():
-        values = _API_DEFAULTS | raw if (section, name) == ("stages", API) and isinstance(raw, dict) else raw
-        spec = _spec(model, (section, name), values, tree, problems, name=name)
+        if section == "stages" and name in WITHOUT_TOPICS and isinstance(raw, dict):
+            raw = _NO_TOPICS | raw
+        spec = _spec(model, (section, name), raw, tree, problems, name=name)
         if spec is not None:
             specs[name] = spec
     return specs

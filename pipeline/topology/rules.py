@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.records import FanoutTask
 from pipeline.topics import TOPICS
-from pipeline.topology.specs import API, STAGES, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import STAGES, WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
 from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
@@ -30,12 +30,12 @@ def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
 def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
     """Every stage there is code for, no other, each reading topics that exist."""
     for name in STAGES:
-        if name not in specs and name != API:
+        if name not in specs and name not in WITHOUT_TOPICS:
             yield ("stages",), f"{name} is missing"
     for name, spec in specs.items():
         if name not in STAGES:
             yield ("stages", name), f"unknown stage, known are {', '.join(STAGES)}"
-        elif name == API:
+        elif name in WITHOUT_TOPICS:
             if spec.topics or spec.group:
                 yield ("stages", name), "reads no topics and has no group"
         else:

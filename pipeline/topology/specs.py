@@ -10,11 +10,15 @@ Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
-API = "api"
-"""The one stage that reads no topic: the HTTP processes."""
+API, AUDITOR = "api", "auditor"
 
-STAGES = ("graph", "readers", "policy", "classify", "backfill", "retract", "query", API)
-"""Every stage there is code for, in path order; all but the last have to be in the file."""
+WITHOUT_TOPICS = (API, AUDITOR)
+"""The stages that read no topic: the HTTP processes, and who looks at what they serve. Neither has to be in
+the file: there is one API then, and no auditor.
+"""
+
+STAGES = ("graph", "readers", "policy", "classify", "backfill", "retract", "query", *WITHOUT_TOPICS)
+"""Every stage there is code for, in path order."""
 
 
 def _as_kafka_says(value: Any) -> Any:
@@ -43,8 +47,8 @@ class TopicSpec(_Spec):
 class StageSpec(_Spec):
     """A stage: one Faust app in one consumer group.
 
-    `workers` processes, `batch` events at a time, `in_flight` batches at once. `api` has workers only. The
-    repair stages owe their work within `lag_budget` seconds, and write `rows_per_second` at most each.
+    `workers` processes, `batch` events at a time, `in_flight` batches at once. A stage without topics has
+    workers only. Repairs owe their work within `lag_budget` seconds, and write `rows_per_second` at most.
     """
 
     name: Name

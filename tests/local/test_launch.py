@@ -23,6 +23,7 @@ def test_every_stage_has_its_workers_in_path_order():
         "retract": 1,
         "query": 1,
         "api": 1,
+        "auditor": 1,
     }
 
 

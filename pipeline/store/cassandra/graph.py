@@ -38,6 +38,10 @@ class CassandraGraph:
         self._ever_followed = db.prepare(
             "SELECT reader_id FROM following_by_reader WHERE reader_id IN ? PER PARTITION LIMIT 1"
         )
+        self._readers = db.prepare(
+            "SELECT DISTINCT reader_id, token(reader_id) FROM following_by_reader"
+            " WHERE token(reader_id) > ? LIMIT ?"
+        )
         self._put_edge = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
             " covered_from, warm_since, warm_at, retracted_at)"
@@ -159,6 +163,11 @@ class CassandraGraph:
     async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""
         return {reader for (reader,) in await self._db.fetch_in(self._ever_followed, reader_ids)}
+
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `GraphStore`. A place is a token; of two readers with one token the second is left out."""
+        rows = await self._db.fetch(self._readers, place, limit)
+        return [(token, reader_id) for reader_id, token in rows]
 
 
 def _edge(row: Sequence[Any]) -> Edge:

@@ -40,6 +40,9 @@ class CassandraReaders:
             " WHERE reader_id = ? AND author_id = ? AND at > ? AND at <= ? LIMIT ?"
         )
         self._all = db.prepare("SELECT reader_id, active, last_seen, registered_at FROM reader_state")
+        self._readers = db.prepare(
+            "SELECT DISTINCT reader_id, token(reader_id) FROM reader_state WHERE token(reader_id) > ? LIMIT ?"
+        )
         self._relate = db.prepare(
             "INSERT INTO relations_by_reader (reader_id, other_id, kind, at) VALUES (?, ?, ?, ?)"
             " USING TIMESTAMP ?"
@@ -120,6 +123,11 @@ class CassandraReaders:
         async for reader_id, active, last_seen, registered_at in self._db.stream(self._all):
             if active and max(last_seen or 0, registered_at or 0) < before:
                 yield reader_id
+
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `ReaderStore`. A place is a token; of two readers with one token the second is left out."""
+        rows = await self._db.fetch(self._readers, place, limit)
+        return [(token, reader_id) for reader_id, token in rows]
 
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """See `ReaderStore`."""

@@ -48,6 +48,11 @@ class Table:
         }
         return {row: values for row, values in found.items() if values}
 
+    def after(self, place: int, limit: int) -> list[tuple[int, Any]]:
+        """The next live partitions after a token, in the order of tokens."""
+        placed = sorted((_token(key), key) for key in self._partitions)
+        return [(token, key) for token, key in placed if token > place and self.rows(key)][:limit]
+
     def row(self, partition: Hashable, row: Hashable = 0) -> dict[str, Any]:
         """The live cells of one row."""
         return self.rows(partition).get(row, {})
@@ -60,6 +65,11 @@ class Table:
     def partitions(self) -> list[Any]:
         """The keys of all partitions ever written."""
         return list(self._partitions)
+
+
+def _token(key: Any) -> int:
+    """A number that says nothing about the key, as the ring's do; of two integers never the same."""
+    return (int(key) + 1) * 0x9E3779B97F4A7C15 % 2**64 - 2**63
 
 
 def _order(value: object) -> Any:

@@ -90,6 +90,10 @@ class MemoryGraph:
         """See `GraphStore`."""
         return {reader for reader in reader_ids if self._edges.rows(reader)}
 
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `GraphStore`."""
+        return self._edges.after(place, limit)
+
     def _members(self, author_id: int, segment: int) -> dict[int, int | None]:
         return self._segments.get((author_id, segment), (0, {}))[1]
 

@@ -68,6 +68,10 @@ class MemoryReaders:
             if state.active and max(state.last_seen or 0, state.registered_at or 0) < before:
                 yield reader_id
 
+    async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `ReaderStore`."""
+        return self._states.after(place, limit)
+
     async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
         """See `ReaderStore`."""
         value = {"at": at if present else None}

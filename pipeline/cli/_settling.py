@@ -1,0 +1,38 @@
+"""Waiting until nothing is unprocessed, with progress: what commands do after they have set work going."""
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pipeline.kafka.offsets import Offsets
+    from pipeline.local.instance import Instance
+    from pipeline.ops.lag import StageLag
+    from pipeline.settings import Settings
+
+
+def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance | None") -> bool:
+    """Show what is left until it is nothing; Ctrl-C ends the showing, not the work."""
+    import math
+    from functools import partial
+
+    from pipeline.cli.lag import left
+    from pipeline.cli.meter import Meter
+    from pipeline.cli.running import topology_of
+    from pipeline.ops.lag import Lag, routes_read, settled, unprocessed
+
+    with Meter(what) as meter:
+        looking = Lag(
+            offsets,
+            topology_of(given),
+            now_ms=lambda: time.time_ns() // 1_000_000,
+            routes_read=partial(routes_read, instance.api) if instance else None,
+        )
+        most = 0
+
+        def show(seen: "list[StageLag]") -> None:
+            nonlocal most
+            now = unprocessed(seen)
+            most = max(most, now or 0)
+            meter.show(most - (now or 0), left(seen), total=most)
+
+        return settled(looking.wait(math.inf, show))

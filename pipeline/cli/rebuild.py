@@ -1,0 +1,83 @@
+"""`tideline rebuild`: timelines written anew."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from pipeline.local.instance import Instance
+    from pipeline.settings import Settings
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("rebuild")(rebuild)
+
+
+def rebuild(
+    readers: Annotated[list[int] | None, typer.Argument(metavar="READER…", help="Ids of readers.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every active reader.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Return once the rows are written, or at once.")
+    ] = True,
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """Write the timelines of readers anew, from the posts of those they follow.
+
+    Pages stay right meanwhile: what rows may be missing is pulled until they are written. It goes through the
+    backfill tier, so it is limited in its rate, and waits while live tiers are behind. Rows that are there
+    stay. A dormant reader has nothing to rebuild.
+    """
+    import asyncio
+
+    from pipeline.cli._settling import settle
+    from pipeline.cli.running import print_json
+    from pipeline.kafka.offsets import Offsets
+    from pipeline.local.instance import NoInstanceError, find, kafka_of
+
+    if bool(readers) == every:
+        raise typer.BadParameter("name readers, or --all")
+    given = settings(home=home, profile=profile)
+    try:
+        instance = find(given.home)
+    except NoInstanceError:
+        instance = None
+    asked = asyncio.run(_ask(given, instance, readers or []))
+    done = False
+    if wait and asked:
+        with Offsets(kafka_of(given)) as offsets:
+            done = settle("Rebuilding", given, offsets, instance)
+    if json:
+        print_json({"readers": asked, "settled": done})
+    else:
+        typer.echo(f"{asked:,} timelines {'are written' if done else 'will be written'}")
+
+
+async def _ask(given: "Settings", instance: "Instance | None", readers: list[int]) -> int:
+    """Ask for all of them; returns how many."""
+    from pipeline.cli.meter import Meter
+    from pipeline.local.instance import endpoints_of, kafka_of
+    from pipeline.ops import rebuild as rebuilding
+    from pipeline.store.cassandra import open_stores
+
+    now = time.time_ns() // 1_000_000
+    asked = 0
+    keyspace = given.keyspace if instance is None else instance.keyspace
+    async with open_stores(endpoints_of(given).cassandra, keyspace) as stores:
+        named = _named(readers) if readers else stores.readers.not_seen_since(2**63 - 1)
+        with Meter("Asking for timelines", len(readers)) as meter:
+            async for asked in rebuilding.rebuild(kafka_of(given), named, now):
+                meter.show(asked, "readers")
+    return asked
+
+
+async def _named(readers: list[int]) -> "AsyncIterator[int]":
+    for reader in readers:
+        yield reader

@@ -1,0 +1,36 @@
+"""Rebuild: a reader whose rows are lost is pulled for again, and a backfill writes them anew (D1).
+
+What is sent is an event on `activity`: the readers stage gives the reader a bound above all that was pushed,
+and from then on pages pull what rows may lack. So a feed is right from the first moment, and cheap again
+once the backfill has caught up. A dormant reader has nothing to rebuild: everything is pulled for them.
+"""
+
+from collections.abc import AsyncIterable, AsyncIterator, Sequence
+
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.outbox import Outbox
+from pipeline.records import ActivityEvent
+
+_AT_ONCE = 1_000
+
+
+async def rebuild(kafka: str, readers: AsyncIterable[int], at: int) -> AsyncIterator[int]:
+    """Have the timelines of these readers written anew as of now; yields how many were asked for."""
+    async with Outbox(kafka) as outbox:
+        emit = Emit(outbox, "rebuild")
+        waiting: list[int] = []
+        sent = 0
+        async for reader in readers:
+            waiting.append(reader)
+            if len(waiting) == _AT_ONCE:
+                sent += await _send(emit, waiting, at)
+                waiting = []
+                yield sent
+        yield sent + await _send(emit, waiting, at)
+
+
+async def _send(emit: Emit, readers: Sequence[int], at: int) -> int:
+    return await emit.all(
+        emit.event("activity", str(reader), ActivityEvent("rebuild", reader, at), at_ms=at)
+        for reader in readers
+    )

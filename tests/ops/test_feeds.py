@@ -1,0 +1,70 @@
+"""Whom the auditor asks: the API while it answers, else a core in its own process."""
+
+import structlog
+from aiohttp import web
+
+from pipeline.agents.known_routes import KnownRoutes
+from pipeline.agents.query import Query
+from pipeline.ops import feeds
+from pipeline.records import PostEvent
+from pipeline.store.memory import memory_stores
+from tests.engines.events import now, post_id_at
+
+READER = 7
+
+
+async def core_with(posts):
+    """A core whose reader made so many posts."""
+    stores = memory_stores()
+    made = [
+        PostEvent("published", post_id_at(at), READER, at, "public", "", "b")
+        for at in [now() for _ in range(posts)]
+    ]
+    await stores.posts.put_posts(made, {})
+    routes = KnownRoutes({}.get, {}.get, lambda: 0.0, 1.0, stores.routes, stores.readers)
+    return Query(stores, routes, b"k" * 32, 10**9, 0), [post.post_id for post in reversed(made)]
+
+
+async def test_the_core_gives_its_whole_feed_page_by_page():
+    core, posts = await core_with(2 * feeds.PAGE + 1)
+
+    feed = await feeds.in_process(core, READER)
+
+    assert ([post.post_id for post in feed.posts], feed.pages) == (posts, 3)
+    assert {post.path for post in feed.posts} == {"own"}
+
+
+async def test_a_feed_ends_with_the_page_that_goes_below_what_is_asked_for():
+    core, posts = await core_with(3 * feeds.PAGE)
+
+    feed = await feeds.in_process(core, READER, down_to=posts[feeds.PAGE + 3])
+
+    assert [post.post_id for post in feed.posts] == posts[: 2 * feeds.PAGE]
+
+
+async def test_an_api_that_is_away_is_replaced_by_the_core_until_it_answers():
+    """Each change is one line in the log."""
+    core, posts = await core_with(1)
+    app = web.Application()
+    app.router.add_get("/v1/readers/{reader}/timeline", answer)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    addresses = iter([None, "http://127.0.0.1:9", "http://127.0.0.1:9", url, url])
+    try:
+        async with feeds.session() as client:
+            asked = feeds.ApiOrCore(client, lambda: next(addresses), lambda: core)
+            with structlog.testing.capture_logs() as logs:
+                found = [len((await asked.feed(READER, 0)).posts) for _ in range(5)]
+    finally:
+        await runner.cleanup()
+
+    assert found == [1, 1, 1, 0, 0]
+    assert [line["whom"] for line in logs] == ["this process", url]
+    assert posts
+
+
+async def answer(_):
+    return web.json_response({"items": [], "next_cursor": None, "degraded": []})
