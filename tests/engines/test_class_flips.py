@@ -59,13 +59,16 @@ def test_a_class_flipped_fifty_times_while_posts_stream_loses_no_post(instance: 
 
 def test_what_rows_and_pulls_cost_is_measured_and_told(instance: Instance) -> None:
     """By the writers and the API, about every ten seconds; classify and `explain` read it from the topic."""
-    author, reader, puller = events.take(3)
+    author, reader = events.take(2)
     instance.publish(events.followed(author, reader))
     instance.settle()
     instance.await_covered(author, [reader])
-    instance.publish(events.post(author), events.followed(author, puller))
+    published_as("push", instance, author)
+    flip(instance, author, AuthorClass.PULL)
+    published_as("pull", instance, author)
     instance.settle()
-    assert len(instance.walk(puller)) == 1
+    assert "pull" in instance.paths(reader).values()
+    flip(instance, author, None)
 
     def told() -> set[bytes]:
         return {message.key() for message in instance.messages({("costs", 0): 0})}
