@@ -6,7 +6,7 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  2. `agents.graph`      follows → segments of followers and their mirror [`edges`, `segments`]
  3. `agents.readers`    accounts, activity → what is known of a reader
  4. `agents.policy`     blocks, mutes, suspensions, take-downs → what pages are filtered by
- 5. `agents.classify`   posts → canonical post, author's class, fan-out tasks [`policy`, `budgets`]
+ 5. `agents.classify`   posts → canonical post, author's class, fan-out tasks [`policy`, `cost`, `budgets`]
  6. `agents.fanout`     tasks → rows in timelines, a tier each [`coverage`]
  7. `agents.query`      timeline + pulled authors → one page [`coverage`, `merge`, `visibility`, `cursor`],
     over HTTP (`web.api`) and over Kafka (`agents.ask`)

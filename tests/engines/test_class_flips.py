@@ -57,6 +57,25 @@ def test_a_class_flipped_fifty_times_while_posts_stream_loses_no_post(instance: 
         assert [post_id for post_id, _ in instance.walk(reader)] == everything
 
 
+def test_what_rows_and_pulls_cost_is_measured_and_told(instance: Instance) -> None:
+    """By the writers and the API, about every ten seconds; classify and `explain` read it from the topic."""
+    author, reader = events.take(2)
+    instance.publish(events.followed(author, reader))
+    instance.settle()
+    instance.await_covered(author, [reader])
+    published_as("push", instance, author)
+    flip(instance, author, AuthorClass.PULL)
+    published_as("pull", instance, author)
+    instance.settle()
+    assert "pull" in instance.paths(reader).values()
+    flip(instance, author, None)
+
+    def told() -> set[bytes]:
+        return {message.key() for message in instance.messages({("costs", 0): 0})}
+
+    eventually(lambda: told() >= {b"row_seconds@fanout.small", b"pull_seconds@api"}, 30)
+
+
 def test_a_class_is_forced_explained_and_released(instance: Instance) -> None:
     author, reader = events.take(2)
     instance.publish(events.followed(author, reader))
