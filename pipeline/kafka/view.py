@@ -19,7 +19,7 @@ from pipeline.errors import EngineError, Unavailable
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)
 _PAUSE_S = 0.5
-_LOOK_S = 0.5
+_LOOK_S = 0.3
 """Seconds between two questions to the broker where the topic ends."""
 
 _ANSWER_S = 1.0
@@ -112,7 +112,7 @@ class TopicView(Generic[Record]):
             if not looking and time.monotonic() - looked >= _LOOK_S:
                 looked, looking = self._look(looked)
             try:
-                messages = self._consumer.consume(1000, timeout=0.2)
+                messages = self._consumer.consume(1000, timeout=0.1)
             except KafkaException:
                 self._closing.wait(_PAUSE_S)  # the broker is away; librdkafka reconnects by itself
                 continue

@@ -41,7 +41,9 @@ class World:
                 skew = {"post": 0, "late": (-800, 900)[n % 2], "imported": -997 * n}[kind]
                 post = first_id(now + skew) + len(self.posts) + 1
                 self.posts.append((post, a))
-                event = PostEvent("published", post, a, time_ms(post), "public", body="", imported=kind == "imported")
+                event = PostEvent(
+                    "published", post, a, time_ms(post), "public", body="", imported=kind == "imported"
+                )
                 self.tell("posts", a, event, post_id=post, author_id=a, body="")
             case "deleted" if self.posts:
                 post, author = self.posts[-1 - n % len(self.posts)]

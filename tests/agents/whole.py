@@ -104,9 +104,7 @@ class Whole:
 
         pace = Pace(10**9, lambda: False, lambda: self.now / 1000, self._sleep)
         graph = Graph(ports.graph, ports.routes, self._emit("graph"), now, 2, MARGIN, WINDOW // 1000)
-        cache = SegmentCache(
-            ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000
-        )
+        cache = SegmentCache(ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000)
         emit = self._emit("readers")
         warmth = Warmth(ports, emit, {}.get, lambda: None, 0.2)
         readers = Readers(ports.readers, ports.graph, warmth, emit, now, MARGIN)
@@ -138,9 +136,7 @@ class Whole:
                 now,
                 WINDOW,
             ).handle,
-            "fanout.backfill": Backfill(
-                ports, self._emit("backfill"), pace, now, WINDOW, self._sleep
-            ).handle,
+            "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, WINDOW, self._sleep).handle,
             "fanout.retract": Retract(ports, self._emit("retract"), pace, now, WINDOW).handle,
         }
 
@@ -194,7 +190,9 @@ class Whole:
         for topic in topics:
             at_work = sum(1 for other, _ in self.running.values() if _stream(other) == _stream(topic))
             if at_work < 2:
-                free = [k for k, queue in self.queues[topic].items() if queue and (_stream(topic), k) not in busy]
+                free = [
+                    k for k, queue in self.queues[topic].items() if queue and (_stream(topic), k) not in busy
+                ]
                 ready += [(topic, free)] * bool(free)
         if not ready:
             return False

@@ -3,8 +3,11 @@
 import random
 import threading
 import time
+from collections.abc import Iterable
 from itertools import count
 from typing import Any
+
+from tests.waiting import eventually
 
 Event = dict[str, Any]
 
@@ -28,6 +31,16 @@ def now() -> int:
     with _turn:
         _latest = max(time.time_ns() // 1_000_000, _latest + 1)
         return _latest
+
+
+def at_once(authors: Iterable[int], body: str = "hello") -> list[Event]:
+    """A post of each of these authors, all made in the same millisecond, when the clock has come so far.
+
+    No two events are simultaneous elsewhere, so thousands made in a loop lie seconds in the future.
+    """
+    at = now()
+    eventually(lambda: time.time_ns() // 1_000_000 >= at, 60)
+    return [post(author, body, at=at) for author in authors]
 
 
 def post_id_at(at: int) -> int:

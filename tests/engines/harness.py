@@ -204,6 +204,12 @@ class Instance:
         left = {stage.stage: stage.lag for stage in stages if stage.lag != 0}
         assert settled(stages), f"after {seconds:g} s unprocessed: {left}"
 
+    def settle_but(self, stage: str, seconds: float = SETTLE_S) -> None:
+        """The same for all stages but one."""
+        eventually(
+            lambda: all(each.lag == 0 for each in self.looking.snapshot() if each.stage != stage), seconds
+        )
+
     def lag(self, stage: str) -> StageLag:
         """How far a stage is behind now."""
         return next(each for each in self.looking.snapshot() if each.stage == stage)
