@@ -8,7 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -205,6 +205,15 @@ def retract(r: Resources) -> Handler:
 
 def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
     """The core of the read path for `query` or `api`, and the routes it follows."""
+    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
+    measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
+    r.background(tell(measures, Emit(r.outbox, stage), now_ms))
+    core, routes = core_of(r)
+    return replace(core, pulls_took=pulls.observe, saw=reads.saw), routes
+
+
+def core_of(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
+    """The same without measuring what pages cost."""
     routes, suspensions = r.view("author.routes"), r.view("author.suspensions")
     spec = r.topology.policy
     known = KnownRoutes(
@@ -216,13 +225,7 @@ def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
         r.stores.readers,
     )
     key = r.settings.cursor_key.get_secret_value().encode()
-    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
-    measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
-    r.background(tell(measures, Emit(r.outbox, stage), now_ms))
-    core = Query(
-        r.stores, known, key, spec.window_ms, spec.margin_ms, pulls_took=pulls.observe, saw=reads.saw
-    )
-    return core, routes
+    return Query(r.stores, known, key, spec.window_ms, spec.margin_ms), routes
 
 
 def query(r: Resources) -> Handler:
@@ -239,7 +242,7 @@ def http_api(r: Resources) -> web.Application:
 async def auditor(r: Resources) -> Auditor:
     """The API and the tables → metrics of what differs."""
     client = await r.stack.enter_async_context(feeds.session())
-    asked = feeds.ApiOrCore(client, partial(_api_of, r.settings), lambda: pages(r, "auditor")[0])
+    asked = feeds.ApiOrCore(client, partial(_api_of, r.settings), lambda: core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)
 
 

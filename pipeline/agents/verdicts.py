@@ -47,9 +47,13 @@ class Found:
 
     @property
     def next(self) -> str:
-        """The command that tells more."""
-        lacking = self.finding.kind in ("missing", ROW_MISSING)
-        return "tideline lag" if lacking else f"tideline timeline {self.reader_id} --explain"
+        """The command that tells more, or repairs."""
+        match self.finding.kind:
+            case "row_missing":
+                return f"tideline rebuild {self.reader_id}"
+            case "missing":
+                return "tideline lag"
+        return f"tideline timeline {self.reader_id} --explain"
 
 
 @dataclass(frozen=True, slots=True)

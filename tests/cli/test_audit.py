@@ -68,7 +68,7 @@ def test_a_fault_is_exit_3_with_an_example_and_the_next_command(says):
     assert done.exit_code == 3
     assert done.stdout.splitlines()[2:] == [
         "reader 7: row missing: post 5 of author 10 (why); push path;"
-        " see fanout.small or timeline_by_reader: tideline lag"
+        " see fanout.small or timeline_by_reader: tideline rebuild 7"
     ]
     assert done.stderr == "1 readers, 3 posts: 1 findings\n"
 

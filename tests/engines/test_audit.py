@@ -99,6 +99,19 @@ def test_a_deleted_row_is_missing_on_the_page_and_in_the_rows(instance: Instance
     assert "fanout.small" in one["look_at"]
 
 
+def test_the_command_a_missing_row_names_brings_it_back(instance: Instance) -> None:
+    _, readers, posts = author_with(instance, 1)
+    row = readers[0], posts[1]["post_id"]
+    instance.rows("DELETE FROM timeline_by_reader WHERE reader_id = %s AND post_id = %s", *row)
+    _, found = audited(instance, *readers)
+    (repair,) = {one["next"] for one in found["examples"] if one["kind"] == "row_missing"}
+
+    instance.tideline(*repair.split()[1:])
+
+    assert row in instance.timeline(readers)
+    assert audited(instance, *readers)[0] == 0
+
+
 def test_a_row_of_an_author_who_is_not_followed_is_counted_and_is_no_fault(instance: Instance) -> None:
     _, readers, _ = author_with(instance, 2)
     stranger, _, posts = author_with(instance, 1, posts=1)

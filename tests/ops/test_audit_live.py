@@ -53,7 +53,7 @@ def test_an_example_says_where_to_look_and_what_to_do():
 
     assert (example["reader_id"], example["post_id"], example["kind"]) == (1, 5, "row_missing")
     assert example["look_at"] == "fanout.small or timeline_by_reader"
-    assert example["next"] == "tideline lag"
+    assert example["next"] == "tideline rebuild 1"
 
 
 def test_rows_that_are_left_over_are_counted_and_leave_it_clean():
