@@ -70,6 +70,7 @@ class Whole:
         self.logs = defaultdict(list)
         self.queues = defaultdict(lambda: defaultdict(list))
         self.pending, self.timers, self.running, self.offset = [], [], {}, 0
+        self.lagging = random.choice([*LIVE, "fanout.backfill", "fanout.retract", "activity", ""])
         ports = Stores(*(_Port(getattr(self.stores, name), self) for name in Stores.__slots__))
         self._views()
         self.handlers = self._stages(ports)
@@ -103,9 +104,7 @@ class Whole:
 
         pace = Pace(10**9, lambda: False, lambda: self.now / 1000, self._sleep)
         graph = Graph(ports.graph, ports.routes, self._emit("graph"), now, 2, MARGIN, WINDOW // 1000)
-        cache = SegmentCache(
-            ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000
-        )
+        cache = SegmentCache(ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000)
         return {
             "follows": graph.handle,
             "accounts": (
@@ -136,9 +135,7 @@ class Whole:
                 now,
                 WINDOW,
             ).handle,
-            "fanout.backfill": Backfill(
-                ports, self._emit("backfill"), pace, now, WINDOW, self._sleep
-            ).handle,
+            "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, WINDOW, self._sleep).handle,
             "fanout.retract": Retract(ports, self._emit("retract"), pace, now, WINDOW).handle,
         }
 
@@ -192,10 +189,14 @@ class Whole:
         for topic in topics:
             at_work = sum(1 for other, _ in self.running.values() if _stream(other) == _stream(topic))
             if at_work < 2:
-                free = [k for k, queue in self.queues[topic].items() if queue and (_stream(topic), k) not in busy]
+                free = [
+                    k for k, queue in self.queues[topic].items() if queue and (_stream(topic), k) not in busy
+                ]
                 ready += [(topic, free)] * bool(free)
         if not ready:
             return False
+        if self.random.random() < 0.9:  # one stage is slow in this history
+            ready = [one for one in ready if one[0] != self.lagging] or ready
         topic, free = self.random.choice(ready)
         keys = self.random.sample(free, self.random.randint(1, len(free)))
         taken = {key: self.random.randint(1, min(4, len(self.queues[topic][key]))) for key in keys}
