@@ -232,7 +232,7 @@ class Whole:
         if self.random.random() < 0.1:
             self.random.choice(self.views).follow(self.random.choice([None, None, 1]))
         loop = asyncio.get_running_loop()
-        while loop._ready:  # until whatever was set free waits for its next turn
+        while loop._ready:  # noqa: ASYNC110 - until whatever was set free waits for its next turn
             await asyncio.sleep(0)
         for task in [task for task in self.running if task.done()]:
             del self.running[task]
