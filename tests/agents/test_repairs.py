@@ -51,7 +51,7 @@ class World:
         return stage
 
     async def run(self, kind, task, *, steps=10_000):
-        """This task and what it leaves, again and again; how many steps it took."""
+        """A task and what it leaves, again and again; how many steps it took."""
         stage, topic = self.stage(kind), "fanout.backfill" if kind is Backfill else "fanout.retract"
         todo, done = [task], 0
         while todo and done < steps:
@@ -129,7 +129,7 @@ async def test_a_step_writes_a_thousand_rows_at_most_and_the_bound_comes_last(fo
         await world.follow(reader)
 
     stage, todo = world.stage(Backfill), joined(*readers)
-    for step in range(1, 3000):
+    for step in range(1, 3000):  # noqa: B007 - it says how many there were
         assert await world.bound(followers) == BOUND
         at = len(world.outbox.sent)
         await stage.handle([deliver(todo)])

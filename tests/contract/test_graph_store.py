@@ -221,18 +221,18 @@ async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
 
 async def test_a_fulfilled_bound_is_kept_through_later_versions_of_the_edge(stores, fresh):
     """And a lower one never replaces it. Without an edge there is nothing to be seen of it."""
-    author = fresh()
-    edge = Edge(1, author, follows=True, at=5, segment=0, covered_from=first_id(T0))
+    author, reader = fresh(), fresh()
+    edge = Edge(reader, author, follows=True, at=5, segment=0, covered_from=first_id(T0))
     await stores.graph.put_edges([edge])
 
     for bound in (first_id(T0), first_id(T0 + 1), first_id(T0 - 1), first_id(T0) + 1):
-        await stores.graph.put_caught_up(author, (1, 2), bound, ttl_s=1000)
+        await stores.graph.put_caught_up(author, (reader, reader + 1), bound, ttl_s=1000)
     await stores.graph.put_edges([replace(edge, at=6, covered_from=first_id(T0 + 9))])
 
     newest = replace(edge, at=6, covered_from=first_id(T0 + 9), caught_up=first_id(T0 + 1))
-    assert await stores.graph.edges(author, [1, 2]) == {1: newest}
+    assert await stores.graph.edges(author, [reader, reader + 1]) == {reader: newest}
     assert newest.bound == first_id(T0 + 9)
-    assert await stores.graph.following(2) == []
+    assert await stores.graph.following(reader + 1) == []
 
 
 async def test_an_edge_counts_as_covered_since_ever_from_its_own_bound_on(stores, fresh):
@@ -263,32 +263,32 @@ async def test_a_fulfilled_bound_is_forgotten_after_its_time(stores, fresh):
 
 async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores, fresh):
     """A new join knows nothing of an old block or of warmth that came and went."""
-    author = fresh()
-    marked = Edge(1, author, True, 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
+    author, reader = fresh(), fresh()
+    marked = Edge(reader, author, True, 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
     await stores.graph.put_edges([marked])
 
-    await stores.graph.put_edges([Edge(1, author, False, 8, 0)], ttl_s=1000)
-    await stores.graph.put_edges([Edge(1, author, True, 9, 2, 99)])
+    await stores.graph.put_edges([Edge(reader, author, False, 8, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, author, True, 9, 2, 99)])
 
-    newest = Edge(1, author, True, 9, 2, 99, warm_at=6, retracted_at=7)
-    assert await stores.graph.edges(author, [1]) == {1: newest}
-    assert await stores.graph.following(1) == [newest]
+    newest = Edge(reader, author, True, 9, 2, 99, warm_at=6, retracted_at=7)
+    assert await stores.graph.edges(author, [reader]) == {reader: newest}
+    assert await stores.graph.following(reader) == [newest]
 
 
 async def test_a_version_made_from_a_stored_one_comes_after_it(stores, fresh):
     """Whatever its event time: a mark moves an edge on without another `at`, also backwards in its columns."""
-    author = fresh()
-    await stores.graph.put_edges([Edge(1, author, True, 1000, 0, covered_from=90, warm_since=80)])
+    author, reader = fresh(), fresh()
+    await stores.graph.put_edges([Edge(reader, author, True, 1000, 0, covered_from=90, warm_since=80)])
     for covered, warm in ((95, None), (60, 70), (61, None)):
-        stored = (await stores.graph.edges(author, [1]))[1]
+        stored = (await stores.graph.edges(author, [reader]))[reader]
         assert stored.seen_us >= 1_000_000
         await stores.graph.put_edges([replace(stored, covered_from=covered, warm_since=warm)])
-        expected = Edge(1, author, True, 1000, 0, covered, warm)
-        assert (await stores.graph.edges(author, [1]))[1] == expected
-        assert (await stores.graph.following(1))[-1] == expected
+        expected = Edge(reader, author, True, 1000, 0, covered, warm)
+        assert (await stores.graph.edges(author, [reader]))[reader] == expected
+        assert (await stores.graph.following(reader)) == [expected]
 
-    await stores.graph.put_edges([Edge(1, author, False, 1000, 0, seen_us=stored.seen_us)])
-    assert (await stores.graph.following(1)) == [], "at the same time an unfollow is later than a mark"
+    await stores.graph.put_edges([Edge(reader, author, False, 1000, 0, seen_us=stored.seen_us)])
+    assert (await stores.graph.following(reader)) == [], "at the same time an unfollow is later than a mark"
 
 
 async def test_members_are_warmed_and_cooled_under_the_count(stores, fresh):
