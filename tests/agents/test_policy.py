@@ -5,13 +5,15 @@ from itertools import permutations
 import pytest
 
 from pipeline.agents.policy import Policy
+from pipeline.domain.snowflake import first_id
+from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
-from pipeline.records import PolicyEvent, PostEvent
+from pipeline.records import FollowEvent, PolicyEvent, PostEvent, RepairTask, Suspension
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import Relations
-from tests.agents.fakes import RecordingOutbox, deliver
+from pipeline.store.ports import AuthorGraph, Relations
+from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
-READER, AUTHOR, POST = 1, 7, 99
+READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000
 
 
 class World:
@@ -127,3 +129,133 @@ async def test_an_event_that_names_nobody_or_is_of_no_known_type_is_refused(even
 
     found = await world.stores.readers.relations(READER)
     assert (found.mutes, found.blocks) == ({AUTHOR}, {AUTHOR})
+
+
+async def test_a_block_and_its_end_mark_the_edges_of_both():
+    """Keyed by the followed author, so that an edge keeps its one writer."""
+    world = World()
+    await world.handle(about("blocked", 5))
+    await world.handle(about("unblocked", 6))
+
+    assert world.outbox.of("follows") == [
+        FollowEvent(kind, author, (reader,), at)
+        for kind, at in (("retracted", 5), ("refilled", 6))
+        for author, reader in ((AUTHOR, READER), (READER, AUTHOR))
+    ]
+    keys = [message.key for message in world.outbox.sent]
+    assert keys == [b"7", b"1"] * 2
+    assert len({dict(message.headers)["ce_id"] for message in world.outbox.sent}) == 2
+
+
+@pytest.mark.parametrize(
+    ("events", "causes"),
+    [
+        (["blocked", "unblocked"], ["refilled"]),
+        (["unblocked", "blocked"], ["retracted"]),
+        (["muted", "unmuted"], []),
+    ],
+)
+async def test_what_is_no_longer_in_force_causes_nothing(events, causes):
+    """In one batch, and when the older one comes again."""
+    world = World()
+    older, newer = (about(kind, at) for at, kind in enumerate(events, 5))
+
+    await world.handle(older, newer)
+    await world.handle(older)
+
+    assert [event.type for event in world.outbox.of("follows")] == [cause for cause in causes for _ in "12"]
+
+
+async def test_the_end_of_one_of_two_blocks_is_the_end_of_none():
+    world = World()
+    theirs = {"reader_id": AUTHOR, "author_id": READER}
+    await world.handle(about("blocked", 5), about("blocked", 6, **theirs))
+    world.outbox.sent.clear()
+
+    await world.handle(about("unblocked", 7))
+    assert world.outbox.sent == []
+
+    await world.handle(about("unblocked", 8, **theirs))
+    assert [event.type for event in world.outbox.of("follows")] == ["refilled", "refilled"]
+
+
+async def test_a_suspension_retracts_what_is_older_from_all_segments():
+    """In at most so many tasks; one that has ended already causes none."""
+    world = World()
+    await world.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 9_000, 9)])
+
+    await world.handle(about("suspended", T0, author_id=AUTHOR))
+    tasks = world.outbox.of("fanout.retract")
+    assert {(t.author_id, t.reader_ids, t.lo, t.hi, t.at) for t in tasks} == {
+        (AUTHOR, (), 0, first_id(T0), T0)
+    }
+    assert [n for t in tasks for n in range(t.first_segment, t.last_segment + 1)] == list(range(9))
+    assert len(tasks) == 4
+    assert len({dict(message.headers)["ce_id"] for message in world.outbox.sent}) == len(world.outbox.sent)
+
+    await world.handle(about("reinstated", T0 + 1, author_id=AUTHOR))
+    world.outbox.sent.clear()
+    await world.handle(about("suspended", T0, author_id=AUTHOR))
+    assert world.outbox.of("fanout.retract") == []
+    assert world.outbox.of("author.suspensions") == [Suspension(AUTHOR, False, first_id(T0), T0 + 1)]
+
+
+@pytest.mark.parametrize("how", ["before", "half", "after"])
+async def test_an_author_is_not_visible_again_before_queries_know_what_to_pull(how):
+    """The record with the bound is in the topic first, also when the process dies at any call."""
+    at = 0
+    while True:
+        at += 1
+        world = World()
+        await world.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 1, 1)])
+
+        async def watch(world=world):
+            if await world.stores.readers.suspended([AUTHOR]):
+                return
+            known = (await world.stores.readers.suspensions([AUTHOR])).get(AUTHOR)
+            said = world.outbox.of("author.suspensions")
+            if world.outbox.of("fanout.retract") or known is not None:
+                assert said and said[-1].retracted_before == first_id(T0), (
+                    "visible, and nobody knows of the bound"
+                )
+
+        fault = Fault(at, how, watch)
+        stage = Policy(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "policy"), 4)
+        events = [about("suspended", T0, author_id=AUTHOR), about("reinstated", T0 + 1, author_id=AUTHOR)]
+        survived = True
+        for event in events:
+            try:
+                await stage.handle([deliver(event)])
+            except Unavailable:
+                survived = False
+                break
+        await watch()
+        for event in events:
+            await world.handle(event)
+            await watch()
+        assert world.outbox.of("author.suspensions")[-1] == Suspension(AUTHOR, False, first_id(T0), T0 + 1)
+        if survived:
+            break
+
+
+async def test_a_take_down_everywhere_and_its_end_are_about_one_post():
+    """Nothing for a region, a post nobody knows, or what is no longer in force."""
+    world = World()
+    await world.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 2, 1)])
+    await world.handle(about("taken_down", 5, post_id=POST))
+    assert world.outbox.sent == []
+
+    await world.taken_down()
+    await world.handle(
+        about("taken_down", 5, post_id=POST), about("taken_down", 6, post_id=POST, regions=("eu",))
+    )
+    assert world.outbox.of("fanout.retract") == [RepairTask(AUTHOR, (), 0, 0, POST, POST + 1, at=5)]
+
+    await world.handle(about("restored", 7, post_id=POST))
+    assert world.outbox.of("fanout.backfill") == [RepairTask(AUTHOR, (), 0, 0, POST, POST + 1, at=7)]
+
+    world.outbox.sent.clear()
+    await world.handle(
+        about("taken_down", 5, post_id=POST), about("restored", 4, post_id=POST, regions=("eu",))
+    )
+    assert world.outbox.sent == []

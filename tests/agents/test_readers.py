@@ -1,15 +1,27 @@
 """Readers: what is known of a reader is what the newest events say."""
 
+import asyncio
 from dataclasses import replace
 from itertools import permutations
 
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.readers import Readers
+from pipeline.agents.sweep import Sweep
 from pipeline.agents.warmth import Warmth
+from pipeline.domain.snowflake import first_id
+from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
-from pipeline.records import AccountEvent, ActivityEvent
+from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import ReaderState
-from tests.agents.fakes import RecordingOutbox, deliver
+from pipeline.store.ports import NOT_COVERED, Edge, ReaderState
+from tests.agents.fakes import Fault, RecordingOutbox, deliver
+from tests.domain.examples import at_least
+
+NOW, MARGIN = 1_700_000_000_000, 60_000
 
 EVENTS = [
     AccountEvent("registered", 1, "eu", False, 5),
@@ -73,3 +85,174 @@ async def test_an_event_of_no_known_type_is_refused():
 
     assert [one.reason for one in refused] == ["type", "type"]
     assert await store.reader(1) == (await state_after(EVENTS, 5))[0]
+
+
+class World:
+    """The stage with what it has said; reader 1 follows somebody, reader 2 nobody. Each batch takes a second."""
+
+    def __init__(self):
+        self.stores, self.outbox, self.now = memory_stores(lambda: 0.0), RecordingOutbox(), NOW
+
+    async def handle(self, events, fault=None):
+        """One batch; False when the process died in it."""
+        fault = fault or Fault()
+        stores, self.now = fault.stores(self.stores), self.now + 1000
+        emit = Emit(fault.wrap(self.outbox), "readers")
+        warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
+        stage = Readers(stores.readers, stores.graph, warmth, emit, lambda: self.now, MARGIN)
+        try:
+            assert await stage.handle([deliver(event) for event in events]) == []
+        except Unavailable:
+            return False
+        return True
+
+    async def settle(self):
+        await self.stores.graph.put_edges([Edge(1, 7, True, 1, 0, 0)])
+
+    async def watch(self):
+        """What is true after every single call."""
+        for reader in (1, 2):
+            state = await self.stores.readers.reader(reader)
+            told = [record for record in self.outbox.of("reader.cohorts") if record.reader_id == reader]
+            bounds = {
+                task.covered_from
+                for task in self.outbox.of("fanout.backfill")
+                if task.reader_ids == (reader,)
+            }
+            if state.active:
+                assert any(record.active and record.at == state.cohort_at for record in told)
+                assert state.covered_from in (bounds if reader == 1 else {0})
+                assert told[-1].active, "writers were told to stop while the reader relies on them"
+            assert [r.at for r in told] == sorted(r.at for r in told)
+
+
+EVENT = st.builds(
+    lambda kind, reader, at: (
+        AccountEvent(kind, reader, "", False, at) if kind == "registered" else ActivityEvent(kind, reader, at)
+    ),
+    st.sampled_from(["registered", "opened", "engaged", "lapsed", "lapsed", "rebuild"]),
+    st.sampled_from([1, 1, 2]),
+    st.integers(1, 9),
+)
+
+
+@at_least(150)
+@given(
+    st.lists(EVENT, min_size=1, max_size=7), st.integers(1, 3), st.sampled_from(["before", "half", "after"])
+)
+def test_a_crash_at_any_call_leaves_nothing_relied_upon_that_nobody_was_told(log, taken, how):
+    """Whenever the row says active, the topic has said so and the backfill is sent; dormant: row first."""
+
+    async def one_crash(at):
+        world = World()
+        await world.settle()
+        survived = await world.handle(log[:taken], Fault(at, how, world.watch))
+        for offset in range(0, len(log), taken):
+            assert await world.handle(log[offset : offset + taken], Fault(watch=world.watch))
+        await world.watch()
+        for reader in (1, 2):
+            state = await world.stores.readers.reader(reader)
+            told = [record for record in world.outbox.of("reader.cohorts") if record.reader_id == reader]
+            assert (told[-1].active if told else None) == state.active
+        return survived
+
+    async def every_crash():
+        at = 1
+        while not await one_crash(at):
+            at += 1
+
+    asyncio.run(every_crash())
+
+
+async def test_who_comes_back_is_pushed_to_one_margin_ahead_and_backfilled_below():
+    """Who follows nobody has nothing to wait for."""
+    world = World()
+    await world.settle()
+
+    await world.handle([ActivityEvent("opened", 1, 5), ActivityEvent("opened", 2, 6)])
+
+    bound = first_id(world.now + MARGIN)
+    assert world.outbox.of("reader.cohorts") == [
+        ReaderCohort(1, True, first_id(5), 5),
+        ReaderCohort(2, True, first_id(6), 6),
+    ]
+    assert world.outbox.of("fanout.backfill") == [
+        RepairTask(0, (1,), 0, -1, 0, bound, at=5, covered_from=bound)
+    ]
+    states = await world.stores.readers.readers([1, 2])
+    assert [(states[n].active, states[n].covered_from) for n in (1, 2)] == [(True, bound), (True, 0)]
+
+
+async def test_a_new_bound_is_above_any_that_was_fulfilled():
+    """Also when this clock is behind that of an earlier process."""
+    world = World()
+    await world.settle()
+    ahead = first_id(NOW + 10 * MARGIN)
+    await world.stores.readers.put_reader_caught_up(1, ahead, ttl_s=1000)
+
+    await world.handle([ActivityEvent("opened", 1, 5)])
+
+    assert (await world.stores.readers.reader(1)).bound == ahead + 1
+
+
+async def test_who_lapses_is_pulled_for_and_a_rebuild_starts_again():
+    world = World()
+    await world.settle()
+    await world.handle([ActivityEvent("opened", 1, 5)])
+    await world.handle([ActivityEvent("lapsed", 1, 6)])
+    dormant = await world.stores.readers.reader(1)
+    assert (dormant.active, dormant.bound) == (False, NOT_COVERED)
+
+    await world.handle([ActivityEvent("rebuild", 1, 7)])
+    assert (await world.stores.readers.reader(1)) == dormant
+
+    await world.handle([ActivityEvent("opened", 1, 8)])
+    bound = (await world.stores.readers.reader(1)).covered_from
+    await world.stores.readers.put_reader_caught_up(1, bound, ttl_s=1000)
+    await world.handle([ActivityEvent("rebuild", 1, 9)])
+    assert (await world.stores.readers.reader(1)).bound > bound
+
+
+async def test_the_sweep_says_who_lapses_and_the_stage_decides():
+    """Active and away for longer than they may; whoever is seen meanwhile stays."""
+    world = World()
+    await world.handle([ActivityEvent("opened", n, NOW + n) for n in (1, 2, 3)])
+    await world.handle([ActivityEvent("lapsed", 3, NOW + 9)])
+    world.now = NOW + 2 + 100
+
+    sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: world.now, 100)
+    assert await sweep.once() == 1
+    assert world.outbox.of("activity") == [ActivityEvent("lapsed", 1, world.now)]
+
+    await world.handle([ActivityEvent("opened", 1, world.now + 1), *world.outbox.of("activity")])
+    assert (await world.stores.readers.reader(1)).active
+
+
+async def test_a_sweep_of_many_sends_each_once():
+    """In portions: limit − 1, limit, limit + 1."""
+    for count in (999, 1000, 1001):
+        world = World()
+        states = [ReaderState(n, active=True, covered_from=0, cohort_at=1) for n in range(1, count + 1)]
+        await world.stores.readers.put_cohorts(states)
+        sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: NOW, 100)
+
+        assert await sweep.once() == count
+
+        assert [event.reader_id for event in world.outbox.of("activity")] == list(range(1, count + 1))
+
+
+@pytest.mark.parametrize(("age_s", "pushed"), [(0.0, (1, 4)), (1.0, (1, 4)), (1.1, (5, 4, 2, 1))])
+def test_an_old_view_of_cohorts_pushes_to_everyone(age_s, pushed):
+    """Limit and limit + 1; a view that was never filled is as old as can be."""
+    active = ActiveReaders(max_age_s=1.0)
+    assert active.among((5, 4, 2, 1)) == (5, 4, 2, 1)
+    for reader in (1, 2, 4, 2**62):
+        active.put(b"%d" % reader, ReaderCohort(reader, True, 0, 0))
+    active.put(b"2", ReaderCohort(2, False, 0, 0))
+    active.put(b"1", None)
+    active.put(b"1", ReaderCohort(1, True, 0, 0))
+    active.put(b"9", None)
+
+    active.age_s = lambda: age_s
+
+    assert active.among((5, 4, 2, 1)) == pushed

@@ -5,8 +5,11 @@ from itertools import permutations
 
 import pytest
 
+from pipeline.domain.snowflake import first_id
 from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
 from tests.waiting import eventually_async
+
+T0 = 1_700_000_000_000
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -214,3 +217,111 @@ async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
         return await stores.graph.edges(author, [1, 2, 3]) == {2: follow, 3: long}
 
     await eventually_async(only_the_first_is_gone)
+
+
+async def test_a_fulfilled_bound_is_kept_through_later_versions_of_the_edge(stores, fresh):
+    """And a lower one never replaces it. Without an edge there is nothing to be seen of it."""
+    author, reader = fresh(), fresh()
+    edge = Edge(reader, author, follows=True, at=5, segment=0, covered_from=first_id(T0))
+    await stores.graph.put_edges([edge])
+
+    for bound in (first_id(T0), first_id(T0 + 1), first_id(T0 - 1), first_id(T0) + 1):
+        await stores.graph.put_caught_up(author, (reader, reader + 1), bound, ttl_s=1000)
+    await stores.graph.put_edges([replace(edge, at=6, covered_from=first_id(T0 + 9))])
+
+    newest = replace(edge, at=6, covered_from=first_id(T0 + 9), caught_up=first_id(T0 + 1))
+    assert await stores.graph.edges(author, [reader, reader + 1]) == {reader: newest}
+    assert newest.bound == first_id(T0 + 9)
+    assert await stores.graph.following(reader + 1) == []
+
+
+async def test_an_edge_counts_as_covered_since_ever_from_its_own_bound_on(stores, fresh):
+    """Limit − 1, limit and limit + 1 of what was fulfilled; an edge without a bound is never covered."""
+    author, bound = fresh(), first_id(T0)
+    readers = {1: bound - 1, 2: bound, 3: bound + 1}
+    await stores.graph.put_edges([Edge(r, author, True, 5, 0, covered_from=bound) for r in readers])
+    await stores.graph.put_edges([Edge(4, author, True, 5, 0, covered_from=NOT_COVERED)])
+
+    for reader, fulfilled in readers.items():
+        await stores.graph.put_caught_up(author, [reader], fulfilled, ttl_s=1000)
+    await stores.graph.put_caught_up(author, [4], NOT_COVERED, ttl_s=1000)
+
+    edges = await stores.graph.edges(author, [1, 2, 3, 4])
+    assert [edges[reader].bound for reader in (1, 2, 3, 4)] == [bound, 0, 0, NOT_COVERED]
+
+
+async def test_a_fulfilled_bound_is_forgotten_after_its_time(stores, fresh):
+    author, bound = fresh(), first_id(T0)
+    await stores.graph.put_edges([Edge(1, author, True, 5, 0, covered_from=bound)])
+    await stores.graph.put_caught_up(author, [1], bound, ttl_s=1)
+
+    async def forgotten() -> bool:
+        return (await stores.graph.edges(author, [1]))[1].bound == bound
+
+    await eventually_async(forgotten)
+
+
+async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores, fresh):
+    """A new join knows nothing of an old block or of warmth that came and went."""
+    author, reader = fresh(), fresh()
+    marked = Edge(reader, author, True, 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
+    await stores.graph.put_edges([marked])
+
+    await stores.graph.put_edges([Edge(reader, author, False, 8, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, author, True, 9, 2, 99)])
+
+    newest = Edge(reader, author, True, 9, 2, 99, warm_at=6, retracted_at=7)
+    assert await stores.graph.edges(author, [reader]) == {reader: newest}
+    assert await stores.graph.following(reader) == [newest]
+
+
+async def test_a_version_made_from_a_stored_one_comes_after_it(stores, fresh):
+    """Whatever its event time: a mark moves an edge on without another `at`, also backwards in its columns."""
+    author, reader = fresh(), fresh()
+    await stores.graph.put_edges([Edge(reader, author, True, 1000, 0, covered_from=90, warm_since=80)])
+    for covered, warm in ((95, None), (60, 70), (61, None)):
+        stored = (await stores.graph.edges(author, [reader]))[reader]
+        assert stored.seen_us >= 1_000_000
+        await stores.graph.put_edges([replace(stored, covered_from=covered, warm_since=warm)])
+        expected = Edge(reader, author, True, 1000, 0, covered, warm)
+        assert (await stores.graph.edges(author, [reader]))[reader] == expected
+        assert (await stores.graph.following(reader)) == [expected]
+
+    await stores.graph.put_edges([Edge(reader, author, False, 1000, 0, seen_us=stored.seen_us)])
+    assert (await stores.graph.following(reader)) == [], "at the same time an unfollow is later than a mark"
+
+
+async def test_members_are_warmed_and_cooled_under_the_count(stores, fresh):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 0, None, add=(1, 2, 3)))
+
+    assert await stores.graph.change_segment(SegmentChange(author, 0, 3, warm=((1, 70), (2, 80))))
+    assert await stores.graph.followers(author, 0, warm=True) == Followers((1, 2, 3), {1: 70, 2: 80})
+    assert await stores.graph.followers(author, 0) == Followers((1, 2, 3), {})
+    assert not await stores.graph.change_segment(SegmentChange(author, 0, 2, warm=((3, 90),)))
+
+    assert await stores.graph.change_segment(
+        SegmentChange(author, 0, 3, remove=(3,), warm=((1, None), (2, 81)))
+    )
+    assert await stores.graph.followers(author, 0, warm=True) == Followers((1, 2), {2: 81})
+    assert await stores.graph.segment_lives(author, 1) == [2]
+
+
+async def test_who_left_and_comes_back_is_cold(stores, fresh):
+    author = fresh()
+    await stores.graph.change_segment(SegmentChange(author, 0, None, add=(1,), warm=((1, 70),)))
+    await stores.graph.change_segment(SegmentChange(author, 0, 1, remove=(1,)))
+
+    await stores.graph.change_segment(SegmentChange(author, 0, 0, add=(1,)))
+
+    assert await stores.graph.followers(author, 0, warm=True) == Followers((1,), {})
+
+
+async def test_who_ever_followed_anybody_is_known(stores, fresh):
+    """Also who left, also one of many; nobody else."""
+    reader = fresh()
+    await stores.graph.put_edges([Edge(reader, author, True, 5, 0) for author in (1, 2, 3)])
+    await stores.graph.put_edges([Edge(reader + 1, 1, False, 5, 0)], ttl_s=1000)
+
+    assert await stores.graph.ever_followed(range(reader, reader + 250)) == {reader, reader + 1}
+    assert await stores.graph.ever_followed([]) == set()

@@ -1,11 +1,15 @@
 """ReaderStore: accounts, relations and suspensions end as their newest event says, in any order."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
 
-from pipeline.records import AccountEvent
-from pipeline.store.ports import AuthorGraph, ReaderState, Relations
+from pipeline.domain.snowflake import first_id
+from pipeline.records import AccountEvent, Suspension
+from pipeline.store.ports import NOT_COVERED, AuthorGraph, ReaderState, Relations
+
+T0 = 1_700_000_000_000
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -103,3 +107,86 @@ async def test_counts_and_suspension_of_an_author_do_not_touch_each_other(stores
     await stores.graph.put_author_graphs([AuthorGraph(author, 3, 1)])
 
     assert await stores.readers.suspended([author]) == {author}
+
+
+async def test_the_cohort_with_the_highest_version_stays_in_any_order(stores, fresh):
+    """Its three columns together; the account beside them is left alone."""
+    first = fresh()
+    for n, order in enumerate(permutations(range(3))):
+        versions = [
+            ReaderState(first + n, active=True, covered_from=70, cohort_at=10),
+            ReaderState(first + n, active=False, covered_from=NOT_COVERED, cohort_at=20),
+            ReaderState(first + n, active=True, covered_from=60, cohort_at=30),
+        ]
+        for version in order * 2:
+            await stores.readers.put_cohorts([versions[version]])
+        await stores.readers.put_seen({first + n: 40})
+        await stores.readers.put_accounts([AccountEvent("registered", first + n, "eu", protected=True, at=1)])
+
+        account = {"region": "eu", "protected": True, "registered_at": 1, "last_seen": 40}
+        assert await stores.readers.reader(first + n) == replace(versions[2], **account)
+
+
+async def test_a_fulfilled_bound_of_a_reader_is_kept_and_never_lowered(stores, fresh):
+    """The effective bound: limit − 1, limit, limit + 1; a dormant reader has none that counts."""
+    reader, bound = fresh(), first_id(T0)
+    cohorts = [ReaderState(reader + n, active=n < 3, covered_from=bound, cohort_at=5) for n in range(4)]
+    await stores.readers.put_cohorts(cohorts)
+
+    for n, fulfilled in enumerate((bound - 1, bound, bound + 1, bound)):
+        await stores.readers.put_reader_caught_up(reader + n, fulfilled, ttl_s=1000)
+        await stores.readers.put_reader_caught_up(reader + n, bound - 5, ttl_s=1000)
+    await stores.readers.put_cohorts([replace(cohorts[2], covered_from=bound + 2, cohort_at=6)])
+
+    states = await stores.readers.readers(range(reader, reader + 5))
+    assert [states[reader + n].bound for n in range(5)] == [bound, 0, bound + 2, NOT_COVERED, NOT_COVERED]
+    assert [states[reader + n].caught_up for n in range(5)] == [bound - 1, bound, bound + 1, bound, 0]
+
+
+async def test_many_readers_are_known_at_once(stores, fresh):
+    first = fresh()
+    await stores.readers.put_seen({first + n: n + 1 for n in range(0, 250, 2)})
+
+    states = await stores.readers.readers(range(first, first + 250))
+
+    assert [states[first + n].last_seen for n in range(250)] == [None if n % 2 else n + 1 for n in range(250)]
+    assert await stores.readers.readers([]) == {}
+
+
+async def test_who_is_active_and_not_seen_for_long_is_found(stores, fresh):
+    """Seen or registered: the later of the two counts. Dormant and unknown readers are not asked about."""
+    first = fresh()
+    seen = {0: 999, 1: 1000, 2: 1001, 3: 1, 5: 1}
+    await stores.readers.put_seen({first + n: at for n, at in seen.items()})
+    await stores.readers.put_accounts(
+        [AccountEvent("registered", first + n, "", False, at) for n, at in ((3, 1000), (4, 999))]
+    )
+    active = [ReaderState(first + n, active=n != 5, covered_from=0, cohort_at=1) for n in range(7)]
+    await stores.readers.put_cohorts(active)
+
+    found = {reader - first async for reader in stores.readers.not_seen_since(1000)}
+
+    assert found & set(range(7)) == {0, 4, 6}
+
+
+async def test_a_suspension_leaves_its_bound_when_it_ends(stores, fresh):
+    """The newest suspension's, in any order; `at` is that of whatever came last."""
+    first = fresh()
+    events = [(True, T0 + 10), (False, T0 + 20), (True, T0 + 30), (False, T0 + 40)]
+    for n, order in enumerate(permutations(events)):
+        for suspended, at in order * 2:
+            await stores.readers.set_suspended(first + n, suspended, at)
+
+    found = await stores.readers.suspensions(range(first, first + 250))
+
+    assert found == {first + n: Suspension(first + n, False, first_id(T0 + 30), T0 + 40) for n in range(24)}
+
+
+async def test_a_reinstated_author_who_never_was_suspended_has_no_bound(stores, fresh):
+    author = fresh()
+    await stores.readers.set_suspended(author, False, T0)
+    await stores.graph.put_author_graphs([AuthorGraph(author + 1, 3, 1)])
+
+    found = await stores.readers.suspensions([author, author + 1])
+
+    assert found == {author: Suspension(author, False, 0, T0)}

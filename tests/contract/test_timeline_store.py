@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.store.ports import NOT_COVERED, Push, TimelineEntry, TimelineRow
+from pipeline.store.ports import NOT_COVERED, Push, Retraction, TimelineEntry, TimelineRow
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -119,3 +119,43 @@ async def test_pushes_of_one_call_reach_each_its_own_readers(stores, fresh, audi
 async def test_a_call_without_rows_writes_nothing(stores, fresh):
     assert await stores.timelines.push([]) == 0
     assert await stores.timelines.push([Push([], [entry(1)]), Push([fresh()], [])]) == 0
+
+
+@pytest.mark.parametrize(("written_us", "left"), [(999, []), (1000, []), (1001, [5])])
+@pytest.mark.parametrize("late", [False, True])
+async def test_a_row_goes_unless_it_was_written_after_its_retraction(stores, fresh, written_us, left, late):
+    """Limit − 1, limit, limit + 1, in either order: a late push does not bring back what was removed."""
+    reader = fresh()
+    if not late:
+        await push(stores, [reader], [entry(5, timestamp_us=written_us)])
+    assert await stores.timelines.retract([Retraction([reader], [5], 1000)]) == 1
+    if late:
+        await push(stores, [reader], [entry(5, timestamp_us=written_us)])
+
+    assert await ids(stores, reader) == left
+
+
+async def test_a_retraction_takes_its_posts_from_its_readers_alone(stores, fresh):
+    first = fresh()
+    readers = range(first, first + 3)
+    await push(stores, readers, [entry(post) for post in (1, 2, 3)])
+
+    removed = await stores.timelines.retract(
+        [Retraction(readers[:2], [1, 3], 2000), Retraction(readers[2:], [2], 2000), Retraction([], [1], 2000)]
+    )
+
+    assert removed == 5
+    assert [await ids(stores, reader) for reader in readers] == [[2], [2], [3, 1]]
+    assert await stores.timelines.retract([]) == 0
+
+
+async def test_a_retraction_of_a_whole_step(stores, fresh):
+    """1,000 rows, as a repair does at most."""
+    first = fresh()
+    readers = range(first, first + 100)
+    await push(stores, readers, [entry(post) for post in range(1, 12)])
+
+    assert await stores.timelines.retract([Retraction(readers, range(1, 11), 2000)]) == 1000
+
+    timelines = await asyncio.gather(*(ids(stores, reader) for reader in readers))
+    assert timelines == [[11]] * 100
