@@ -6,11 +6,12 @@ are kept between calls, so that asking often is cheap.
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, cast
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import cast
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.kafka.headers import origin_ts
@@ -126,16 +127,28 @@ class Offsets:
         wanted = {TopicPartition(*one): spec for one in partitions}
         if not wanted:
             return {}
-        answers = self._admin.list_offsets(wanted, request_timeout=self._timeout_s)
-        return {
-            (place.topic, place.partition): offset
-            for place, answer in answers.items()
-            for offset in self._answered(answer, lambda found: [found.offset])
-        }
+        found, fenced = self._listed(wanted)
+        if fenced:
+            with suppress(KafkaException):
+                self._admin.list_topics(timeout=self._timeout_s)
+                found |= self._listed(dict.fromkeys(fenced, spec))[0]
+        return found
 
-    def _answered(self, answer: "Future[Any]", parts: Callable[[Any], Sequence[Any]]) -> Sequence[Any]:
-        """The parts of an answer, none when the broker refused or did not give it."""
-        try:
-            return parts(answer.result(self._timeout_s + 1))
-        except (KafkaException, TimeoutError):
-            return ()
+    def _listed(
+        self, wanted: dict[TopicPartition, OffsetSpec]
+    ) -> tuple[dict[Partition, int], list[TopicPartition]]:
+        """What the broker answered, and what it did not because the client knows leaders of before a restart.
+
+        librdkafka's admin client would know no others ever after: it does not refresh them by itself.
+        """
+        found: dict[Partition, int] = {}
+        fenced: list[TopicPartition] = []
+        for place, answer in self._admin.list_offsets(wanted, request_timeout=self._timeout_s).items():
+            try:
+                found[place.topic, place.partition] = answer.result(self._timeout_s + 1).offset
+            except KafkaException as error:
+                if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
+                    fenced.append(place)
+            except TimeoutError:
+                pass  # what was not read stays unknown
+        return found, fenced

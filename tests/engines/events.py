@@ -111,6 +111,11 @@ def opened(reader: int) -> Event:
     return {"topic": "activity", "type": "opened", "reader_id": reader, "at": now()}
 
 
+def lapsed(reader: int) -> Event:
+    """Nobody has heard of the reader for long; what the pipeline tells itself, so `tideline publish` refuses it."""
+    return {"topic": "activity", "type": "lapsed", "reader_id": reader, "at": now()}
+
+
 def policy(kind: str, **about: Any) -> Event:
     """A block, mute, suspension or take-down, or the end of one."""
     return {"topic": "policy", "type": kind, **about, "at": now()}

@@ -35,6 +35,9 @@ PROFILE = "small-graph"
 START_S = 240
 """Engines and ten processes on two busy cores; a quiet machine needs 20 s."""
 
+FLUSH_S = 120
+"""Until the broker has everything; one that is being started again takes its time."""
+
 SETTLE_S = 120
 """Until everything is processed; a killed worker's partitions alone are free after 10 s."""
 
@@ -78,7 +81,7 @@ class Instance:
         found = self.description()
         self.api, self.kafka = found["api"], found["kafka"]
         client = {"bootstrap.servers": self.kafka, "log_level": 0}
-        self._producer = Producer({**client, "partitioner": "murmur2_random"})
+        self._producer = Producer({**client, "partitioner": "murmur2_random", "enable.idempotence": True})
         self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
         self._consumer.list_topics(timeout=30)  # who knows the leaders gets an answer in ms, not in seconds
         host, _, port = found["cassandra"].partition(":")
@@ -196,7 +199,7 @@ class Instance:
 
     def flush(self) -> None:
         """Return when the broker has everything sent."""
-        assert self._producer.flush(30) == 0
+        assert self._producer.flush(FLUSH_S) == 0
 
     def settle(self, seconds: float = SETTLE_S) -> None:
         """Return when everything published so far is processed: `tideline lag --wait`, in this process."""

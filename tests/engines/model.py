@@ -1,5 +1,6 @@
 """The feeds that events make, by the words of the README alone: an oracle without code of the pipeline."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 from tests.engines.events import Event
@@ -19,7 +20,8 @@ class Model:
         self._facts: dict[tuple[object, ...], tuple[int, bool]] = {}
         """What holds between whom: since when, and whether it has ended. The newest word counts."""
         self._restored: dict[int, int] = {}
-        self._published: dict[int, Event] = {}
+        self._published: dict[int, dict[int, Event]] = defaultdict(dict)
+        """By author and post."""
         self._edits: dict[tuple[int, str], tuple[int, str]] = {}
         self._deleted: set[int] = set()
         self._regions: dict[int, tuple[int, str]] = {}
@@ -32,33 +34,36 @@ class Model:
 
     def feed(self, reader: int) -> list[Shown]:
         """The posts the reader has to see, newest first."""
-        seen = [post for post in self._published.values() if self._visible(reader, post)]
-        return [
-            (post["post_id"], self._shown(post, "body"))
-            for post in sorted(seen, key=lambda post: -post["post_id"])
+        seen = [
+            (post_id, self._shown(post, "body"))
+            for author, posts in self._published.items()
+            if author == reader or self._hears(reader, author)
+            for post_id, post in posts.items()
+            if self._visible(reader, post)
         ]
+        return sorted(seen, reverse=True)
 
     def follows(self, reader: int, author: int) -> bool:
         """Whether the reader follows the author now."""
         return self._holds("followed", reader, author)
 
-    def _visible(self, reader: int, post: Event) -> bool:
-        author, post_id = post["author_id"], post["post_id"]
-        region = self._regions.get(reader, (0, ""))[1]
-        if post_id in self._deleted or self._down(post_id, _EVERYWHERE):
-            return False
-        if region and self._down(post_id, region):
-            return False
-        if author == reader:
-            return True
+    def _hears(self, reader: int, author: int) -> bool:
         return (
             self.follows(reader, author)
             and not self._holds("suspended", author)
             and not self._holds("muted", reader, author)
             and not self._holds("blocked", reader, author)
             and not self._holds("blocked", author, reader)
-            and self._shown(post, "visibility") != "private"
         )
+
+    def _visible(self, reader: int, post: Event) -> bool:
+        post_id = post["post_id"]
+        region = self._regions.get(reader, (0, ""))[1]
+        if post_id in self._deleted or self._down(post_id, _EVERYWHERE):
+            return False
+        if region and self._down(post_id, region):
+            return False
+        return post["author_id"] == reader or self._shown(post, "visibility") != "private"
 
     def _holds(self, *fact: object) -> bool:
         return not self._facts.get(fact, (0, True))[1]
@@ -86,7 +91,7 @@ class Model:
     def _posts(self, event: Event) -> None:
         post_id = event["post_id"]
         if event["type"] == "published":
-            self._published[post_id] = event
+            self._published[event["author_id"]][post_id] = event
         elif event["type"] == "deleted":
             self._deleted.add(post_id)
         else:

@@ -18,6 +18,7 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.errors import EngineError
+from pipeline.kafka.offsets import Offsets
 from pipeline.local import engines
 from pipeline.local.engines import Endpoints, down, status, up
 
@@ -137,6 +138,20 @@ def test_a_killed_kafka_comes_back_where_it_was_with_its_data(home: Path) -> Non
     assert processes(home)["kafka"] != before["kafka"]
     assert processes(home)["cassandra"] == before["cassandra"]
     assert consume(again.kafka, "kept") == b"before the kill"
+
+
+def test_who_looked_at_offsets_before_kafka_was_started_again_sees_them_after(home: Path) -> None:
+    """A restart raises the leader epoch, and librdkafka's admin client asks with the old one for ever."""
+    endpoints = up(home, silent)
+    produce(endpoints.kafka, "looked-at", b"one")
+    with Offsets(endpoints.kafka) as offsets:
+        eventually(lambda: offsets.ends([("looked-at", 0)]) == {("looked-at", 0): 1})
+        os.kill(processes(home)["kafka"], signal.SIGKILL)
+        eventually(lambda: not status(home)["kafka"].up)
+        up(home, silent)
+
+        eventually(lambda: offsets.ends([("looked-at", 0)]) == {("looked-at", 0): 1})
+        assert offsets.begins([("looked-at", 0)]) == {("looked-at", 0): 0}
 
 
 def test_two_ups_at_once_start_one_pair_beside_other_homes_and_down_ends_it(

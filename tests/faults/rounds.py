@@ -1,0 +1,179 @@
+"""Rounds of faults under traffic, each followed by a check of every feed: what a run of the verifier is."""
+
+import asyncio
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from threading import Event as Flag
+from threading import Thread
+
+from pipeline.codec import encode
+from pipeline.ops import policy_settings
+from pipeline.records import ActivityEvent, PolicySettings
+from tests.engines import events
+from tests.engines.events import Event
+from tests.engines.harness import Instance
+from tests.faults import verify
+from tests.faults.chaos import Chaos
+from tests.faults.examples import Example, explain
+from tests.faults.plan import Planner
+from tests.faults.workload import Workload, World
+
+STEP_S = 0.25
+THRESHOLDS_EVERY_S = 9.0
+
+SETTLE_S = 240
+"""After the last fault: engines on busy cores come back, partitions of the killed are free after 10 s."""
+
+EXAMPLES = 5
+"""Wrong deliveries of each kind that are explained."""
+
+
+@dataclass
+class Report:
+    """What a run did and found."""
+
+    seed: int
+    rounds: int = 0
+    minutes: float = 0.0
+    events: int = 0
+    checked: int = 0
+    faults: Counter[str] = field(default_factory=Counter)
+    killed: Counter[str] = field(default_factory=Counter)
+    thresholds: int = 0
+    dead_letters: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
+    examples: list[Example] = field(default_factory=list)
+
+    @property
+    def clean(self) -> bool:
+        """Whether every feed of every round was right, and nothing became a dead letter."""
+        return not self.wrong.total() and not self.dead_letters
+
+    def document(self) -> dict[str, object]:
+        """The report as plain values."""
+        kills = {kind: self.faults[kind] for kind in ("kill", "terminate")}
+        return {
+            "seed": self.seed,
+            "minutes": round(self.minutes, 1),
+            "rounds": self.rounds,
+            "events": self.events,
+            "deliveries_checked": self.checked,
+            "kills": sum(kills.values()),
+            "sigkill": kills["kill"],
+            "sigterm": kills["terminate"],
+            "kills_by_stage": dict(sorted(self.killed.items())),
+            "faults": dict(sorted(self.faults.items())),
+            "threshold_changes": self.thresholds,
+            **{
+                kind: self.wrong[kind]
+                for kind in ("missing", "duplicates", "forbidden", "misordered", "stale")
+            },
+            "dead_letters": self.dead_letters,
+            "clean": self.clean,
+        }
+
+
+class Run:
+    """One instance, one world, and round after round of both."""
+
+    def __init__(self, instance: Instance, seed: int, world: World, say: Callable[[str], None]) -> None:
+        self._instance, self._say = instance, say
+        self.workload = Workload(seed, world)
+        self.report = Report(seed)
+        stages = [*dict.fromkeys(worker["stage"] for worker in instance.description()["workers"])]
+        self.planner = Planner(seed, stages)
+        self._begin = time.monotonic()
+
+    def open(self) -> None:
+        """The world before the first fault."""
+        self._publish(self.workload.opening())
+        self._instance.settle(SETTLE_S)
+
+    def round(self, chaos: Chaos, seconds: float, engine_faults: int) -> verify.Found:
+        """Traffic and faults for so long, then calm, then a check of every feed."""
+        began = time.monotonic()
+        over, failed = Flag(), []
+        faults = self.planner.round(seconds, engine_faults)
+        breaking = Thread(target=_keeping(failed, lambda: chaos.run(faults, over)), name="chaos")
+        breaking.start()
+        try:
+            self._traffic(over)
+        finally:
+            breaking.join()
+        if failed:
+            raise failed[0]
+        chaos.heal()
+        calm = time.monotonic()
+        self._instance.settle(SETTLE_S)
+        settled = time.monotonic()
+        found = verify.check(self._instance, self.workload.readers, self.workload.model)
+        self._note(chaos, found)
+        done = time.monotonic()
+        self._say(
+            f"round {self.report.rounds}: {calm - began:.0f} s of faults, settled in {settled - calm:.0f} s, "
+            f"{found.checked} deliveries on {found.pages} pages in {done - settled:.0f} s; "
+            f"so far {self.report.checked} deliveries, {chaos.killed.total()} kills, {dict(self.report.wrong)} wrong"
+        )
+        return found
+
+    def _traffic(self, over: Flag) -> None:
+        next_thresholds = time.monotonic()
+        while not over.is_set():
+            if time.monotonic() >= next_thresholds:
+                self._set(*self.workload.thresholds())
+                next_thresholds += THRESHOLDS_EVERY_S
+            self._publish(self.workload.step(self.workload.amount()))
+            over.wait(STEP_S)
+
+    def _publish(self, said: Sequence[Event]) -> None:
+        internal = [event for event in said if event["type"] == "lapsed"]
+        self._instance.publish(*(event for event in said if event["type"] != "lapsed"))
+        for event in internal:
+            record = ActivityEvent("lapsed", event["reader_id"], event["at"])
+            self._instance.send("activity", encode(record), b"%d" % event["reader_id"])
+        self._instance.flush()
+        self.report.events += len(said)
+
+    def _set(self, push_below: int, pull_above: int) -> None:
+        """As `tideline policy set` does, without a process for it."""
+        settings = PolicySettings(push_below, pull_above, events.now())
+        asyncio.run(policy_settings.write(self._instance.kafka, settings))
+        self.report.thresholds += 1
+
+    def _note(self, chaos: Chaos, found: verify.Found) -> None:
+        report = self.report
+        report.rounds += 1
+        report.minutes = (time.monotonic() - self._begin) / 60
+        report.checked += found.checked
+        report.faults, report.killed = chaos.counts, chaos.killed
+        report.dead_letters = sum(self._instance.ends("dead.letters").values())
+        for kind, wrong in found.wrong.items():
+            report.wrong[kind] += len(wrong)
+            for reader, post in wrong[:EXAMPLES]:
+                report.examples.append(explain(self._instance, self.workload, kind, reader, post))
+
+
+def _keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[[], None]:
+    """The work, with what it raises kept for another thread."""
+
+    def kept() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failed.append(error)
+
+    return kept
+
+
+def seed_of(given: str) -> int:
+    """The seed that was asked for, or a new one."""
+    return int(given) if given else random.SystemRandom().randrange(1, 1_000_000)
+
+
+def minutes_of(given: str) -> float:
+    """How long to run."""
+    return float(given or os.environ.get("MINUTES") or 15)
