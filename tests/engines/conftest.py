@@ -8,11 +8,6 @@ import pytest
 from tests.engines.harness import Instance
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    """The marker of the tests that start engines of their own."""
-    config.addinivalue_line("markers", "slow: starts engines of its own, 30 s and more")
-
-
 @pytest.fixture(scope="package")
 def instance(engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Instance]:
     """A running instance on the session's engines, in a keyspace of its own.

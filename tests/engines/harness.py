@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -201,9 +201,11 @@ class Instance:
         """Return when the broker has everything sent."""
         assert self._producer.flush(FLUSH_S) == 0
 
-    def settle(self, seconds: float = SETTLE_S) -> None:
+    def settle(
+        self, seconds: float = SETTLE_S, told: Callable[[list[StageLag]], None] = lambda _: None
+    ) -> None:
         """Return when everything published so far is processed: `tideline lag --wait`, in this process."""
-        stages = self.looking.wait(seconds, lambda _: None)
+        stages = self.looking.wait(seconds, told)
         left = {stage.stage: stage.lag for stage in stages if stage.lag != 0}
         assert settled(stages), f"after {seconds:g} s unprocessed: {left}"
 

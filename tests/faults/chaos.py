@@ -45,8 +45,8 @@ class Chaos:
             process.kill()
             process.wait()
 
-    def run(self, faults: Sequence[Fault], over: Event) -> None:
-        """Carry out a round's faults at their times; returns when they are over, and then sets `over`.
+    def run(self, faults: Sequence[Fault], seconds: float, over: Event) -> None:
+        """Carry out a round's faults at their times; sets `over` and returns when all are over, not before `seconds`.
 
         Faults that last run beside the others. Raises what one of them raised.
         """
@@ -57,6 +57,7 @@ class Chaos:
                 for fault in faults:
                     time.sleep(max(0.0, begin + fault.at - time.monotonic()))
                     running.append(pool.submit(self._do, fault))
+                time.sleep(max(0.0, begin + seconds - time.monotonic()))
                 for each in running:
                     each.result()
         finally:
@@ -90,10 +91,9 @@ class Chaos:
             case Kind.CRASH:
                 done = self._restart(fault.target, signal.SIGKILL)
         about_engine = fault.kind in (Kind.PAUSE, Kind.RESTART, Kind.CRASH)
+        name = f"{fault.kind} {fault.target}" if about_engine else fault.kind.value
         with self._counting:
-            self.counts[
-                f"{fault.kind} {fault.target}" if about_engine else fault.kind if done else "skipped"
-            ] += 1
+            self.counts[name if done else "skipped"] += 1
 
     # Workers
 
@@ -152,10 +152,10 @@ class Chaos:
         if not self._added:
             return False
         stage, process = self._added.pop(0)
-        if self.counts[Kind.REMOVE] % 2:
+        if self.counts[Kind.REMOVE.value] % 2:
             process.kill()
             with self._counting:
-                self.counts[Kind.KILL] += 1
+                self.counts[Kind.KILL.value] += 1
                 self.killed[stage] += 1
         else:
             process.terminate()

@@ -19,7 +19,7 @@ from tests.engines.harness import Instance
 from tests.faults import verify
 from tests.faults.chaos import Chaos
 from tests.faults.examples import Example, explain
-from tests.faults.plan import Planner
+from tests.faults.plan import Fault, Planner
 from tests.faults.workload import Workload, World
 
 STEP_S = 0.25
@@ -81,7 +81,7 @@ class Run:
     """One instance, one world, and round after round of both."""
 
     def __init__(self, instance: Instance, seed: int, world: World, say: Callable[[str], None]) -> None:
-        self._instance, self._say = instance, say
+        self.instance, self._say = instance, say
         self.workload = Workload(seed, world)
         self.report = Report(seed)
         stages = [*dict.fromkeys(worker["stage"] for worker in instance.description()["workers"])]
@@ -91,14 +91,19 @@ class Run:
     def open(self) -> None:
         """The world before the first fault."""
         self._publish(self.workload.opening())
-        self._instance.settle(SETTLE_S)
+        self.instance.settle(SETTLE_S)
 
     def round(self, chaos: Chaos, seconds: float, engine_faults: int) -> verify.Found:
-        """Traffic and faults for so long, then calm, then a check of every feed."""
+        """The next planned round."""
+        return self.play(chaos, self.planner.round(seconds, engine_faults), seconds)
+
+    def play(self, chaos: Chaos, faults: Sequence[Fault], seconds: float) -> verify.Found:
+        """Traffic and these faults for so long, then calm, then a check of every feed."""
         began = time.monotonic()
         over, failed = Flag(), []
-        faults = self.planner.round(seconds, engine_faults)
-        breaking = Thread(target=_keeping(failed, lambda: chaos.run(faults, over)), name="chaos")
+        breaking = Thread(
+            target=_keeping(failed, lambda: chaos.run(sorted(faults), seconds, over)), name="chaos"
+        )
         breaking.start()
         try:
             self._traffic(over)
@@ -108,17 +113,23 @@ class Run:
             raise failed[0]
         chaos.heal()
         calm = time.monotonic()
-        self._instance.settle(SETTLE_S)
+        last = self._settle()
         settled = time.monotonic()
-        found = verify.check(self._instance, self.workload.readers, self.workload.model)
+        found = verify.check(self.instance, self.workload.readers, self.workload.model)
         self._note(chaos, found)
         done = time.monotonic()
         self._say(
-            f"round {self.report.rounds}: {calm - began:.0f} s of faults, settled in {settled - calm:.0f} s, "
+            f"round {self.report.rounds}: {calm - began:.0f} s of faults, settled in {settled - calm:.0f} s (last: {last}), "
             f"{found.checked} deliveries on {found.pages} pages in {done - settled:.0f} s; "
             f"so far {self.report.checked} deliveries, {chaos.killed.total()} kills, {dict(self.report.wrong)} wrong"
         )
         return found
+
+    def _settle(self) -> str:
+        """Until everything is processed; returns who was last."""
+        seen: list[list[str]] = []
+        self.instance.settle(SETTLE_S, lambda stages: seen.append([s.stage for s in stages if s.lag != 0]))
+        return ", ".join(next((stages for stages in reversed(seen) if stages), ["nobody"]))
 
     def _traffic(self, over: Flag) -> None:
         next_thresholds = time.monotonic()
@@ -131,17 +142,17 @@ class Run:
 
     def _publish(self, said: Sequence[Event]) -> None:
         internal = [event for event in said if event["type"] == "lapsed"]
-        self._instance.publish(*(event for event in said if event["type"] != "lapsed"))
+        self.instance.publish(*(event for event in said if event["type"] != "lapsed"))
         for event in internal:
             record = ActivityEvent("lapsed", event["reader_id"], event["at"])
-            self._instance.send("activity", encode(record), b"%d" % event["reader_id"])
-        self._instance.flush()
+            self.instance.send("activity", encode(record), b"%d" % event["reader_id"])
+        self.instance.flush()
         self.report.events += len(said)
 
     def _set(self, push_below: int, pull_above: int) -> None:
         """As `tideline policy set` does, without a process for it."""
         settings = PolicySettings(push_below, pull_above, events.now())
-        asyncio.run(policy_settings.write(self._instance.kafka, settings))
+        asyncio.run(policy_settings.write(self.instance.kafka, settings))
         self.report.thresholds += 1
 
     def _note(self, chaos: Chaos, found: verify.Found) -> None:
@@ -150,11 +161,11 @@ class Run:
         report.minutes = (time.monotonic() - self._begin) / 60
         report.checked += found.checked
         report.faults, report.killed = chaos.counts, chaos.killed
-        report.dead_letters = sum(self._instance.ends("dead.letters").values())
+        report.dead_letters = sum(self.instance.ends("dead.letters").values())
         for kind, wrong in found.wrong.items():
             report.wrong[kind] += len(wrong)
             for reader, post in wrong[:EXAMPLES]:
-                report.examples.append(explain(self._instance, self.workload, kind, reader, post))
+                report.examples.append(explain(self.instance, self.workload, kind, reader, post))
 
 
 def _keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[[], None]:

@@ -25,7 +25,7 @@ class World:
     readers: int = 400
     never_registered: int = 60
     audiences: Sequence[int] = field(
-        default=(*range(3, 48, 3), *range(55, 180, 8), *range(200, 296, 8), *range(305, 350, 9))
+        default=(*range(3, 45, 3), *range(50, 194, 9), *range(200, 296, 16), *range(305, 349, 11))
     )
 
 
@@ -55,8 +55,8 @@ class Workload:
     def step(self, number: int) -> list[Event]:
         """So many things that happen, one after another."""
         kinds: dict[Callable[[], list[Event]], int] = {
-            self._post: 40,
-            self._burst: 2,
+            self._post: 70,
+            self._burst: 4,
             self._edge: 22,
             self._change: 7,
             self._relation: 8,
@@ -75,7 +75,7 @@ class Workload:
 
     def amount(self) -> int:
         """How much happens at once: mostly little, sometimes a wave that a stage is killed in."""
-        return self._random.choices([1, 2, 40], [40, 40, 1])[0]
+        return self._random.choices([2, 4, 40], [40, 40, 1])[0]
 
     def said_of(self, *, reader: int, author: int, post: int) -> list[Event]:
         """What was published of these, for somebody who wants to understand a red run."""

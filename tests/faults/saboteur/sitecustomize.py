@@ -1,0 +1,88 @@
+"""Breaks the workers of one instance, so that `test_controls` can see the verifier go red.
+
+Python runs this at its start where PYTHONPATH names this folder. Only `tideline worker` is touched, and only as the
+variable SABOTAGE says. The product has no switch for any of it.
+"""
+
+import os
+import sys
+
+
+def _sabotage(how: str) -> None:
+    import asyncio
+    import copy
+    import random
+    from functools import partial
+
+    import faust
+
+    from pipeline import apps
+    from pipeline.agents.classify import Classify
+    from pipeline.agents.fanout import Fanout
+    from pipeline.kafka.loop import SafeLoop, incoming
+    from pipeline.topology.specs import PolicySpec
+
+    safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
+    put_routes, cache = Classify._put_routes, apps.SegmentCache
+
+    # What makes races wide, and harms nobody who keeps to the rules: `nothing` has it too, and stays clean.
+
+    async def slow_write(self, batch):
+        if random.random() < 0.5:
+            await asyncio.sleep(1.5)
+        return await write(self, batch)
+
+    Fanout.handle = slow_write
+    apps.open_stores = partial(apps.open_stores, deadline_s=1.0)
+
+    # What breaks a rule.
+
+    async def run_by_take(self, stream, handle):
+        async for events in stream.take_events(self._batch, self._within_s):
+            good, _ = await self._decoded([incoming(event) for event in events])
+            await handle(good)
+
+    def agent_of_two(self, *given, **named):
+        return agent(self, *given, **(named | {"concurrency": 2}))
+
+    async def run_alone(self, stream, handle):
+        await safe_run(copy.copy(self), stream, handle)  # its state is of one stream
+
+    async def run_acknowledging_first(self, stream, handle):
+        async for events in stream.noack_take(self._batch, self._within_s):
+            for event in events:
+                await stream.ack(event)
+            await self._settle([incoming(event) for event in events], handle)
+
+    late: set[asyncio.Task[None]] = set()
+
+    async def put_routes_late(self, *given):
+        async def after_the_tasks():
+            await asyncio.sleep(2)
+            await put_routes(self, *given)
+
+        late.add(asyncio.create_task(after_the_tasks()))
+
+    def old_cache(*given, **named):
+        return cache(*given, **(named | {"max_age_s": 1.0}))  # half of the margin there was
+
+    match how:
+        case "nothing":
+            pass
+        case "take":
+            SafeLoop.run = run_by_take
+        case "concurrency":
+            SafeLoop.run, faust.App.agent = run_alone, agent_of_two
+        case "ack-first":
+            SafeLoop.run = run_acknowledging_first
+        case "route-late":
+            Classify._put_routes = put_routes_late
+        case "no-margin":
+            PolicySpec.margin_ms = property(lambda _: 0)
+            apps.SegmentCache = old_cache
+        case _:
+            raise ValueError(how)
+
+
+if "worker" in sys.orig_argv and "SABOTAGE" in os.environ:
+    _sabotage(os.environ["SABOTAGE"])

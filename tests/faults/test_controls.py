@@ -1,0 +1,72 @@
+"""The verifier goes red when a rule of the pipeline is broken on purpose: one rule at a time, by `saboteur/`.
+
+Not among the tests that run by default: each starts engines of its own. `make faults-controls`.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.engines.harness import REPOSITORY, Instance
+from tests.faults.chaos import Chaos
+from tests.faults.plan import Fault, Kind
+from tests.faults.rounds import Run
+from tests.faults.workload import World
+
+pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.controls]
+
+WORLD = World(readers=60, never_registered=10, audiences=(*range(4, 56, 4),))
+ROUND_S = 14.0
+ROUNDS = 4
+"""Tries a rule that is broken has until it shows."""
+
+KILLS = [
+    Fault(at, Kind.KILL, stage)
+    for at, stage in ((5, "fanout.small"), (6, "classify"), (11, "fanout.medium"), (12, "fanout.small"))
+]
+OUTAGE = [Fault(at, Kind.PAUSE, "cassandra", 4) for at in (3, 9)]
+
+
+@contextmanager
+def sabotaged(home: Path, how: str) -> Iterator[Run]:
+    """A run on an instance whose workers are broken so."""
+    path = os.pathsep.join([str(Path(__file__).parent / "saboteur"), str(REPOSITORY)])
+    with Instance(home, {"PYTHONPATH": path, "SABOTAGE": how}) as instance:
+        run = Run(instance, 11, WORLD, print)
+        run.open()
+        yield run
+
+
+@pytest.mark.parametrize(
+    ("how", "faults"),
+    [
+        ("take", OUTAGE),
+        ("concurrency", KILLS),
+        ("ack-first", KILLS),
+        ("route-late", KILLS),
+        ("no-margin", []),
+    ],
+)
+def test_a_broken_rule_is_seen_as_missing_posts(tmp_path: Path, how: str, faults: list[Fault]) -> None:
+    """take: Faust's own batches. concurrency: two streams an agent. ack-first: before the writes. route-late: the
+    route record after the tasks, and not waited for (one that is waited for is made good by the replay). no-margin:
+    edges and classes count from the moment they change.
+    """
+    with sabotaged(tmp_path, how) as run, Chaos(run.instance) as chaos:
+        for _ in range(ROUNDS):
+            if run.play(chaos, faults, ROUND_S).missing:
+                return
+
+    pytest.fail(f"{how}: nothing missing among {run.report.checked} deliveries")
+
+
+def test_the_same_faults_find_nothing_wrong_where_no_rule_is_broken(tmp_path: Path) -> None:
+    with sabotaged(tmp_path, "nothing") as run, Chaos(run.instance) as chaos:
+        run.play(chaos, [*KILLS, *OUTAGE[:1]], ROUND_S)
+        run.play(chaos, OUTAGE, ROUND_S)
+
+    assert run.report.clean, run.report.examples
+    assert run.report.checked > 1000
