@@ -3,10 +3,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench run clean
+.PHONY: help demo test lint bench faults faults-controls run clean
 
 help: ## Show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running
 	@$(BIN)/tideline demo $(if $(JSON),--json '$(JSON)') $(if $(KEEP),--keep)
@@ -22,6 +22,12 @@ lint: $(READY) ## ruff, mypy --strict, and the walls between the rooms
 
 bench: $(READY) ## The writer against a bare driver and a plain agent, in one interleaved run
 	@$(BIN)/tideline bench fanout
+
+faults: $(READY) ## Kill, pause and restart everything under traffic, and check every page. MINUTES=15 SEED=n
+	@$(BIN)/python -m tests.faults --minutes '$(or $(MINUTES),15)' $(if $(SEED),--seed '$(SEED)')
+
+faults-controls: $(READY) ## Break the pipeline's rules one by one and see that check go red
+	@$(BIN)/python -m pytest -m controls tests/faults
 
 run: $(READY) ## The pipeline on this machine, until Ctrl-C
 	@$(BIN)/tideline run

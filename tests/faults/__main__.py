@@ -9,6 +9,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import orjson
@@ -37,20 +38,30 @@ def main() -> int:
     begin = time.monotonic()
     with Instance(home, {}) as instance:
         run = Run(instance, seed, World(), _say)
-        run.open()
-        _say(f"world open after {time.monotonic() - begin:.0f} s")
-        with Chaos(instance) as chaos:
-            _rounds(run, chaos, begin + given.minutes * 60)
+        failed = _failure(run, begin, begin + given.minutes * 60)
     report = run.report
     _print(report)
-    if report.clean:
+    if report.clean and not failed:
         shutil.rmtree(home, ignore_errors=True)
         return 0
     (home / "examples.json").write_bytes(
         orjson.dumps([example.document() for example in report.examples], option=orjson.OPT_INDENT_2)
     )
+    _say(failed)
     _say(f"not clean: {home}/examples.json explains some, logs are beside it. Again: make faults SEED={seed}")
     return 1
+
+
+def _failure(run: Run, begin: float, end: float) -> str:
+    """Run to the end; returns what kept it from there, so that what was found until then is told as well."""
+    try:
+        run.open()
+        _say(f"world open after {time.monotonic() - begin:.0f} s")
+        with Chaos(run.instance) as chaos:
+            _rounds(run, chaos, end)
+    except Exception:
+        return traceback.format_exc()
+    return ""
 
 
 def _rounds(run: Run, chaos: Chaos, end: float) -> None:

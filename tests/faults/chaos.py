@@ -22,6 +22,9 @@ from tests.waiting import eventually
 MOST_ADDED = 3
 """Workers beside the supervisor's at a time: each costs the machine a start and some memory."""
 
+READY_S = 12
+"""How long a fault waits for its victim: a killed worker is back in seconds unless the machine is very busy."""
+
 ENGINE_GONE_S = 60
 
 
@@ -52,7 +55,7 @@ class Chaos:
         """
         begin = time.monotonic()
         try:
-            with ThreadPoolExecutor(8, "chaos") as pool:
+            with ThreadPoolExecutor(16, "chaos") as pool:
                 running: list[Future[None]] = []
                 for fault in faults:
                     time.sleep(max(0.0, begin + fault.at - time.monotonic()))
@@ -102,16 +105,20 @@ class Chaos:
         return found
 
     def _signal(self, stage: str, number: signal.Signals) -> bool:
-        """To a worker of the stage that is ready; else to one of the next stage that has one."""
-        workers = self._workers()
-        first = next(i for i, worker in enumerate(workers) if worker["stage"] == stage)
-        for worker in workers[first:] + workers[:first]:
-            if worker["state"] == "ready":
-                with suppress(ProcessLookupError):
-                    os.kill(worker["pid"], number)
-                    with self._counting:
-                        self.killed[worker["stage"]] += 1
-                    return True
+        """To the stage's worker when it is ready, as it soon is; else to any other that is."""
+        deadline = time.monotonic() + READY_S
+        while True:
+            ready = [worker for worker in self._workers() if worker["state"] == "ready"]
+            victims = [worker for worker in ready if worker["stage"] == stage]
+            if victims or time.monotonic() >= deadline:
+                break
+            time.sleep(0.1)
+        for worker in victims or ready:
+            with suppress(ProcessLookupError):
+                os.kill(worker["pid"], number)
+                with self._counting:
+                    self.killed[worker["stage"]] += 1
+                return True
         return False
 
     def _bounce(self, stage: str) -> bool:

@@ -1,7 +1,6 @@
 """Rounds of faults under traffic, each followed by a check of every feed: what a run of the verifier is."""
 
 import asyncio
-import os
 import random
 import time
 from collections import Counter
@@ -9,6 +8,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Thread
+
+import orjson
 
 from pipeline.codec import encode
 from pipeline.ops import policy_settings
@@ -84,8 +85,8 @@ class Run:
         self.instance, self._say = instance, say
         self.workload = Workload(seed, world)
         self.report = Report(seed)
-        stages = [*dict.fromkeys(worker["stage"] for worker in instance.description()["workers"])]
-        self.planner = Planner(seed, stages)
+        self.stages = [*dict.fromkeys(worker["stage"] for worker in instance.description()["workers"])]
+        self.planner = Planner(seed, self.stages)
         self._begin = time.monotonic()
 
     def open(self) -> None:
@@ -123,6 +124,8 @@ class Run:
             f"{found.checked} deliveries on {found.pages} pages in {done - settled:.0f} s; "
             f"so far {self.report.checked} deliveries, {chaos.killed.total()} kills, {dict(self.report.wrong)} wrong"
         )
+        if not found.clean:
+            self._say(f"for example {orjson.dumps(self.report.examples[-1].document()).decode()}")
         return found
 
     def _settle(self) -> str:
@@ -183,8 +186,3 @@ def _keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[
 def seed_of(given: str) -> int:
     """The seed that was asked for, or a new one."""
     return int(given) if given else random.SystemRandom().randrange(1, 1_000_000)
-
-
-def minutes_of(given: str) -> float:
-    """How long to run."""
-    return float(given or os.environ.get("MINUTES") or 15)

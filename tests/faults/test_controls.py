@@ -19,6 +19,9 @@ from tests.faults.workload import World
 pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.controls]
 
 WORLD = World(readers=60, never_registered=10, audiences=(*range(4, 56, 4),))
+BUSY = World(readers=60, never_registered=10, audiences=(12, 15))
+"""Two authors, who post and are followed several times a second: what a cache of their followers lacks, shows."""
+
 ROUND_S = 14.0
 ROUNDS = 4
 """Tries a rule that is broken has until it shows."""
@@ -31,11 +34,11 @@ OUTAGE = [Fault(at, Kind.PAUSE, "cassandra", 4) for at in (3, 9)]
 
 
 @contextmanager
-def sabotaged(home: Path, how: str) -> Iterator[Run]:
+def sabotaged(home: Path, how: str, world: World = WORLD) -> Iterator[Run]:
     """A run on an instance whose workers are broken so."""
     path = os.pathsep.join([str(Path(__file__).parent / "saboteur"), str(REPOSITORY)])
     with Instance(home, {"PYTHONPATH": path, "SABOTAGE": how}) as instance:
-        run = Run(instance, 11, WORLD, print)
+        run = Run(instance, 11, world, print)
         run.open()
         yield run
 
@@ -55,7 +58,7 @@ def test_a_broken_rule_is_seen_as_missing_posts(tmp_path: Path, how: str, faults
     route record after the tasks, and not waited for (one that is waited for is made good by the replay). no-margin:
     edges and classes count from the moment they change.
     """
-    with sabotaged(tmp_path, how) as run, Chaos(run.instance) as chaos:
+    with sabotaged(tmp_path, how, BUSY if how == "no-margin" else WORLD) as run, Chaos(run.instance) as chaos:
         for _ in range(ROUNDS):
             if run.play(chaos, faults, ROUND_S).missing:
                 return
