@@ -15,6 +15,7 @@ from typing import Any
 
 from pipeline.local import control, lifeline
 from pipeline.local.process import Child
+from pipeline.local.supervisor import GRACE
 from tests.engines.harness import REPOSITORY, Instance
 from tests.faults.plan import Fault, Kind
 from tests.waiting import eventually
@@ -166,7 +167,10 @@ class Chaos:
                 self.killed[stage] += 1
         else:
             process.terminate()
-        process.wait(60)
+            with suppress(subprocess.TimeoutExpired):  # where the broker is away it takes a minute and more
+                process.wait(GRACE)
+            process.kill()
+        process.wait()
         return True
 
     # Engines, one at a time
