@@ -54,7 +54,7 @@ _ALL_AT_ONCE = 4
 class Planner:
     """Plans round after round; every stage and every engine fault gets its turn."""
 
-    def __init__(self, seed: int, stages: Sequence[str], *, kill_every_s: float = 4.0) -> None:
+    def __init__(self, seed: int, stages: Sequence[str], *, kill_every_s: float = 3.0) -> None:
         """`kill_every_s`: the mean pause between two kills."""
         self._random = random.Random(f"faults {seed}")
         self._stages = [*stages]

@@ -24,7 +24,8 @@ from tests.faults.plan import Fault, Planner
 from tests.faults.workload import Workload, World
 
 STEP_S = 0.25
-THRESHOLDS_EVERY_S = 9.0
+THRESHOLDS_EVERY = 36
+"""Steps: every 9 s."""
 
 SETTLE_S = 240
 """After the last fault: engines on busy cores come back, partitions of the killed are free after 10 s."""
@@ -107,7 +108,7 @@ class Run:
         )
         breaking.start()
         try:
-            self._traffic(over)
+            self._traffic(seconds, over)
         finally:
             breaking.join()
         if failed:
@@ -134,14 +135,18 @@ class Run:
         self.instance.settle(SETTLE_S, lambda stages: seen.append([s.stage for s in stages if s.lag != 0]))
         return ", ".join(next((stages for stages in reversed(seen) if stages), ["nobody"]))
 
-    def _traffic(self, over: Flag) -> None:
-        next_thresholds = time.monotonic()
-        while not over.is_set():
-            if time.monotonic() >= next_thresholds:
+    def _traffic(self, seconds: float, over: Flag) -> None:
+        """A step each STEP_S, and what a stopped broker held up as soon as it goes on; to the end of the faults.
+
+        So a seed draws as many events in a round on any machine, unless its engines take longer than the round.
+        """
+        begin, steps = time.monotonic(), round(seconds / STEP_S)
+        for step in range(steps):
+            if step % THRESHOLDS_EVERY == 0:
                 self._set(*self.workload.thresholds())
-                next_thresholds += THRESHOLDS_EVERY_S
             self._publish(self.workload.step(self.workload.amount()))
-            over.wait(STEP_S)
+            time.sleep(max(0.0, begin + (step + 1) * STEP_S - time.monotonic()))
+        over.wait()
 
     def _publish(self, said: Sequence[Event]) -> None:
         internal = [event for event in said if event["type"] == "lapsed"]

@@ -30,7 +30,9 @@ KILLS = [
     Fault(at, Kind.KILL, stage)
     for at, stage in ((5, "fanout.small"), (6, "classify"), (11, "fanout.medium"), (12, "fanout.small"))
 ]
-OUTAGE = [Fault(at, Kind.PAUSE, "cassandra", 4) for at in (3, 9)]
+WRITERS = ("graph", "readers", "policy", "classify", "fanout.small", "fanout.medium")
+OUTAGE = [Fault(3, Kind.PAUSE, "cassandra", 4), *(Fault(9, Kind.KILL, stage) for stage in WRITERS)]
+"""The kills end what an outage has left standing: an agent that raised under `take()` never goes on."""
 
 
 @contextmanager
@@ -68,7 +70,7 @@ def test_a_broken_rule_is_seen_as_missing_posts(tmp_path: Path, how: str, faults
 
 def test_the_same_faults_find_nothing_wrong_where_no_rule_is_broken(tmp_path: Path) -> None:
     with sabotaged(tmp_path, "nothing") as run, Chaos(run.instance) as chaos:
-        run.play(chaos, [*KILLS, *OUTAGE[:1]], ROUND_S)
+        run.play(chaos, KILLS, ROUND_S)
         run.play(chaos, OUTAGE, ROUND_S)
 
     assert run.report.clean, run.report.examples
