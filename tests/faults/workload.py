@@ -141,11 +141,15 @@ class Workload:
         return [events.policy(kind, reader_id=self._random.choice(self.readers), author_id=self._author())]
 
     def _suspension(self) -> list[Event]:
-        """Three authors at most are suspended at a time, or the feeds would dry up."""
-        if len(self._suspended) == 3:
-            return [events.policy("reinstated", author_id=self._suspended.pop(0))]
-        self._suspended.append(self._author())
-        return [events.policy("suspended", author_id=self._suspended[-1])]
+        """One author in twelve at most is suspended at a time, or the feeds would dry up."""
+        if len(self._suspended) < len(self.authors) // 12:
+            self._suspended.append(self._author())
+            return [events.policy("suspended", author_id=self._suspended[-1])]
+        return (
+            [events.policy("reinstated", author_id=self._suspended.pop(0))]
+            if self._suspended
+            else self._post()
+        )
 
     def _take_down(self) -> list[Event]:
         if not self._posts:
