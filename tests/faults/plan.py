@@ -48,6 +48,9 @@ ENGINE_FAULTS = (
     (Kind.RESTART, "cassandra"),
 )
 
+ONE_EACH = ("api", "auditor")
+"""Stages without a consumer group: a second worker would share nothing, or want the same port."""
+
 _ALL_AT_ONCE = 4
 
 
@@ -83,7 +86,7 @@ class Planner:
 
     def _workers(self, seconds: float) -> Iterator[Fault]:
         """Every 25 seconds one of each."""
-        processing = [stage for stage in self._stages if stage != "api"]  # which has a port, so only one
+        processing = [stage for stage in self._stages if stage not in ONE_EACH]
         for start in range(0, max(1, round(seconds)), 25):
             for kind in (Kind.ADD, Kind.BOUNCE, Kind.FREEZE):
                 at = start + self._random.uniform(1, 20)

@@ -116,7 +116,8 @@ class Workload:
         author, number = self._author(), self._random.randint(1, 5)
         too_many = len(self._following[author]) - self._audience[author]
         leave = self._random.random() < (0.5 if abs(too_many) < 5 else too_many > 0)
-        if leave and len(self._following[author]) > number:
+        full = len(self._following[author]) + number > len(self.readers)
+        if full or (leave and len(self._following[author]) > number):
             leaving = self._random.sample(sorted(self._following[author]), number)
             self._following[author] -= {*leaving}
             return [events.unfollowed(author, *leaving)]
