@@ -9,7 +9,7 @@ from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.model import Model
 
-COHORTS = False
+COHORTS = True
 """Whether readers lapse while running: the internal event `lapsed` on the topic `activity`."""
 
 REGIONS = ("eu", "us", "")
