@@ -200,7 +200,8 @@ def backfill(r: Resources) -> Handler:
 
 def retract(r: Resources) -> Handler:
     """fanout.retract → timeline_by_reader."""
-    return Retract(r.stores, *repairs("retract", r), now_ms, r.topology.policy.window_ms).handle
+    spec = r.topology.policy
+    return Retract(r.stores, *repairs("retract", r), now_ms, spec.window_ms, spec.margin_ms).handle
 
 
 def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:

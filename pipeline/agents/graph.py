@@ -36,6 +36,11 @@ from pipeline.store.ports import (
 
 Event = Delivery[FollowEvent]
 
+EVER = 0
+"""The bound of an edge to an author who has not posted. Whatever they post is stored after the segments are
+durable, its tasks name the segments there are by then, and no writer can remember older ones.
+"""
+
 TYPES = ("followed", "unfollowed", *marks.TYPES)
 
 
@@ -62,7 +67,7 @@ class _Author:
     def bound_of(self, reader: int, bound: int) -> int:
         """The bound of a reader who joins: above any that an earlier backfill has fulfilled."""
         stored = self.edges.get(reader)
-        return bound if stored is None else max(bound, stored.caught_up + 1)
+        return bound if stored is None or bound == EVER else max(bound, stored.caught_up + 1)
 
     def counted(self) -> AuthorGraph:
         return AuthorGraph(self.graph.author_id, sum(live or 0 for live in self.lives), self.segments)
@@ -117,25 +122,23 @@ class Graph:
         await self.store.put_edges([e for a in authors for e in _removals(a)], ttl_s=self.window_s)
         await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
         await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
-        bound = self._bound()
         posted = await self.routes.routes([a.graph.author_id for a in authors])
+        bound = self._bound()
+        bounds = {a.graph.author_id: bound if a.graph.author_id in posted else EVER for a in authors}
         await self.emit.all(
             message
             for a in authors
             if a.graph.author_id in posted
             for message in self._repairs(a, bound, events[a.graph.author_id][-1])
         )
-        await self.store.put_edges([e for a in authors for e in _settled(a, bound)])
+        await self.store.put_edges([e for a in authors for e in _settled(a, bounds[a.graph.author_id])])
 
     def _bound(self) -> int:
         """From here on all writers will know what is durable now."""
         return snowflake.first_id(self.now_ms() + self.margin_ms)
 
     def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
-        """What was posted before those who join came, and what those who leave have still got.
-
-        An author who has not posted needs neither: whatever is posted from now on is after the segments.
-        """
+        """What was posted before those who join came, and what those who leave have still got."""
         author_id = author.graph.author_id
         joins: dict[tuple[int, int], list[int]] = defaultdict(list)
         leaves: dict[int, list[int]] = defaultdict(list)

@@ -9,8 +9,9 @@ Replay     removes as of the same time, and what was written later stays
 Budget     its own; it is rate-limited, and waits while a live tier is behind
 """
 
+import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.agents.pace import Pace
@@ -34,6 +35,8 @@ class Retract:
     pace: Pace
     now_ms: Callable[[], int]
     window_ms: int
+    margin_ms: int
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
@@ -41,6 +44,8 @@ class Retract:
         return []
 
     async def _step(self, task: RepairTask) -> RepairTask | None:
+        if task.hi > task.lo + 1:  # more than one post: those on their way are stored by then, and go as well
+            await self.sleep(max(0.0, (task.at + self.margin_ms - self.now_ms()) / 1000))
         below = await self._not_relied_upon(task)
         if not below:
             return None

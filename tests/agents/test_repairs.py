@@ -45,7 +45,7 @@ class World:
 
     def stage(self, kind):
         pace = Pace(1, lambda: False, lambda: 0.0)
-        more = (self.sleep,) if kind is Backfill else ()
+        more = (self.sleep,) if kind is Backfill else (0, self.sleep)
         stage = kind(self.stores, Emit(self.outbox, "repair"), pace, lambda: self.now, WINDOW, *more)
         object.__setattr__(stage, "pace", type("Pace", (), {"take": staticmethod(self.take)}))
         return stage
@@ -180,7 +180,7 @@ async def test_the_later_cause_wins_whichever_comes_first(order):
     for gone, there in ((-500, True), (-400, False)):
         world = World()
         await world.posts(AUTHOR, -900)
-        await world.follow(1)
+        await world.follow(1, follows=there)
         tasks = [(Retract, left(1, at=T0 + gone)), (Backfill, joined(1, at=T0 - 900 - gone))]
         for kind, task in tasks if order == "retract first" else reversed(tasks):
             await world.run(kind, task)
@@ -218,6 +218,7 @@ async def test_pulled_posts_have_no_rows_and_cost_no_removals():
     assert await world.rows(1) == [(AUTHOR, -10), (AUTHOR, -30)]
 
     world.paced.clear()
+    await world.follow(1, follows=False, at=T0)
     await world.run(Retract, left(1, at=T0))
     assert (await world.rows(1), world.paced) == ([], [2])
 
@@ -249,6 +250,10 @@ async def test_a_post_comes_back_to_all_segments_one_a_step():
     assert await world.run(Backfill, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0)) >= 4
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4
 
+    await world.run(Retract, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1))
+    assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4, "it is not gone"
+
+    await world.stores.posts.put_posts([PostEvent("deleted", post, AUTHOR, T0 + 1)], {})
     await world.run(Retract, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1))
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[]] * 4
 

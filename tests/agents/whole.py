@@ -138,7 +138,9 @@ class Whole:
                 WINDOW,
             ).handle,
             "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, WINDOW, self._sleep).handle,
-            "fanout.retract": Retract(ports, self._emit("retract"), pace, now, WINDOW).handle,
+            "fanout.retract": Retract(
+                ports, self._emit("retract"), pace, now, WINDOW, MARGIN, self._sleep
+            ).handle,
         }
 
     def _emit(self, stage):

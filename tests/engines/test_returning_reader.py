@@ -30,9 +30,15 @@ def world(instance: Instance) -> Iterator[tuple[int, list[int], list[Event]]]:
 def test_of_a_dormant_reader_no_row_is_written_and_no_post_is_missed(
     instance: Instance, world: tuple[int, list[int], list[Event]]
 ) -> None:
-    reader, _, said = world
+    reader, authors, said = world
 
-    assert instance.timeline([reader]) == set()
+    def pushed() -> bool:
+        said.append(events.post(authors[0], "are you there?"))
+        instance.publish(said[-1])
+        instance.settle()
+        return (reader, said[-1]["post_id"]) in instance.timeline([reader])
+
+    eventually(lambda: not pushed(), 60)  # a writer in doubt pushes, on a busy machine
     assert instance.walk(reader) == Model(said).feed(reader)
 
 
@@ -47,7 +53,7 @@ def test_who_comes_back_is_caught_up_and_pushed_to(
     instance.settle()
 
     assert instance.walk(reader) == model.feed(reader)
-    assert len(instance.timeline([reader])) == FOLLOWEES * POSTS_EACH
+    assert len(instance.timeline([reader])) == len(model.feed(reader))
     assert set(instance.paths(reader).values()) == {"push"}
     assert audit(instance, reader) == 0
     news = events.post(authors[0], "news")
