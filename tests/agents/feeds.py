@@ -2,7 +2,8 @@
 
 `World.shown` is the oracle: the reader's own posts and the followed authors' that nothing hides. Which rows are
 there follows the guarantee of the write path alone: a post of the push class is in the timeline from
-`covered_from` on; within a margin of any change it may be missing; and any other row may be there as well.
+`covered_from` on, that of the edge, the reader and the author; within a margin of any change it may be missing;
+and any other row may be there as well. A bound that a backfill has fulfilled is none.
 """
 
 from dataclasses import dataclass, field, replace
@@ -13,7 +14,7 @@ from pipeline.agents.known_routes import KnownRoutes
 from pipeline.agents.query import Query
 from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
-from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord
+from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
 
@@ -37,6 +38,8 @@ class Author:
     warm_ms: int | None = None
     fact: str = ""
     rows_kept: bool = True
+    caught_up: bool = False
+    retracted_ms: int = -1_000
 
     def class_of(self, ms):
         """Plain push, until an entry says otherwise."""
@@ -49,7 +52,8 @@ class Author:
 
     def owed(self, ms):
         """Whether the row must be there: covered, and pushed, and that for a margin before and after."""
-        since = [self.covered_ms, self.warm_ms] if self.class_of(ms) == "partial" else [self.covered_ms]
+        covered = -1_000 if self.caught_up and self.covered_ms is not None else self.covered_ms
+        since = [covered, self.retracted_ms, *[self.warm_ms] * (self.class_of(ms) == "partial")]
         settled = all(one is not None and one <= ms - MARGIN for one in since)
         return settled and all(self.pushed(near) for near in range(ms - MARGIN, ms + MARGIN + 1))
 
@@ -61,29 +65,34 @@ class Author:
 class World:
     """The stores with all of it, and the query stage on them."""
 
-    def __init__(self, authors=(), own=(), region="eu"):
+    def __init__(self, authors=(), own=(), region="eu", cohort=(True, -1_000, False)):
+        """`cohort`: whether the reader is active, since when, and whether a backfill has made up for before."""
+        self.active, self.since_ms, self.caught_up = cohort
         self.stores, self.authors, self.own, self.region = (
             memory_stores(lambda: 0.0),
             list(authors),
             list(own),
             region,
         )
-        self.routes = {}
+        self.routes, self.suspensions = {}, {}
         self.query = self.query_on(self.stores)
 
     def query_on(self, stores):
         """The query stage on these stores."""
         known = KnownRoutes(
-            self.routes.get, {}.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers
+            self.routes.get, self.suspensions.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers
         )
         return Query(stores, known, KEY, WINDOW, MARGIN)
 
     async def settle(self):
         """Write everything."""
         await self.stores.readers.put_accounts([AccountEvent("registered", READER, self.region, False, T0)])
-        await self.stores.readers.put_cohorts(
-            [ReaderState(READER, active=True, covered_from=0, cohort_at=T0)]
-        )
+        if self.active is not None:
+            bound = at(self.since_ms)
+            state = ReaderState(READER, active=self.active, covered_from=bound, cohort_at=T0)
+            await self.stores.readers.put_cohorts([state])
+        if self.caught_up:
+            await self.stores.readers.put_reader_caught_up(READER, at(self.since_ms), ttl_s=1_000)
         await self.publish(READER, dict.fromkeys(self.own, ""))
         for author in self.authors:
             await self._edge(author)
@@ -96,12 +105,16 @@ class World:
             self.authors.append(author)
         await self.publish(author.author_id, posts)
         for ms in posts:
-            if author.owed(ms) or author.rows_kept:
+            if (author.owed(ms) and self.owed(ms)) or author.rows_kept:
                 await self.row(author, ms)
         if author.classes:
             entries = tuple(RouteEntry(author.id_of(since), kind, "") for since, kind in author.classes)
             newest = max((author.id_of(ms) for ms in author.posts), default=0)
             self.routes[author.author_id] = RouteRecord(author.author_id, entries, newest)
+
+    def owed(self, ms):
+        """Whether a row of this time must be there for this reader at all."""
+        return bool(self.active) and (self.caught_up or self.since_ms <= ms - MARGIN)
 
     async def publish(self, author_id, posts):
         """Posts and what is to be known of them, without any row."""
@@ -123,6 +136,11 @@ class World:
         warm = None if author.warm_ms is None else author.id_of(author.warm_ms)
         edge = Edge(READER, author.author_id, author.fact != "left", T0, 0, covered, warm)
         await self.stores.graph.put_edges([edge])
+        if author.caught_up:
+            fulfilled = edge.covered_from if author.covered_ms is not None else at(AS_OF)
+            await self.stores.graph.put_caught_up(author.author_id, [READER], fulfilled, ttl_s=1_000)
+        bound = at(author.retracted_ms)
+        self.suspensions[author.author_id] = Suspension(author.author_id, False, bound, T0)
         match author.fact:
             case "suspended":
                 await self.stores.readers.set_suspended(author.author_id, True, T0)
@@ -193,7 +211,10 @@ author_list = st.lists(
         warm_ms=st.none() | times,
         fact=facts,
         rows_kept=st.booleans(),
+        caught_up=st.booleans(),
+        retracted_ms=st.just(-1_000) | times,
     ),
     max_size=5,
 ).map(lambda found: [replace(author, author_id=10 + n) for n, author in enumerate(found)])
-worlds = st.builds(World, author_list, st.sets(times, max_size=5), st.sampled_from(["eu", ""]))
+cohorts = st.tuples(st.sampled_from([True, True, True, False, None]), st.just(-1_000) | times, st.booleans())
+worlds = st.builds(World, author_list, st.sets(times, max_size=5), st.sampled_from(["eu", ""]), cohorts)

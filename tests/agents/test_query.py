@@ -8,8 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.agents import query
-from pipeline.records import AuthorClass
+from pipeline.agents.known_routes import KnownRoutes, Route
+from pipeline.records import AuthorClass, RouteEntry, RouteRecord
+from pipeline.store.memory import memory_stores
 from pipeline.store.ports import NOT_COVERED, Edge, Stores, StoreUnavailable
+from tests.agents.fakes import Fault
 from tests.agents.feeds import AS_OF, READER, T0, Author, World, at, ids, times, worlds
 from tests.domain.examples import at_least
 
@@ -273,3 +276,43 @@ async def test_what_pulls_took_is_measured_by_the_source_and_who_reads_is_counte
     await world.page(5)
 
     assert (sum(took), readers) == (2, [READER])
+
+
+@pytest.mark.parametrize(("authors", "lookups"), [(64, 0), (65, 1)])
+async def test_many_uncovered_authors_cost_one_look_at_their_newest_posts(authors, lookups):
+    """Of those nobody knows a route of; the page is the same, and authors who never posted are not read."""
+    followees = [
+        Author(10 + n, posts={} if n % 2 else {100 + n % 50: ""}, covered_ms=None, rows_kept=False)
+        for n in range(authors)
+    ]
+    world = World(followees)
+    await world.settle()
+    newest = [RouteRecord(a.author_id, (), a.id_of(max(a.posts))) for a in followees if a.posts]
+    await world.stores.routes.put_routes(newest)
+    fault = Fault()
+    world.query = world.query_on(fault.stores(world.stores))
+    world.query = replace(
+        world.query, routes=replace(world.query.routes, routes=fault.wrap(world.stores.routes))
+    )
+
+    assert ids([await world.page(100)]) == world.shown()
+
+    assert fault.calls.count("routes") == lookups
+    reads = fault.calls.count("recent") - 1  # one's own
+    assert reads == (authors if not lookups else len(newest))
+
+
+async def test_a_view_that_is_too_old_is_not_asked():
+    """The tables behind the topics are: the class and the bound of an author are those of now."""
+    entries = (RouteEntry(at(60), AuthorClass.PULL, ""),)
+    stores = memory_stores(lambda: 0.0)
+    await stores.routes.put_routes([RouteRecord(7, entries, at(90))])
+    await stores.readers.set_suspended(7, True, T0 + 80)
+    await stores.readers.set_suspended(7, False, T0 + 81)
+    seen = RouteRecord(7, (), at(50))
+
+    for age_s, record, bound in ((1.0, seen, 0), (1.1, RouteRecord(7, entries, at(90)), at(80))):
+        known = KnownRoutes(
+            {7: seen}.get, {}.get, lambda age_s=age_s: age_s, 1.0, stores.routes, stores.readers
+        )
+        assert await known.of([7, 8]) == {7: Route(record, bound), 8: Route()}

@@ -180,9 +180,11 @@ async def test_the_later_cause_wins_whichever_comes_first(order):
     for gone, there in ((-500, True), (-400, False)):
         world = World()
         await world.posts(AUTHOR, -900)
-        await world.follow(1, follows=there)
+        await world.follow(1)
         tasks = [(Retract, left(1, at=T0 + gone)), (Backfill, joined(1, at=T0 - 900 - gone))]
         for kind, task in tasks if order == "retract first" else reversed(tasks):
+            if kind is Retract and not there:
+                await world.follow(1, follows=False, at=T0 + gone)
             await world.run(kind, task)
         assert (await world.rows(1) != []) is there, (gone, there)
 
@@ -250,11 +252,11 @@ async def test_a_post_comes_back_to_all_segments_one_a_step():
     assert await world.run(Backfill, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0)) >= 4
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4
 
-    await world.run(Retract, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1))
-    assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4, "it is not gone"
-
-    await world.stores.posts.put_posts([PostEvent("deleted", post, AUTHOR, T0 + 1)], {})
-    await world.run(Retract, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1))
+    gone = RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1)
+    await world.run(Retract, gone)
+    assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4, "it is shown"
+    await world.stores.posts.take_down(post, ["*"], T0 + 1)
+    await world.run(Retract, gone)
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[]] * 4
 
 
@@ -348,3 +350,17 @@ async def test_nothing_is_written_while_live_tiers_are_behind():
     await Pace(1000, lambda: next(looks), lambda: 100.0, sleep).take(1)
 
     assert waited == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(("bound", "kept"), [(0, [-10, -20]), (first_id(T0 - 15), [-10]), (NOT_COVERED, [])])
+async def test_a_late_retraction_leaves_what_is_relied_upon(bound, kept):
+    """The reader is back by then: only rows below the bound of the edge may go."""
+    world = World()
+    await world.posts(AUTHOR, -20, -10)
+    await world.follow(1, covered_from=bound)
+    entries = [TimelineEntry(post_id(ms), AUTHOR, 0, (T0 + ms) * 1000, 1000) for ms in (-20, -10)]
+    await world.stores.timelines.push([Push([1], entries)])
+
+    await world.run(Retract, left(1, at=T0))
+
+    assert await world.rows(1) == [(AUTHOR, ms) for ms in kept]

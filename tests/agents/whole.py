@@ -22,7 +22,7 @@ from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.warmth import Warmth
-from pipeline.codec import decode
+from pipeline.codec import decode, encode
 from pipeline.domain.budgets import Tier
 from pipeline.domain.page_request import parse
 from pipeline.domain.policy import Thresholds
@@ -148,8 +148,6 @@ class Whole:
 
     def send(self, topic, key, record):
         """An event as a user sends it."""
-        from pipeline.codec import encode
-
         self.take(Outgoing(topic, encode(record), str(key).encode(), []))
 
     def take(self, message):
