@@ -20,9 +20,11 @@ import structlog
 from aiohttp import web
 from prometheus_client import start_http_server
 
-from pipeline import apps
+from pipeline import apps, stages
 from pipeline.errors import ConfigError, EngineError
 from pipeline.ops.topology_apply import Cluster, check
+from pipeline.resources import Resources
+from pipeline.resources import resources as open_resources
 from pipeline.settings import Settings
 from pipeline.topology import Topology
 
@@ -31,7 +33,7 @@ _log = structlog.get_logger()
 
 def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
     """Run the stage until a signal. Raises ConfigError for an unknown stage, EngineError when it crashed."""
-    names = apps.stage_names(topology)
+    names = stages.stage_names(topology)
     if stage not in names:
         raise ConfigError(f"no stage {stage}", f"stages: {', '.join(names)}")
     _log_plainly(settings.log_level)
@@ -63,7 +65,7 @@ async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topol
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with apps.resources(settings, kafka, cassandra, topology) as resources:
+    async with open_resources(settings, kafka, cassandra, topology) as resources:
         match stage:
             case "api":
                 serve = _api(resources, settings)
@@ -81,7 +83,7 @@ async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topol
 
 
 @asynccontextmanager
-async def _faust(stage: str, resources: apps.Resources) -> AsyncIterator[asyncio.Task[None]]:
+async def _faust(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
     """The stage's Faust app, started; yields a task that ends when the app does."""
     async with AsyncExitStack() as stack:
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tideline-"))
@@ -108,9 +110,9 @@ def _on_assigned(stage: str):  # type: ignore[no-untyped-def]
 
 
 @asynccontextmanager
-async def _api(resources: apps.Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
-    runner = web.AppRunner(apps.http_api(resources), access_log=None, handle_signals=False)
+    runner = web.AppRunner(stages.http_api(resources), access_log=None, handle_signals=False)
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
@@ -126,10 +128,10 @@ async def _api(resources: apps.Resources, settings: Settings) -> AsyncIterator[a
 
 
 @asynccontextmanager
-async def _auditor(resources: apps.Resources) -> AsyncIterator[asyncio.Task[None]]:
+async def _auditor(resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
     """The auditor, at work; yields its task, which never ends by itself."""
     server, _ = start_http_server(0, addr="127.0.0.1")
-    task = asyncio.create_task((await apps.auditor(resources)).run())
+    task = asyncio.create_task((await stages.auditor(resources)).run())
     _tell_ready("auditor", server.server_port)
     try:
         yield task

@@ -28,9 +28,9 @@ def worker(
 
     from pipeline import topology
     from pipeline import worker as body
-    from pipeline.local.instance import endpoints_of
+    from pipeline.local.instance import endpoints_of, signing
 
-    given = settings(home=home, profile=profile)
+    given = signing(settings(home=home, profile=profile))
     endpoints = endpoints_of(given)
     wanted = topology.load(given.topology, given.profile)
     body.run(stage, given, endpoints.kafka, endpoints.cassandra, wanted)

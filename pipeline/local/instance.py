@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+from pydantic import SecretStr
 
 from pipeline.errors import EngineError, TidelineError
 from pipeline.local.home import Endpoints
@@ -100,6 +101,14 @@ def cursor_key(home: Path) -> Path:
     with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path
         fresh.write(secrets.token_hex(32))
     return file
+
+
+def signing(settings: Settings) -> Settings:
+    """The settings with a key for cursors: the given one, else that of the home; never none."""
+    if settings.cursor_key.get_secret_value():
+        return settings
+    settings.home.mkdir(parents=True, exist_ok=True)
+    return settings.model_copy(update={"cursor_key": SecretStr(cursor_key(settings.home).read_text())})
 
 
 def endpoints_of(settings: Settings) -> Endpoints:

@@ -77,7 +77,7 @@ def _described(settings: Settings, endpoints: Endpoints, port: int) -> Instance:
 
 def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) -> list[Job]:
     """Every worker of the topology, in path order."""
-    key = settings.cursor_key.get_secret_value() or Path(described.cursor_key).read_text()
+    key = instance.signing(settings).cursor_key.get_secret_value()
     environment = {
         "TIDELINE_HOME": str(settings.home),
         "TIDELINE_KAFKA": described.kafka,

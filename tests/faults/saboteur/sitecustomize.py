@@ -16,14 +16,14 @@ def _sabotage(how: str) -> None:
 
     import faust
 
-    from pipeline import apps
+    from pipeline import resources, stages
     from pipeline.agents.classify import Classify
     from pipeline.agents.fanout import Fanout
     from pipeline.kafka.loop import SafeLoop, incoming
     from pipeline.topology.specs import PolicySpec
 
     safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
-    put_routes, cache = Classify._put_routes, apps.SegmentCache
+    put_routes, cache = Classify._put_routes, stages.SegmentCache
 
     # What makes races wide, and harms nobody who keeps to the rules: `nothing` has it too, and stays clean.
 
@@ -34,7 +34,7 @@ def _sabotage(how: str) -> None:
 
     if how != "no-margin":  # which takes effect where rows are written at once
         Fanout.handle = slow_write
-    apps.open_stores = partial(apps.open_stores, deadline_s=1.0)
+    resources.open_stores = partial(resources.open_stores, deadline_s=1.0)
 
     # What breaks a rule.
 
@@ -80,7 +80,7 @@ def _sabotage(how: str) -> None:
             Classify._put_routes = put_routes_late
         case "no-margin":
             PolicySpec.margin_ms = property(lambda _: 0)
-            apps.SegmentCache = old_cache
+            stages.SegmentCache = old_cache
         case _:
             raise ValueError(how)
 

@@ -1,0 +1,61 @@
+"""What the stages of one process share: the store, the outbox, views of compacted topics, and the clock."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from pipeline import codec
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.registry import SchemaRegistry
+from pipeline.kafka.view import Kept, TopicView
+from pipeline.settings import Settings
+from pipeline.store.cassandra import open_stores
+from pipeline.store.ports import Stores
+from pipeline.topics import TOPICS
+from pipeline.topology import Topology
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """What the stages of one process share."""
+
+    settings: Settings
+    kafka: str
+    topology: Topology
+    stores: Stores
+    outbox: Outbox
+    stack: AsyncExitStack
+
+    def view(self, topic: str, kept: Kept[Any] | None = None) -> TopicView[Any]:
+        """A compacted topic, read to its end and followed until the process stops."""
+        decode = partial(codec.decode, expected=TOPICS[topic])
+        view: TopicView[Any] = TopicView(self.kafka, topic, decode, kept)
+        view.start()
+        self.stack.callback(view.close)
+        return view
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this beside the stage until the process stops."""
+        self.stack.callback(asyncio.create_task(work).cancel)
+
+
+@asynccontextmanager
+async def resources(
+    settings: Settings, kafka: str, cassandra: str, topology: Topology
+) -> AsyncIterator[Resources]:
+    """Open the store and the outbox; close everything in reverse at the end."""
+    if settings.schema_registry_url:
+        codec.use(SchemaRegistry(settings.schema_registry_url).lookups())
+    async with AsyncExitStack() as stack:
+        stores = await stack.enter_async_context(open_stores(cassandra, settings.keyspace))
+        outbox = await stack.enter_async_context(Outbox(kafka))
+        yield Resources(settings, kafka, topology, stores, outbox, stack)
+
+
+def now_ms() -> int:
+    """The wall clock, in ms: read here, passed as an argument to the rules."""
+    return time.time_ns() // 1_000_000
