@@ -1,4 +1,4 @@
-"""A stage as a Faust app of its own: its own consumer group, its own process, its own lag, in the safe loop."""
+"""A stage as a Faust app of its own: its own consumer group, its own process, its own lag."""
 
 from pathlib import Path
 from typing import Any

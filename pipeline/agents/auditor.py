@@ -25,7 +25,8 @@ from pipeline.domain import budgets, snowflake
 from pipeline.domain.audit import Feed, Finding, compare
 from pipeline.domain.audit_rows import ROW_LEFT, ROW_MISSING, compare_rows
 from pipeline.errors import TidelineError
-from pipeline.store.ports import FIRST, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import FIRST
 
 SHARE = 0.02
 """Of the time, at most: looking at readers costs about as much work elsewhere as it takes here."""

@@ -20,7 +20,8 @@ from pipeline.domain.policy import Entries, class_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.records import AuthorClass, RepairTask
-from pipeline.store.ports import Push, Stores, TimelineEntry, TimelineRow
+from pipeline.store.ports import Stores
+from pipeline.store.values import Push, TimelineEntry, TimelineRow
 
 TOPIC = "fanout.backfill"
 

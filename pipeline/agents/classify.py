@@ -36,7 +36,8 @@ from pipeline.records import (
     RepairTask,
     RouteRecord,
 )
-from pipeline.store.ports import AuthorGraph, GraphStore, PostStore, RouteStore
+from pipeline.store.ports import GraphStore, PostStore, RouteStore
+from pipeline.store.values import AuthorGraph
 
 Post = Delivery[PostEvent]
 

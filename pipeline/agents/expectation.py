@@ -27,7 +27,8 @@ from pipeline.records import (
     RouteRecord,
     Suspension,
 )
-from pipeline.store.ports import Edge, ReaderState, Relations, StoredPost, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
 
 MOST_POSTS = 10_000
 """Posts of one reader in memory: about 10 MB with their bodies."""

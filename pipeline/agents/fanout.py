@@ -23,7 +23,8 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AuthorClass, FanoutTask
-from pipeline.store.ports import Followers, Push, TimelineEntry, TimelineStore
+from pipeline.store.ports import TimelineStore
+from pipeline.store.values import Followers, Push, TimelineEntry
 
 Task = Delivery[FanoutTask]
 

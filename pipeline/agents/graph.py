@@ -25,14 +25,8 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import FollowEvent, RepairTask
-from pipeline.store.ports import (
-    NOT_COVERED,
-    AuthorGraph,
-    Edge,
-    GraphStore,
-    RouteStore,
-    SegmentChange,
-)
+from pipeline.store.ports import GraphStore, RouteStore
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
 
 Event = Delivery[FollowEvent]
 

@@ -18,7 +18,8 @@ from pipeline.domain.edges import SegmentPlan
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
 from pipeline.records import FollowEvent, RepairTask
-from pipeline.store.ports import NOT_COVERED, Edge, GraphStore
+from pipeline.store.ports import GraphStore
+from pipeline.store.values import NOT_COVERED, Edge
 
 TYPES = ("retracted", "refilled", "warmed", "cooled")
 

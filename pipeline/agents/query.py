@@ -22,7 +22,8 @@ from pipeline.domain import coverage, cursor, snowflake
 from pipeline.domain.merge import EXHAUSTED, Candidate, Source, frontier, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.domain.visibility import hidden_because
-from pipeline.store.ports import Edge, ReaderState, Relations, StoredPost, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
 
 READS_A_ROUND = 64
 MOST_CANDIDATES = 2_000

@@ -21,7 +21,8 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
-from pipeline.store.ports import NOT_COVERED, GraphStore, ReaderState, ReaderStore
+from pipeline.store.ports import GraphStore, ReaderStore
+from pipeline.store.values import NOT_COVERED, ReaderState
 
 Event = Delivery[AccountEvent | ActivityEvent]
 

@@ -21,7 +21,8 @@ from pipeline.domain.policy import class_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.records import AuthorClass, RepairTask
-from pipeline.store.ports import Retraction, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import Retraction
 
 TOPIC = "fanout.retract"
 

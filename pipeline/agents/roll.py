@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Iterator
 from itertools import count
 from math import ceil
 
-from pipeline.store.ports import FIRST, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import FIRST
 
 STRETCHES = 16
 """A sample is so many stretches of the roll: a seek each, however many readers there are."""

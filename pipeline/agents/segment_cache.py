@@ -8,7 +8,8 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
 
-from pipeline.store.ports import Followers, GraphStore
+from pipeline.store.ports import GraphStore
+from pipeline.store.values import Followers
 
 Key = tuple[int, int, bool]
 

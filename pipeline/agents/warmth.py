@@ -17,7 +17,8 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import ActivityEvent, AuthorClass, FollowEvent, RouteRecord
-from pipeline.store.ports import ReaderState, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import ReaderState
 
 Activity = Delivery[ActivityEvent]
 _DAY_MS = 86_400_000

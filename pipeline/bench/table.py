@@ -11,7 +11,8 @@ from pathlib import Path
 from pipeline.bench.workload import Row, Workload
 from pipeline.errors import EngineError
 from pipeline.store.cassandra import Database, connect, stores_of
-from pipeline.store.ports import AuthorGraph, SegmentChange, Stores, StoreUnavailable
+from pipeline.store.ports import Stores, StoreUnavailable
+from pipeline.store.values import AuthorGraph, SegmentChange
 
 POLL_S = 0.02
 """Between two looks for a row that is not there yet: half a percent of a turn, and no load."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import hints, segments, snowflake
 from pipeline.records import PostEvent
-from pipeline.store.ports import Push, TimelineEntry
+from pipeline.store.values import Push, TimelineEntry
 
 CROWD = 50_000
 """Readers there are, at least; a larger audience draws from four times its size."""

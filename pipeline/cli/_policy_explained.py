@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.domain import snowflake
 from pipeline.ops.policy_explain import Author, InForce, Pair, time_of
-from pipeline.store.ports import Edge, ReaderState
+from pipeline.store.values import Edge, ReaderState
 
 
 def author_document(found: Author, now: InForce) -> dict[str, Any]:

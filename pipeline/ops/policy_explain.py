@@ -17,7 +17,8 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.view import TopicView
 from pipeline.ops import policy_forced, policy_settings
 from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteRecord, Suspension
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations, Stores
+from pipeline.store.ports import Stores
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations
 from pipeline.topology import Topology
 
 Record = TypeVar("Record")

@@ -7,200 +7,27 @@ Methods take batches, so that no stage awaits once per row. Times are ms, ids an
 """
 
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.domain.visibility import EVERYWHERE
 from pipeline.errors import Unavailable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
-
-NOT_COVERED = 2**63 - 1
-"""`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
-
-FIRST = -(2**63)
-"""Where the readers of a store begin (`readers_after`)."""
+from pipeline.store.values import (
+    AuthorGraph,
+    Edge,
+    Followers,
+    Push,
+    ReaderState,
+    Relations,
+    Retraction,
+    SegmentChange,
+    StoredPost,
+    TimelineRow,
+)
 
 
 class StoreUnavailable(Unavailable):
     """The store did not answer within its retries; the outcome of the last write is unknown."""
-
-
-@dataclass(frozen=True, slots=True)
-class Edge:
-    """A reader's relation to an author: the last event that changed it, and from where on it is pushed.
-
-    `warm_at`, `retracted_at`: the newest event of that kind (ms). `caught_up`: the last `covered_from` that a
-    backfill has fulfilled. `seen_us`: the write time of the stored version that this one is made from.
-    """
-
-    reader_id: int
-    author_id: int
-    follows: bool
-    at: int
-    segment: int
-    covered_from: int = NOT_COVERED
-    warm_since: int | None = None
-    warm_at: int = 0
-    retracted_at: int = 0
-    caught_up: int = 0
-    seen_us: int = field(default=0, compare=False)
-
-    @property
-    def bound(self) -> int:
-        """Below this bound posts have to be pulled; 0 once a backfill has written what was missing."""
-        return caught_up_bound(self.covered_from, self.caught_up)
-
-    @property
-    def write_time_us(self) -> int:
-        """The order of an edge's versions: by `at`, then a follow, a covered follow, an unfollow.
-
-        A version made from a stored one comes after it, whatever its `at`: marks such as a retraction move an
-        edge on without another `at`.
-        """
-        rank = 2 if not self.follows else 1 if self.covered_from < NOT_COVERED else 0
-        after = (self.seen_us // 1000 + 1) * 1000 if self.seen_us else 0
-        return max(self.at * 1000, after) + rank
-
-
-def caught_up_bound(covered_from: int, caught_up: int) -> int:
-    """What is left of a bound, given the last one that a backfill has fulfilled."""
-    return 0 if covered_from < NOT_COVERED and caught_up >= covered_from else covered_from
-
-
-@dataclass(frozen=True, slots=True)
-class AuthorGraph:
-    """How many followers an author has, in how many segments."""
-
-    author_id: int
-    followers: int = 0
-    segments: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentChange:
-    """One fenced change of one segment: applied only while its live count is still `seen`.
-
-    `warm`: members and since which bound their edge is warm; None cools it.
-    """
-
-    author_id: int
-    segment: int
-    seen: int | None
-    add: tuple[int, ...] = ()
-    remove: tuple[int, ...] = ()
-    warm: tuple[tuple[int, int | None], ...] = ()
-
-    @property
-    def live(self) -> int:
-        """The count after the change."""
-        return (self.seen or 0) + len(self.add) - len(self.remove)
-
-
-@dataclass(frozen=True, slots=True)
-class Followers:
-    """One segment, column-wise: the follower ids, and since which bound the warm ones are, if asked for."""
-
-    ids: tuple[int, ...]
-    warm_since: Mapping[int, int]
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPost:
-    """The canonical post as the page shows and filters it."""
-
-    post_id: int
-    author_id: int
-    created_at: int
-    visibility: str
-    region: str
-    body: str
-    media: tuple[Mapping[str, str], ...]
-    edited_at: int | None
-    deleted: bool
-    taken_down: frozenset[str]
-
-    @property
-    def gone(self) -> bool:
-        """Whether nobody may see it: no row is due."""
-        return self.deleted or EVERYWHERE in self.taken_down
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineRow:
-    """A pushed post in a reader's timeline."""
-
-    post_id: int
-    author_id: int
-    hints: int
-
-
-@dataclass(frozen=True, slots=True)
-class TimelineEntry:
-    """A post to push: the row, when its event happened (us, for USING TIMESTAMP), and its life (s)."""
-
-    post_id: int
-    author_id: int
-    hints: int
-    timestamp_us: int
-    ttl_s: int
-
-
-@dataclass(frozen=True, slots=True)
-class Push:
-    """Each of these entries goes to each of these readers."""
-
-    readers: Sequence[int]
-    entries: Sequence[TimelineEntry]
-
-
-@dataclass(frozen=True, slots=True)
-class Retraction:
-    """These posts leave the timelines of these readers, unless they were written after `timestamp_us`."""
-
-    readers: Sequence[int]
-    post_ids: Sequence[int]
-    timestamp_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class ReaderState:
-    """What is known of a reader's account and cohort.
-
-    `active` None: never seen, which counts as dormant. `covered_from` and `caught_up` as on an edge;
-    `cohort_at`: the version of the cohort (ms).
-    """
-
-    reader_id: int
-    region: str = ""
-    protected: bool = False
-    registered_at: int | None = None
-    last_seen: int | None = None
-    active: bool | None = None
-    covered_from: int = NOT_COVERED
-    cohort_at: int = 0
-    caught_up: int = 0
-
-    @property
-    def bound(self) -> int:
-        """Below this bound everything has to be pulled for this reader."""
-        return caught_up_bound(self.covered_from, self.caught_up) if self.active else NOT_COVERED
-
-
-@dataclass(frozen=True, slots=True)
-class Relations:
-    """The authors a reader must not see, by reason."""
-
-    blocks: frozenset[int] = frozenset()
-    blocked_by: frozenset[int] = frozenset()
-    mutes: frozenset[int] = frozenset()
-
-    def blocked(self, author_id: int) -> bool:
-        """Whether a block stands between the two, on either side."""
-        return author_id in self.blocks or author_id in self.blocked_by
-
-    def hide(self, author_id: int) -> bool:
-        """Whether nothing of this author is shown to the reader."""
-        return self.blocked(author_id) or author_id in self.mutes
 
 
 class GraphStore(Protocol):

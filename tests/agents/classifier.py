@@ -7,7 +7,7 @@ from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import AuthorGraph
+from pipeline.store.values import AuthorGraph
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 AUTHOR, OTHER, T0, DAY = 7, 8, 1_700_000_000_000, 86_400_000

@@ -16,7 +16,7 @@ from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
+from pipeline.store.values import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
 
 READER, T0, WINDOW, MARGIN, AS_OF, KEY = 1, 1_700_000_000_000, 200, 10, 250, b"k" * 32
 """Time is in ms from T0: the window of a session that begins at 250 reaches back to 50."""

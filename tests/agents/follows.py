@@ -7,7 +7,8 @@ from pipeline.domain import snowflake
 from pipeline.kafka.emit import Emit
 from pipeline.records import FollowEvent, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, StoreUnavailable
+from pipeline.store.ports import StoreUnavailable
+from pipeline.store.values import NOT_COVERED
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 AUTHOR, OTHER, SIZE, NOW, MARGIN, WINDOW_S = 7, 8, 2, 1_700_000_000_000, 60_000, 2_592_000

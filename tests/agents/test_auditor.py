@@ -17,7 +17,7 @@ from pipeline.domain.audit_rows import PUSH, path_owed
 from pipeline.domain.budgets import Tier
 from pipeline.errors import TidelineError
 from pipeline.records import AuthorClass, Suspension
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState, TimelineRow
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, TimelineRow
 from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
 from tests.domain.examples import at_least
 

@@ -7,7 +7,8 @@ import pytest
 from pipeline.domain import segments
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.outbox import NotDelivered
-from pipeline.store.ports import Followers, StoreUnavailable, TimelineEntry
+from pipeline.store.ports import StoreUnavailable
+from pipeline.store.values import Followers, TimelineEntry
 from tests.agents.fakes import Fault
 from tests.agents.writer import (
     AUTHOR,

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, SegmentChange, StoreUnavailable
+from pipeline.store.ports import StoreUnavailable
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
 from tests.agents.fakes import Fault, deliver
 from tests.agents.follows import (
     AUTHOR,

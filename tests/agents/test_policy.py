@@ -10,7 +10,7 @@ from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.records import FollowEvent, PolicyEvent, PostEvent, RepairTask, Suspension
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import AuthorGraph, Relations
+from pipeline.store.values import AuthorGraph, Relations
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000

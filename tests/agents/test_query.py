@@ -11,7 +11,8 @@ from pipeline.agents import query
 from pipeline.agents.known_routes import KnownRoutes, Route
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, Edge, Stores, StoreUnavailable
+from pipeline.store.ports import Stores, StoreUnavailable
+from pipeline.store.values import NOT_COVERED, Edge
 from tests.agents.fakes import Fault
 from tests.agents.feeds import AS_OF, READER, T0, Author, World, at, ids, times, worlds
 from tests.domain.examples import at_least

@@ -17,7 +17,7 @@ from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, Edge, ReaderState
+from pipeline.store.values import NOT_COVERED, Edge, ReaderState
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 from tests.domain.examples import at_least
 

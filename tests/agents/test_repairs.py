@@ -9,7 +9,7 @@ from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.records import AuthorClass, PostEvent, RepairTask, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import (
+from pipeline.store.values import (
     NOT_COVERED,
     AuthorGraph,
     Edge,

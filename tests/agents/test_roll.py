@@ -5,7 +5,7 @@ import pytest
 from pipeline.agents.roll import every_reader, readers_after, sample
 from pipeline.records import AccountEvent
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import FIRST, Edge
+from pipeline.store.values import FIRST, Edge
 
 FOLLOWING, BOTH, REGISTERED = range(1, 40), range(40, 50), range(50, 71)
 

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from pipeline.store.ports import Followers, StoreUnavailable
+from pipeline.store.ports import StoreUnavailable
+from pipeline.store.values import Followers
 from tests.agents.writer import AUTHOR, POST, World, plain, task
 from tests.waiting import eventually_async
 

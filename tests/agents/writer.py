@@ -9,7 +9,8 @@ from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.records import AuthorClass, FanoutTask
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import Followers, StoreUnavailable
+from pipeline.store.ports import StoreUnavailable
+from pipeline.store.values import Followers
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 AUTHOR, OTHER, NOW, DAY = 7, 8, 1_700_000_000_000, 86_400_000

@@ -14,7 +14,7 @@ from pipeline.store.cassandra.ring import MAX_BYTES, MAX_ROWS, Ring, cut
 from pipeline.store.cassandra.session import Database, connect
 from pipeline.store.cassandra.timelines import GRAIN, CassandraTimelines
 from pipeline.store.cassandra.wire import UNSET, Batch, EncodedBatches, Mutation
-from pipeline.store.ports import Push, TimelineEntry
+from pipeline.store.values import Push, TimelineEntry
 
 A, B, C = (SimpleNamespace(endpoint=name, host_id=name) for name in "ABC")
 

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from pipeline.domain.snowflake import first_id
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
 from tests.waiting import eventually_async
 
 T0 = 1_700_000_000_000

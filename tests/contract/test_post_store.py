@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
 from pipeline.records import PostEvent
-from pipeline.store.ports import NOT_COVERED, StoredPost, TimelineRow
+from pipeline.store.values import NOT_COVERED, StoredPost, TimelineRow
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

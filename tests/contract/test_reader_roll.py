@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.records import AccountEvent
-from pipeline.store.ports import FIRST, Edge
+from pipeline.store.values import FIRST, Edge
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

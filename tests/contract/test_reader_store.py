@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, AuthorGraph, ReaderState, Relations
 
 T0 = 1_700_000_000_000
 

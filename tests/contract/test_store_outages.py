@@ -9,7 +9,8 @@ import pytest_asyncio
 
 from pipeline.errors import EngineError
 from pipeline.store.cassandra import connect, open_stores
-from pipeline.store.ports import NOT_COVERED, Push, SegmentChange, Stores, StoreUnavailable, TimelineEntry
+from pipeline.store.ports import Stores, StoreUnavailable
+from pipeline.store.values import NOT_COVERED, Push, SegmentChange, TimelineEntry
 from tests.contract.proxy import Proxy
 
 pytestmark = [pytest.mark.asyncio(loop_scope="session"), pytest.mark.engines]

@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.store.ports import NOT_COVERED, Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.store.values import NOT_COVERED, Push, Retraction, TimelineEntry, TimelineRow
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

@@ -13,7 +13,7 @@ from pipeline.ops import policy_explain
 from pipeline.ops.policy_explain import InForce, Span
 from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import NOT_COVERED, AuthorGraph, Edge, ReaderState
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
 
 READER, AUTHOR, NOW, DAY = 1, 7, 1_700_000_000_000, 86_400_000
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL

@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.ports import AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
 
 _COLD = 0
 """`warm_since` of a cold edge: a value, where a null would be a tombstone in every row."""

@@ -10,7 +10,7 @@ from pipeline.domain.snowflake import bucket_of, first_id
 from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
-from pipeline.store.ports import StoredPost, TimelineRow
+from pipeline.store.values import StoredPost, TimelineRow
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""

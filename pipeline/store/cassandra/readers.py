@@ -6,7 +6,7 @@ from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.ports import NOT_COVERED, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, ReaderState, Relations
 
 
 class CassandraReaders:

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pipeline.store.cassandra.ring import MAX_ROWS, Ring
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import Mutation
-from pipeline.store.ports import Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.store.values import Push, Retraction, TimelineEntry, TimelineRow
 
 GRAIN = 20
 """Rows that are encoded as one: a tenth of a batch, so that batches still fill up."""

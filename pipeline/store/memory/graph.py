@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
 
 
 class MemoryGraph:

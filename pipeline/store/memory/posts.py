@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import StoredPost, TimelineRow
+from pipeline.store.values import StoredPost, TimelineRow
 
 
 class MemoryPosts:

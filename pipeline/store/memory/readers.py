@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import ReaderState, Relations
+from pipeline.store.values import ReaderState, Relations
 
 
 class MemoryReaders:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.ports import Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.store.values import Push, Retraction, TimelineEntry, TimelineRow
 
 
 class MemoryTimelines:
