@@ -45,7 +45,7 @@ class World:
 
     def stage(self, kind):
         pace = Pace(1, lambda: False, lambda: 0.0)
-        more = (self.sleep,) if kind is Backfill else ()
+        more = (self.sleep,) if kind is Backfill else (0, self.sleep)
         stage = kind(self.stores, Emit(self.outbox, "repair"), pace, lambda: self.now, WINDOW, *more)
         object.__setattr__(stage, "pace", type("Pace", (), {"take": staticmethod(self.take)}))
         return stage
