@@ -211,10 +211,18 @@ author_list = st.lists(
         warm_ms=st.none() | times,
         fact=facts,
         rows_kept=st.booleans(),
-        caught_up=st.booleans(),
-        retracted_ms=st.just(-1_000) | times,
     ),
     max_size=5,
 ).map(lambda found: [replace(author, author_id=10 + n) for n, author in enumerate(found)])
+worlds = st.builds(World, author_list, st.sets(times, max_size=5), st.sampled_from(["eu", ""]))
+
+marks = st.tuples(st.booleans(), st.just(-1_000) | times)
+marked = st.tuples(author_list, st.lists(marks, min_size=5, max_size=5)).map(
+    lambda found: [
+        replace(author, caught_up=caught_up, retracted_ms=retracted)
+        for author, (caught_up, retracted) in zip(*found, strict=False)
+    ]
+)
 cohorts = st.tuples(st.sampled_from([True, True, True, False, None]), st.just(-1_000) | times, st.booleans())
-worlds = st.builds(World, author_list, st.sets(times, max_size=5), st.sampled_from(["eu", ""]), cohorts)
+bounded_worlds = st.builds(World, marked, st.sets(times, max_size=5), st.sampled_from(["eu", ""]), cohorts)
+"""Worlds with bounds of all three kinds, in force or fulfilled."""

@@ -14,7 +14,7 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.store.values import NOT_COVERED, Edge
 from tests.agents.fakes import Fault
-from tests.agents.feeds import AS_OF, READER, T0, Author, World, at, ids, times, worlds
+from tests.agents.feeds import AS_OF, READER, T0, Author, World, at, bounded_worlds, ids, times, worlds
 from tests.domain.examples import at_least
 
 PULL, PARTIAL, PUSH = AuthorClass.PULL, AuthorClass.PARTIAL, AuthorClass.PUSH
@@ -22,7 +22,7 @@ limits = st.integers(1, 9)
 
 
 @at_least(300)
-@given(worlds, limits)
+@given(bounded_worlds, limits)
 def test_pages_are_the_feed_of_the_definition(world, limit):
     """Newest first, nothing twice, nothing missing, nothing hidden; every page but the last is full."""
 
