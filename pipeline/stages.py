@@ -75,7 +75,7 @@ def readers(r: Resources) -> Handler:
     dormant = Sweep(r.stores.readers, emit, now_ms, spec.dormant_after_ms)
     r.background(dormant.run())
     warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
-    return Readers(r.stores.readers, r.stores.graph, warmth, emit, now_ms, spec.margin_ms).handle
+    return Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
 
 
 def policy(r: Resources) -> Handler:

@@ -10,7 +10,7 @@ Budget     its own; it is rate-limited, and waits while a live tier is behind
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.agents.pace import Pace
 from pipeline.agents.repairs import Task, steps
@@ -42,9 +42,27 @@ class Backfill:
         await steps(batch, self.emit, TOPIC, self._step)
         return []
 
-    async def _step(self, task: RepairTask) -> RepairTask | None:
+    async def _step(self, task: RepairTask) -> list[RepairTask]:
         await self._until(task.covered_from)
-        return await (self._one_author(task) if task.author_id else self._all_authors(task))
+        if task.author_id:
+            left = await self._one_author(task)
+        elif len(task.reader_ids) == 1:
+            left = await self._all_authors(task)
+        else:
+            return await self._each_reader(task)
+        return [left] if left else []
+
+    async def _each_reader(self, task: RepairTask) -> list[RepairTask]:
+        """A task for each of several readers; most have just come, follow nobody yet, and lack nothing."""
+        follow = await self.stores.graph.ever_followed(task.reader_ids)
+        lack_nothing = [reader for reader in task.reader_ids if reader not in follow]
+        await self.stores.readers.put_readers_caught_up(lack_nothing, task.covered_from, ttl_s=self._ttl_s)
+        return [replace(task, reader_ids=(reader,)) for reader in follow]
+
+    @property
+    def _ttl_s(self) -> int:
+        """No bound counts any more after a window."""
+        return self.window_ms // 1000
 
     async def _until(self, bound: int) -> None:
         """Wait for the time of a bound: from then on nothing is stored that a writer would not push."""
@@ -65,7 +83,7 @@ class Backfill:
                 return left
             if task.covered_from:
                 await self.stores.graph.put_caught_up(
-                    task.author_id, tuple(warmth), task.covered_from, ttl_s=self.window_ms // 1000
+                    task.author_id, tuple(warmth), task.covered_from, ttl_s=self._ttl_s
                 )
         return None
 
@@ -85,8 +103,7 @@ class Backfill:
         edges = {edge.author_id: edge for edge in await self.stores.graph.following(reader)}
         turn = repair.next_authors(task, list(edges))
         if not turn:
-            ttl_s = self.window_ms // 1000
-            await self.stores.readers.put_reader_caught_up(reader, task.covered_from, ttl_s=ttl_s)
+            await self.stores.readers.put_readers_caught_up([reader], task.covered_from, ttl_s=self._ttl_s)
             return None
         asked = repair.POSTS_EACH
         his = [task.hi] + [task.covered_from] * (len(turn) - 1)

@@ -21,7 +21,7 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
-from pipeline.store.ports import GraphStore, ReaderStore
+from pipeline.store.ports import ReaderStore
 from pipeline.store.values import NOT_COVERED, ReaderState
 
 Event = Delivery[AccountEvent | ActivityEvent]
@@ -32,7 +32,6 @@ class Readers:
     """The readers stage. `now_ms`: the wall clock, read once writers can know of a change."""
 
     store: ReaderStore
-    graph: GraphStore
     warmth: Warmth
     emit: Emit
     now_ms: Callable[[], int]
@@ -79,18 +78,18 @@ class Readers:
     ) -> None:
         await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
         ahead = snowflake.first_id(self.now_ms() + self.margin_ms)
-        follow = await self.graph.ever_followed(list(outcomes))
-        # an edge made from now on has a bound of its own, no earlier than this one
-        bounds = {r: max(ahead, states[r].caught_up + 1) if r in follow else 0 for r in outcomes}
+        bounds = {reader: max(ahead, states[reader].caught_up + 1) for reader in outcomes}
+        together: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for reader, outcome in outcomes.items():
+            together[bounds[reader], outcome.at].append(reader)
         await self.emit.all(
             self.emit.message(
                 "fanout.backfill",
-                str(r),
-                RepairTask(0, (r,), 0, -1, 0, bounds[r], at=o.at, covered_from=bounds[r]),
-                source=causes[r],
+                str(woken[0]),
+                RepairTask(0, tuple(woken), 0, -1, 0, bound, at=at, covered_from=bound),
+                source=causes[woken[0]],
             )
-            for r, o in outcomes.items()
-            if bounds[r]
+            for (bound, at), woken in together.items()
         )
         await self.store.put_cohorts(
             [ReaderState(r, active=True, covered_from=bounds[r], cohort_at=o.at) for r, o in outcomes.items()]

@@ -1,7 +1,7 @@
 """What the two repair stages, `backfill` and `retract`, share: a task, one step of it, what is left of it."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 
 from pipeline.domain import repair
 from pipeline.kafka.emit import Emit
@@ -12,13 +12,16 @@ Task = Delivery[RepairTask]
 
 
 async def steps(
-    batch: Sequence[Task], emit: Emit, topic: str, step: Callable[[RepairTask], Awaitable[RepairTask | None]]
+    batch: Sequence[Task],
+    emit: Emit,
+    topic: str,
+    step: Callable[[RepairTask], Awaitable[Iterable[RepairTask]]],
 ) -> None:
     """One step of each task; what is left goes back under the key it came with, to the same partition."""
 
     async def one(delivery: Task) -> list[RepairTask]:
         task, others = repair.split(delivery.record)
-        return [each for each in (others, await step(task)) if each is not None]
+        return [*await step(task), *([others] if others else [])]
 
     left = await asyncio.gather(*map(one, batch))
     await emit.all(

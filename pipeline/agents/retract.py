@@ -44,12 +44,12 @@ class Retract:
         await steps(batch, self.emit, TOPIC, self._step)
         return []
 
-    async def _step(self, task: RepairTask) -> RepairTask | None:
+    async def _step(self, task: RepairTask) -> list[RepairTask]:
         if task.hi > task.lo + 1:  # more than one post: those on their way are stored by then, and go as well
             await self.sleep(max(0.0, (task.at + self.margin_ms - self.now_ms()) / 1000))
         below = await self._not_relied_upon(task)
         if not below:
-            return None
+            return []
         routes = await self.stores.routes.routes([task.author_id])
         entries = routes[task.author_id].entries if task.author_id in routes else ()
         asked = repair.posts_a_step(len(below))
@@ -59,7 +59,8 @@ class Retract:
         if posts:
             await self.pace.take(len(below) * len(posts))
             await self.stores.timelines.retract(list(_retractions(below, posts, task.at * 1000)))
-        return repair.left_of_author(task, [row.post_id for row in rows], asked)
+        left = repair.left_of_author(task, [row.post_id for row in rows], asked)
+        return [left] if left else []
 
     async def _not_relied_upon(self, task: RepairTask) -> Mapping[int, int]:
         """By reader, the bound below which rows may go. Time has passed since the task was sent: the reader

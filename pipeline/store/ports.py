@@ -160,8 +160,8 @@ class ReaderStore(Protocol):
     async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
         """Store `active` and `covered_from`; of a reader's the one with the highest `cohort_at` stays."""
 
-    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
-        """A backfill has fulfilled this bound of the reader; a higher one stays."""
+    async def put_readers_caught_up(self, reader_ids: Sequence[int], bound: int, *, ttl_s: int) -> None:
+        """A backfill has fulfilled this bound of these readers; a higher one stays."""
 
     async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
         """Keep that readers engaged with authors: (reader_id, author_id, at); each counts once."""

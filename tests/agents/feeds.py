@@ -92,7 +92,7 @@ class World:
             state = ReaderState(READER, active=self.active, covered_from=bound, cohort_at=T0)
             await self.stores.readers.put_cohorts([state])
         if self.caught_up:
-            await self.stores.readers.put_reader_caught_up(READER, at(self.since_ms), ttl_s=1_000)
+            await self.stores.readers.put_readers_caught_up([READER], at(self.since_ms), ttl_s=1_000)
         await self.publish(READER, dict.fromkeys(self.own, ""))
         for author in self.authors:
             await self._edge(author)

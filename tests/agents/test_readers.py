@@ -17,11 +17,12 @@ from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import NOT_COVERED, Edge, ReaderState
+from pipeline.store.values import NOT_COVERED, ReaderState
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 from tests.domain.examples import at_least
 
 NOW, MARGIN = 1_700_000_000_000, 60_000
+BOUND = first_id(NOW + MARGIN)
 
 EVENTS = [
     AccountEvent("registered", 1, "eu", False, 5),
@@ -37,7 +38,7 @@ def a_stage():
     stores = memory_stores(lambda: 0.0)
     emit = Emit(RecordingOutbox(), "readers")
     warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-    stage = Readers(stores.readers, stores.graph, warmth, emit, lambda: 1_700_000_000_000, 60_000)
+    stage = Readers(stores.readers, warmth, emit, lambda: 1_700_000_000_000, 60_000)
     return stage, stores.readers
 
 
@@ -52,8 +53,10 @@ async def state_after(events, taken):
 async def test_a_reader_is_what_the_newest_events_say():
     """Region and protection of the last update, the first registration, the last time seen; unknown: defaults."""
     assert await state_after(EVENTS, 5) == [
-        ReaderState(1, "us", True, registered_at=5, last_seen=9, active=True, covered_from=0, cohort_at=5),
-        ReaderState(2, last_seen=8, active=True, covered_from=0, cohort_at=8),
+        ReaderState(
+            1, "us", True, registered_at=5, last_seen=9, active=True, covered_from=BOUND, cohort_at=5
+        ),
+        ReaderState(2, last_seen=8, active=True, covered_from=BOUND, cohort_at=8),
         ReaderState(3),
     ]
 
@@ -88,7 +91,7 @@ async def test_an_event_of_no_known_type_is_refused():
 
 
 class World:
-    """The stage with what it has said; reader 1 follows somebody, reader 2 nobody. Each batch takes a second."""
+    """The stage with what it has said. Each batch takes a second."""
 
     def __init__(self):
         self.stores, self.outbox, self.now = memory_stores(lambda: 0.0), RecordingOutbox(), NOW
@@ -99,15 +102,12 @@ class World:
         stores, self.now = fault.stores(self.stores), self.now + 1000
         emit = Emit(fault.wrap(self.outbox), "readers")
         warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-        stage = Readers(stores.readers, stores.graph, warmth, emit, lambda: self.now, MARGIN)
+        stage = Readers(stores.readers, warmth, emit, lambda: self.now, MARGIN)
         try:
             assert await stage.handle([deliver(event) for event in events]) == []
         except Unavailable:
             return False
         return True
-
-    async def settle(self):
-        await self.stores.graph.put_edges([Edge(1, 7, True, 1, 0, 0)])
 
     async def watch(self):
         """What is true after every single call."""
@@ -115,13 +115,11 @@ class World:
             state = await self.stores.readers.reader(reader)
             told = [record for record in self.outbox.of("reader.cohorts") if record.reader_id == reader]
             bounds = {
-                task.covered_from
-                for task in self.outbox.of("fanout.backfill")
-                if task.reader_ids == (reader,)
+                task.covered_from for task in self.outbox.of("fanout.backfill") if reader in task.reader_ids
             }
             if state.active:
                 assert any(record.active and record.at == state.cohort_at for record in told)
-                assert state.covered_from in (bounds if reader == 1 else {0})
+                assert state.covered_from in bounds
                 assert told[-1].active, "writers were told to stop while the reader relies on them"
             assert [r.at for r in told] == sorted(r.at for r in told)
 
@@ -145,7 +143,6 @@ def test_a_crash_at_any_call_leaves_nothing_relied_upon_that_nobody_was_told(log
 
     async def one_crash(at):
         world = World()
-        await world.settle()
         survived = await world.handle(log[:taken], Fault(at, how, world.watch))
         for offset in range(0, len(log), taken):
             assert await world.handle(log[offset : offset + taken], Fault(watch=world.watch))
@@ -165,30 +162,30 @@ def test_a_crash_at_any_call_leaves_nothing_relied_upon_that_nobody_was_told(log
 
 
 async def test_who_comes_back_is_pushed_to_one_margin_ahead_and_backfilled_below():
-    """Who follows nobody has nothing to wait for."""
+    """All who wake for one reason at one time share a task."""
     world = World()
-    await world.settle()
 
-    await world.handle([ActivityEvent("opened", 1, 5), ActivityEvent("opened", 2, 6)])
+    await world.handle([ActivityEvent("opened", 1, 5), *(ActivityEvent("opened", r, 6) for r in (2, 3))])
 
     bound = first_id(world.now + MARGIN)
     assert world.outbox.of("reader.cohorts") == [
         ReaderCohort(1, True, first_id(5), 5),
         ReaderCohort(2, True, first_id(6), 6),
+        ReaderCohort(3, True, first_id(6), 6),
     ]
     assert world.outbox.of("fanout.backfill") == [
-        RepairTask(0, (1,), 0, -1, 0, bound, at=5, covered_from=bound)
+        RepairTask(0, (1,), 0, -1, 0, bound, at=5, covered_from=bound),
+        RepairTask(0, (2, 3), 0, -1, 0, bound, at=6, covered_from=bound),
     ]
     states = await world.stores.readers.readers([1, 2])
-    assert [(states[n].active, states[n].covered_from) for n in (1, 2)] == [(True, bound), (True, 0)]
+    assert [(states[n].active, states[n].covered_from) for n in (1, 2)] == [(True, bound), (True, bound)]
 
 
 async def test_a_new_bound_is_above_any_that_was_fulfilled():
     """Also when this clock is behind that of an earlier process."""
     world = World()
-    await world.settle()
     ahead = first_id(NOW + 10 * MARGIN)
-    await world.stores.readers.put_reader_caught_up(1, ahead, ttl_s=1000)
+    await world.stores.readers.put_readers_caught_up([1], ahead, ttl_s=1000)
 
     await world.handle([ActivityEvent("opened", 1, 5)])
 
@@ -197,7 +194,6 @@ async def test_a_new_bound_is_above_any_that_was_fulfilled():
 
 async def test_who_lapses_is_pulled_for_and_a_rebuild_starts_again():
     world = World()
-    await world.settle()
     await world.handle([ActivityEvent("opened", 1, 5)])
     await world.handle([ActivityEvent("lapsed", 1, 6)])
     dormant = await world.stores.readers.reader(1)
@@ -208,7 +204,7 @@ async def test_who_lapses_is_pulled_for_and_a_rebuild_starts_again():
 
     await world.handle([ActivityEvent("opened", 1, 8)])
     bound = (await world.stores.readers.reader(1)).covered_from
-    await world.stores.readers.put_reader_caught_up(1, bound, ttl_s=1000)
+    await world.stores.readers.put_readers_caught_up([1], bound, ttl_s=1000)
     await world.handle([ActivityEvent("rebuild", 1, 9)])
     assert (await world.stores.readers.reader(1)).bound > bound
 
@@ -232,7 +228,7 @@ async def test_a_sweep_of_many_sends_each_once():
     """In portions: limit − 1, limit, limit + 1."""
     for count in (999, 1000, 1001):
         world = World()
-        states = [ReaderState(n, active=True, covered_from=0, cohort_at=1) for n in range(1, count + 1)]
+        states = [ReaderState(n, active=True, covered_from=BOUND, cohort_at=1) for n in range(1, count + 1)]
         await world.stores.readers.put_cohorts(states)
         sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: NOW, 100)
 

@@ -364,3 +364,22 @@ async def test_a_late_retraction_leaves_what_is_relied_upon(bound, kept):
     await world.run(Retract, left(1, at=T0))
 
     assert await world.rows(1) == [(AUTHOR, ms) for ms in kept]
+
+
+async def test_readers_who_woke_together_are_done_at_once_but_for_those_who_follow():
+    """Most have just come: a bound is fulfilled for whoever has no edge, the others get a task each."""
+    world = World()
+    await world.posts(AUTHOR, -20)
+    await world.follow(2)
+    await world.stores.readers.put_cohorts(
+        [ReaderState(r, active=True, covered_from=BOUND, cohort_at=1) for r in (1, 2, 3)]
+    )
+    woken = RepairTask(0, (1, 2, 3), 0, -1, 0, BOUND, at=T0, covered_from=BOUND)
+
+    await world.run(Backfill, woken, steps=1)
+    states = await world.stores.readers.readers([1, 2, 3])
+    assert [states[r].bound for r in (1, 2, 3)] == [0, BOUND, 0]
+
+    await world.run(Backfill, world.outbox.of("fanout.backfill")[-1])
+    assert (await world.stores.readers.reader(2)).bound == 0
+    assert await world.rows(2) == [(AUTHOR, -20)]

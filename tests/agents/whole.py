@@ -108,7 +108,7 @@ class Whole:
         cache = SegmentCache(ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000)
         emit = self._emit("readers")
         warmth = Warmth(ports, emit, {}.get, lambda: None, 0.2)
-        readers = Readers(ports.readers, ports.graph, warmth, emit, now, MARGIN)
+        readers = Readers(ports.readers, warmth, emit, now, MARGIN)
         return {
             "follows": graph.handle,
             "accounts": readers.handle,

@@ -134,8 +134,8 @@ async def test_a_fulfilled_bound_of_a_reader_is_kept_and_never_lowered(stores, f
     await stores.readers.put_cohorts(cohorts)
 
     for n, fulfilled in enumerate((bound - 1, bound, bound + 1, bound)):
-        await stores.readers.put_reader_caught_up(reader + n, fulfilled, ttl_s=1000)
-        await stores.readers.put_reader_caught_up(reader + n, bound - 5, ttl_s=1000)
+        await stores.readers.put_readers_caught_up([reader + n], fulfilled, ttl_s=1000)
+        await stores.readers.put_readers_caught_up([reader + n], bound - 5, ttl_s=1000)
     await stores.readers.put_cohorts([replace(cohorts[2], covered_from=bound + 2, cohort_at=6)])
 
     states = await stores.readers.readers(range(reader, reader + 5))

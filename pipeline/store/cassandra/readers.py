@@ -104,10 +104,11 @@ class CassandraReaders:
         )
         await self._db.write(rows, self._put_cohort.table)
 
-    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
+    async def put_readers_caught_up(self, reader_ids: Sequence[int], bound: int, *, ttl_s: int) -> None:
         """See `ReaderStore`. The bound itself is the write time, so the higher one wins."""
-        row = self._caught_up.mutation(reader_id, bound, write_time_of(bound), ttl_s)
-        await self._db.write([row], self._caught_up.table)
+        us = write_time_of(bound)
+        rows = (self._caught_up.mutation(reader, bound, us, ttl_s) for reader in reader_ids)
+        await self._db.write(rows, self._caught_up.table)
 
     async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
         """See `ReaderStore`."""

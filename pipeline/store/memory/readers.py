@@ -47,9 +47,10 @@ class MemoryReaders:
             }
             self._states.write(each.reader_id, 0, each.cohort_at * 1000, values)
 
-    async def put_reader_caught_up(self, reader_id: int, bound: int, *, ttl_s: int) -> None:
+    async def put_readers_caught_up(self, reader_ids: Sequence[int], bound: int, *, ttl_s: int) -> None:
         """See `ReaderStore`."""
-        self._states.write(reader_id, 0, bound, {"caught_up": bound}, ttl_s=ttl_s)
+        for reader in reader_ids:
+            self._states.write(reader, 0, bound, {"caught_up": bound}, ttl_s=ttl_s)
 
     async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
         """See `ReaderStore`."""
