@@ -1,5 +1,6 @@
 """A stage as a Faust app of its own: its own consumer group, its own process, its own lag."""
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -7,14 +8,18 @@ import faust
 
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop
+from pipeline.kafka.watchdog import Watchdog
 from pipeline.resources import Resources
 from pipeline.stages import handler_of
 from pipeline.topics import TOPICS
 from pipeline.topology import TierSpec
 
 
-def faust_app(stage: str, r: Resources, datadir: Path) -> faust.App:
-    """The stage as a Faust app in the safe loop (kafka.loop). Every setting here has cost somebody data."""
+def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watchdog]:
+    """The stage as a Faust app in the safe loop (kafka.loop), and who watches it.
+
+    Every setting here has cost somebody data.
+    """
     spec = r.topology.tiers.get(stage.removeprefix("fanout.")) or r.topology.stages[stage]
     topics = [spec.topic] if isinstance(spec, TierSpec) else list(spec.topics)
     partitions = sum(r.topology.topics[topic].partitions for topic in topics)
@@ -50,4 +55,10 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> faust.App:
         await loop.run(stream, handle)
 
     app.agent(source, name=stage, concurrency=1)(process)
-    return app
+    places = [(topic, number) for topic in topics for number in range(r.topology.topics[topic].partitions)]
+    return app, Watchdog(r.kafka, spec.group, places, partial(_assigned, app), loop.idle_s)
+
+
+def _assigned(app: faust.App) -> list[tuple[str, int]]:
+    """The partitions this worker has now."""
+    return [(place.topic, place.partition) for place in app.consumer.assignment()]

@@ -11,9 +11,10 @@ import os
 import signal
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import orjson
 import structlog
@@ -87,16 +88,29 @@ async def _faust(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task
     """The stage's Faust app, started; yields a task that ends when the app does."""
     async with AsyncExitStack() as stack:
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tideline-"))
-        app = apps.faust_app(stage, resources, Path(datadir))
+        app, watchdog = apps.faust_app(stage, resources, Path(datadir))
         app.on_partitions_assigned.connect(_on_assigned(stage), weak=False)
         app.finalize()
         await app.start()
-        ended = asyncio.create_task(app.wait_until_stopped())
+        ended = asyncio.create_task(_until_either(stage, app.wait_until_stopped(), watchdog.bark()))
         try:
             yield ended
         finally:
             await app.stop()
             ended.cancel()
+
+
+async def _until_either(
+    stage: str, stopped: Coroutine[Any, Any, None], barked: Coroutine[Any, Any, str]
+) -> None:
+    """Return when the app has stopped, or when it has stalled."""
+    async with asyncio.TaskGroup() as group:
+        app, dog = group.create_task(stopped), group.create_task(barked)
+        await asyncio.wait({app, dog}, return_when=asyncio.FIRST_COMPLETED)
+        if dog.done():
+            _log.error("stage.stalled", stage=stage, why=dog.result(), next="it ends, and is started again")
+        app.cancel()
+        dog.cancel()
 
 
 def _on_assigned(stage: str):  # type: ignore[no-untyped-def]

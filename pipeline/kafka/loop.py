@@ -12,6 +12,7 @@ Guarantee: at least once. A crash replays what was not acknowledged; stages are 
 
 import asyncio
 import random
+import time
 import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable, Sequence
@@ -48,8 +49,13 @@ class SafeLoop:
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
         self._slots: asyncio.Semaphore
-        self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]]
+        self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]] = deque()
         self._arrived: asyncio.Event
+        self._rested = time.monotonic()
+
+    def idle_s(self) -> float:
+        """Seconds for which no batch was in hand."""
+        return 0.0 if self._open else time.monotonic() - self._rested
 
     async def run(self, stream: Any, handle: Handler) -> None:
         """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
@@ -76,6 +82,7 @@ class SafeLoop:
                 for event in events:  # nothing here suspends: all of a batch or none of it
                     await stream.ack(event)
                 self._open.popleft()
+                self._rested = time.monotonic()
                 self._slots.release()
 
     async def _settle(self, messages: Sequence[Incoming], handle: Handler) -> None:
