@@ -13,7 +13,7 @@ Partition = tuple[str, int]
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What is seen at a time (s): for how long nothing was in hand; and of each partition that is the worker's,
+    """What is seen at a time (s): for how long nothing was in hand; of each partition that is the worker's,
     or of all when it has none, where the group stands and where the topic ends.
     """
 

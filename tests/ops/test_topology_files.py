@@ -84,6 +84,7 @@ def test_a_profile_may_add_a_setting_and_replace_a_list(folder: Path) -> None:
     assert loaded.topics["posts"].configs == {
         "retention.ms": "2592000000",
         "max.message.bytes": "1048576",
+        "message.timestamp.type": "LogAppendTime",
         "min.insync.replicas": "2",
         "preallocate": "true",
     }
