@@ -13,6 +13,11 @@ from pipeline.kafka.offsets import Offsets
 STALLED_S = 30.0
 """Longer than a rebalance, which takes a session time-out of 10 s when a member was killed."""
 
+BEREFT_S = 20.0
+"""The same for a worker without a partition: with a broker that comes back, topics may be unknown for a moment,
+and a group that is assigned right then stays without.
+"""
+
 LOOK_S = 5.0
 
 
@@ -41,8 +46,9 @@ class Watchdog:
                     continue
                 look = await asyncio.to_thread(self._look, offsets)
                 stuck = stuck_since(stuck, look)
-                if stuck is not None and look.at_s - stuck[0] >= STALLED_S:
-                    return _in_words(look)
+                stuck_s = 0.0 if stuck is None else look.at_s - stuck[0]
+                if stuck_s >= (STALLED_S if self._assigned() else BEREFT_S):
+                    return _in_words(look, stuck_s)
 
     def _look(self, offsets: Offsets) -> Look:
         places = list(self._assigned()) or self._places
@@ -56,10 +62,10 @@ class Watchdog:
         )
 
 
-def _in_words(look: Look) -> str:
+def _in_words(look: Look, stuck_s: float) -> str:
     topic, partition = min(look.waiting)
     records = sum(look.waiting.values())
     return (
-        f"nothing was processed for {STALLED_S:.0f} s while {records} records wait, the first at"
+        f"nothing was processed for {stuck_s:.0f} s while {records} records wait, the first at"
         f" {topic}/{partition} offset {look.committed.get((topic, partition)) or 0}; none is lost"
     )
