@@ -14,8 +14,8 @@ STALLED_S = 30.0
 """Longer than a rebalance, which takes a session time-out of 10 s when a member was killed."""
 
 BEREFT_S = 20.0
-"""The same for a worker without a partition: with a broker that comes back, topics may be unknown for a moment,
-and a group that is assigned right then stays without.
+"""The same for a worker without a partition: to a broker that comes back, topics may be unknown for a moment,
+and a group that is assigned right then stays without any.
 """
 
 LOOK_S = 5.0
