@@ -51,8 +51,8 @@ def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: J
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Say where the engines are and whether they answer; exit 1 unless both do."""
-    from pipeline.local import engines
+    """Say where the engines are and whether they answer, and how the stages are; exit 1 unless both answer."""
+    from pipeline.local import engines, instance
 
     found = engines.status(home)
     if as_json:
@@ -60,7 +60,11 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
     else:
         for name, engine in found.items():
             pid = f"pid {engine.pid}" if engine.pid else ""
-            print(f"{name:<10} {'up' if engine.up else 'down':<5} {engine.address:<16} {pid}".rstrip())
+            print(f"{name:<13} {'up' if engine.up else 'down':<8} {engine.address:<16} {pid}".rstrip())
+        for worker in instance.stages(home):
+            pid = f"pid {worker.pid}" if worker.pid else ""
+            restarts = f"{worker.restarts} restarts" if worker.restarts else ""
+            print(f"{worker.stage:<13} {worker.state:<8} {restarts:<16} {pid}".rstrip())
     if not all(engine.up for engine in found.values()):
         raise typer.Exit(1)
 
