@@ -51,7 +51,7 @@ def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: J
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Say where the engines are and whether they answer, and how the stages are; exit 1 unless both answer."""
+    """Say where the engines are, whether they answer, and how the stages are; exit 1 unless both answer."""
     from pipeline.local import engines, instance
 
     found = engines.status(home)
