@@ -61,7 +61,7 @@ class TopicView(Generic[Record]):
             }
         )
         # the consumer's own connection answers nothing else while it waits for records to fetch
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 3})
+        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
         self._positions: dict[int, int] = {}
         self._behind: dict[int, int] = {}
         self._caught_up, self._closing = threading.Event(), threading.Event()
@@ -101,6 +101,7 @@ class TopicView(Generic[Record]):
         if self._thread.is_alive():
             self._thread.join()
         self._consumer.close()
+        del self._admin  # has no close: its connections go with it
 
     def _follow(self) -> None:
         looked, looking = time.monotonic(), False

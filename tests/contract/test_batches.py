@@ -114,7 +114,7 @@ async def db(engines, keyspace):
 async def test_rows_are_encoded_as_the_driver_would(db: Database, version):
     posts, graph = CassandraPosts(db), CassandraGraph(db)
     rows = [
-        (graph._put_edge, (1, -2, True, 2**62, -1, 2**63 - 1, 0, 4000, 0)),
+        (graph._put_edge, (1, -2, True, 2**62, -1, 2**63 - 1, 0, UNSET, 5, 4000, 0)),
         (graph._set_live, (3, 1, 0, None)),
         (posts._edit, (1, UNSET, "eu", "Grüße", None, 5, 6)),
         (posts._take_down, (1000, {"eu"}, 1)),

@@ -173,6 +173,8 @@ def test_an_empty_path_is_settled(path):
         "readers",
         "policy",
         "classify",
+        "backfill",
+        "retract",
         "fanout.small",
         "fanout.medium",
         "fanout.large",

@@ -96,7 +96,7 @@ def test_on_an_empty_cluster_everything_is_created(bench: Bench) -> None:
     )
     assert str(done.changes[2]).startswith(f"create keyspace {bench.mark}: ")
     assert str(done.changes[3]) == f"create table {bench.mark}.posts"
-    assert len(done.changes) == 2 + 1 + 9
+    assert len(done.changes) == 2 + 1 + 10
     assert bench.found()[bench.posts].partitions == 2
     assert bench.found()[bench.routes].configs["cleanup.policy"] == "compact"
     assert not bench.compare(wanted)
