@@ -96,7 +96,9 @@ class TopicView(Generic[Record]):
         return time.monotonic() - self._as_of
 
     def close(self) -> None:
-        """Stop following."""
+        """Stop following; does nothing the second time."""
+        if self._closing.is_set():
+            return
         self._closing.set()
         if self._thread.is_alive():
             self._thread.join()

@@ -193,7 +193,7 @@ def _next(committed: int | None, begin: int, end: int) -> int:
 def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
     """Every consumer in path order: the tiers come between the stages that write and those that read."""
     for name, stage in topology.stages.items():
-        if stage.group and name != "query":
+        if stage.topics and name != "query":
             yield Consumer(name, stage.group, stage.topics, stage.lag_budget)
     for name, tier in topology.tiers.items():
         yield Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
