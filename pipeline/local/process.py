@@ -81,10 +81,12 @@ def stop(children: Iterable[Child], grace: float) -> None:
     """SIGTERM to all, `grace` seconds to leave together, then SIGKILL. Returns when none is left."""
     processes = [process for child in children if (process := child.process())]
     for process in processes:
-        process.terminate()
+        with suppress(psutil.NoSuchProcess):  # it went by itself just now
+            process.terminate()
     _, stubborn = psutil.wait_procs(processes, timeout=grace)
     for process in stubborn:
-        process.kill()
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
     psutil.wait_procs(stubborn, timeout=KILLED_SECONDS)
 
 
