@@ -13,17 +13,15 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.agents.pace import Pace
-from pipeline.agents.repairs import Task, steps
+from pipeline.agents.repairs import BACKFILL, Task, gone, steps
 from pipeline.domain import repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
-from pipeline.domain.policy import Entries, class_of
+from pipeline.domain.policy import Entries, class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.records import AuthorClass, RepairTask
 from pipeline.store.ports import Stores
 from pipeline.store.values import Push, TimelineEntry, TimelineRow
-
-TOPIC = "fanout.backfill"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +37,7 @@ class Backfill:
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
-        await steps(batch, self.emit, TOPIC, self._step)
+        await steps(batch, self.emit, BACKFILL, self._step)
         return []
 
     async def _step(self, task: RepairTask) -> list[RepairTask]:
@@ -76,8 +74,7 @@ class Backfill:
         if warmth:
             rows = await self._recent(task.author_id, task.lo, task.hi, posts_each)
             routes = await self.stores.routes.routes([task.author_id])
-            entries = routes[task.author_id].entries if task.author_id in routes else ()
-            await self._write(_pushes(rows, entries, warmth), rows, task.at)
+            await self._write(_pushes(rows, entries_of(routes, task.author_id), warmth), rows, task.at)
             left = repair.left_of_author(task, [row.post_id for row in rows], posts_each)
             if left is not None:
                 return left
@@ -106,17 +103,14 @@ class Backfill:
             await self.stores.readers.put_readers_caught_up([reader], task.covered_from, ttl_s=self._ttl_s)
             return None
         asked = repair.POSTS_EACH
-        his = [task.hi] + [task.covered_from] * (len(turn) - 1)
-        if turn[0] != task.after_author + 1:
-            his[0] = task.covered_from  # the author the last step stopped in is not followed any more
         found, routes = await asyncio.gather(
-            asyncio.gather(*(self._recent(a, task.lo, hi, asked) for a, hi in zip(turn, his, strict=True))),
+            asyncio.gather(*(self._recent(a, task.lo, repair.below(task, a), asked) for a in turn)),
             self.stores.routes.routes(turn),
         )
         posts = {a: [row.post_id for row in rows] for a, rows in zip(turn, found, strict=True)}
         done, left = repair.left_of_all(task, turn, posts, asked)
         for author, rows in zip(done, found, strict=False):
-            entries = routes[author].entries if author in routes else ()
+            entries = entries_of(routes, author)
             await self._write(_pushes(rows, entries, {reader: edges[author].warm_since}), rows, task.at)
         return left
 
@@ -127,8 +121,8 @@ class Backfill:
     async def _write(
         self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[TimelineRow], at: int
     ) -> None:
-        gone = await self._gone([row.post_id for row in rows])
-        pushes = {readers: [p for p in posts if p not in gone] for readers, posts in pushes.items()}
+        hidden = await gone(self.stores.posts, [row.post_id for row in rows])
+        pushes = {readers: [p for p in posts if p not in hidden] for readers, posts in pushes.items()}
         count = sum(len(readers) * len(posts) for readers, posts in pushes.items())
         if not count:
             return
@@ -140,11 +134,6 @@ class Backfill:
                 for readers, posts in pushes.items()
             ]
         )
-
-    async def _gone(self, post_ids: Sequence[int]) -> set[int]:
-        """What was deleted or taken down: the retraction may have come before these readers were there."""
-        found = await self.stores.posts.posts(post_ids)
-        return {post.post_id for post in found.values() if post.gone}
 
     def _entry(self, row: TimelineRow, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)

@@ -15,13 +15,14 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain import budgets, hints, segments, snowflake
+from pipeline.agents import repairs
+from pipeline.domain import budgets, hints, repair, segments, snowflake
 from pipeline.domain.policy import (
     NO_INFLUENCES,
-    Entries,
     Influences,
     Thresholds,
     class_of,
+    entries_of,
     is_plain_push,
     route_for,
 )
@@ -33,7 +34,6 @@ from pipeline.records import (
     ClassifiedPost,
     FanoutTask,
     PostEvent,
-    RepairTask,
     RouteRecord,
 )
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
@@ -95,7 +95,8 @@ class Classify:
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
         gone, seats = await asyncio.gather(
-            self._gone([post.record.post_id for post in published]), self.graph.author_graphs(authors)
+            repairs.gone(self.posts, [post.record.post_id for post in published]),
+            self.graph.author_graphs(authors),
         )
         await self.emit.all(
             task
@@ -110,29 +111,27 @@ class Classify:
         await self._retract([post for post in accepted if post.record.type == "deleted"])
         return refused
 
-    async def _gone(self, post_ids: Sequence[int]) -> set[int]:
-        """Posts whose deletion or take-down has come first. It was written before it was asked whether there
-        are rows to remove, and the post before this, so that one of the two sees the other.
-        """
-        found = await self.posts.posts(post_ids)
-        return {post.post_id for post in found.values() if post.gone}
-
     async def _retract(self, deleted: Sequence[Post]) -> None:
         """Pages hide a deleted post at once; its rows go by and by."""
         graphs = await self.graph.author_graphs({post.record.author_id for post in deleted})
         await self.emit.all(
-            self.emit.message(
-                "fanout.retract",
-                str(event.author_id),
-                RepairTask(
-                    event.author_id, (), part.first, part.last, event.post_id, event.post_id + 1, event.at
-                ),
-                source=post,
-                part=part.first,
-            )
+            message
             for post in deleted
-            for event in [post.record]
-            for part in segments.tasks(graphs[event.author_id].segments, self.tasks_per_post)
+            for author, gone in [(post.record.author_id, post.record.post_id)]
+            for message in repairs.messages(
+                self.emit,
+                repairs.RETRACT,
+                str(author),
+                repair.for_followers(
+                    author,
+                    graphs[author].segments,
+                    self.tasks_per_post,
+                    lo=gone,
+                    hi=gone + 1,
+                    at=post.record.at,
+                ),
+                post,
+            )
         )
 
     def _accepted(self, batch: Sequence[Post], known: Mapping[int, int]) -> tuple[list[Post], list[Refused]]:
@@ -195,7 +194,7 @@ class Classify:
         await self.emit.all(
             self.emit.tombstone("author.routes", str(author))
             for author, record in after.items()
-            if is_plain_push(record.entries) and not is_plain_push(_entries(before, author))
+            if is_plain_push(record.entries) and not is_plain_push(entries_of(before, author))
         )
         await self.routes.put_routes(changed)
         sources = {post.record.author_id: post for post in published}
@@ -243,8 +242,3 @@ def _hints(event: PostEvent, graph: AuthorGraph) -> int:
 
 def _class_of(event: PostEvent, records: dict[int, RouteRecord]) -> AuthorClass:
     return class_of(event.post_id, records[event.author_id].entries)
-
-
-def _entries(records: dict[int, RouteRecord], author_id: int) -> Entries:
-    record = records.get(author_id)
-    return record.entries if record is not None else ()

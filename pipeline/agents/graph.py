@@ -16,15 +16,16 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any
 
-from pipeline.agents import marks
-from pipeline.domain import fields, snowflake
+from pipeline.agents import marks, repairs
+from pipeline.domain import fields, repair, snowflake
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import FollowEvent, RepairTask
+from pipeline.records import FollowEvent
 from pipeline.store.ports import GraphStore, RouteStore
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
 
@@ -141,12 +142,16 @@ class Graph:
         for reader, (at, segment) in author.plan.gone.items():
             if segment >= 0:
                 leaves[at].append(reader)
-        for part, ((at, hi), readers) in enumerate(joins.items()):
-            task = RepairTask(author_id, tuple(readers), 0, -1, 0, hi, at=at, covered_from=hi)
-            yield self.emit.message("fanout.backfill", str(author_id), task, source=cause, part=part)
-        for part, (at, readers) in enumerate(leaves.items()):
-            task = RepairTask(author_id, tuple(readers), 0, -1, 0, snowflake.MAX_ID, at=at)
-            yield self.emit.message("fanout.retract", str(author_id), task, source=cause, part=part)
+        missed = (
+            repair.for_readers(author_id, readers, hi=hi, at=at, covered_from=hi)
+            for (at, hi), readers in joins.items()
+        )
+        kept = (
+            repair.for_readers(author_id, readers, hi=snowflake.MAX_ID, at=at)
+            for at, readers in leaves.items()
+        )
+        for topic, tasks in ((repairs.BACKFILL, missed), (repairs.RETRACT, kept)):
+            yield from repairs.messages(self.emit, topic, str(author_id), chain.from_iterable(tasks), cause)
 
     async def _planned(self, graph: AuthorGraph, deliveries: Sequence[Event]) -> _Author:
         events = [delivery.record for delivery in deliveries]

@@ -12,8 +12,10 @@ nothing.
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
-from pipeline.domain import snowflake
+from pipeline.agents import repairs
+from pipeline.domain import repair, snowflake
 from pipeline.domain.edges import SegmentPlan
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
@@ -64,25 +66,24 @@ class Marks:
                 for edge in fresh
             ]
         )
-        readers = tuple(edge.reader_id for edge in (*fresh, *same))
-        if readers:
-            task = RepairTask(event.author_id, readers, 0, -1, 0, below, at=event.at)
-            await self._send("fanout.retract", task, delivery)
+        readers = [edge.reader_id for edge in (*fresh, *same)]
+        tasks = repair.for_readers(event.author_id, readers, hi=below, at=event.at)
+        await self._send(repairs.RETRACT, tasks, delivery)
 
     async def _refill(self, delivery: Delivery[FollowEvent], edges: Iterable[Edge]) -> None:
         event = delivery.record
-        for part, edge in enumerate(edge for edge in edges if edge.bound):
-            task = RepairTask(
+        tasks = (
+            repair.for_readers(
                 event.author_id,
-                (edge.reader_id,),
-                0,
-                -1,
-                0,
-                edge.covered_from,
+                [edge.reader_id],
+                hi=edge.covered_from,
                 at=max(event.at, edge.retracted_at),
                 covered_from=edge.covered_from,
             )
-            await self._send("fanout.backfill", task, delivery, part)
+            for edge in edges
+            if edge.bound
+        )
+        await self._send(repairs.BACKFILL, chain.from_iterable(tasks), delivery)
 
     async def _temper(self, event: FollowEvent, edges: Sequence[Edge]) -> None:
         for edge in edges:
@@ -99,6 +100,6 @@ class Marks:
         lives = await self.store.segment_lives(edge.author_id, edge.segment + 1)
         await self.change_segment(edge.author_id, edge.segment, plan, lives[edge.segment])
 
-    async def _send(self, topic: str, task: RepairTask, cause: Delivery[FollowEvent], part: int = 0) -> None:
-        key = str(task.author_id)
-        await self.emit.all([self.emit.message(topic, key, task, source=cause, part=part)])
+    async def _send(self, topic: str, tasks: Iterable[RepairTask], cause: Delivery[FollowEvent]) -> None:
+        key = str(cause.record.author_id)
+        await self.emit.all(repairs.messages(self.emit, topic, key, tasks, cause))

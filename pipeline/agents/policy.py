@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pipeline.domain import segments, snowflake
+from pipeline.agents import repairs
+from pipeline.domain import repair, snowflake
 from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import FollowEvent, PolicyEvent, RepairTask
+from pipeline.records import FollowEvent, PolicyEvent
 from pipeline.store.ports import Stores
 
 TYPES = (
@@ -95,25 +96,17 @@ class Policy:
             case PolicyEvent("suspended", at, author_id=int(author)):
                 if author not in await self.stores.readers.suspended([author]):
                     return []
-                return await self._for_followers(cause, "fanout.retract", author, 0, snowflake.first_id(at))
+                return await self._for_followers(cause, repairs.RETRACT, author, 0, snowflake.first_id(at))
             case PolicyEvent("taken_down" | "restored" as what, post_id=int(post), regions=()):
                 found = (await self.stores.posts.posts([post])).get(post)
                 if found is None or (EVERYWHERE in found.taken_down) != (what == "taken_down"):
                     return []
-                topic = "fanout.retract" if what == "taken_down" else "fanout.backfill"
+                topic = repairs.RETRACT if what == "taken_down" else repairs.BACKFILL
                 return await self._for_followers(cause, topic, found.author_id, post, post + 1)
         return []
 
     async def _for_followers(self, cause: Cause, topic: str, author: int, lo: int, hi: int) -> list[Outgoing]:
         """Tasks about these posts for all followers of the author."""
         graph = (await self.stores.graph.author_graphs([author]))[author]
-        return [
-            self.emit.message(
-                topic,
-                str(author),
-                RepairTask(author, (), part.first, part.last, lo, hi, at=cause.record.at),
-                source=cause,
-                part=part.first,
-            )
-            for part in segments.tasks(graph.segments, self.tasks)
-        ]
+        tasks = repair.for_followers(author, graph.segments, self.tasks, lo=lo, hi=hi, at=cause.record.at)
+        return repairs.messages(self.emit, topic, str(author), tasks, cause)

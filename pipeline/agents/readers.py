@@ -14,13 +14,14 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pipeline.agents import repairs
 from pipeline.agents.warmth import Activity, Warmth
-from pipeline.domain import snowflake
+from pipeline.domain import repair, snowflake
 from pipeline.domain.cohorts import Change, Known, Outcome, after
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
+from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort
 from pipeline.store.ports import ReaderStore
 from pipeline.store.values import NOT_COVERED, ReaderState
 
@@ -83,13 +84,12 @@ class Readers:
         for reader, outcome in outcomes.items():
             together[bounds[reader], outcome.at].append(reader)
         await self.emit.all(
-            self.emit.message(
-                "fanout.backfill",
-                str(woken[0]),
-                RepairTask(0, tuple(woken), 0, -1, 0, bound, at=at, covered_from=bound),
-                source=causes[woken[0]],
-            )
+            message
             for (bound, at), woken in together.items()
+            for tasks in [repair.for_readers(0, woken, hi=bound, at=at, covered_from=bound)]
+            for message in repairs.messages(
+                self.emit, repairs.BACKFILL, str(woken[0]), tasks, causes[woken[0]]
+            )
         )
         await self.store.put_cohorts(
             [ReaderState(r, active=True, covered_from=bounds[r], cohort_at=o.at) for r, o in outcomes.items()]

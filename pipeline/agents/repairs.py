@@ -1,14 +1,33 @@
-"""What the two repair stages, `backfill` and `retract`, share: a task, one step of it, what is left of it."""
+"""What stages have to do with repairs: sending tasks, a step of one, and posts of which no row is due."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from typing import Any
 
 from pipeline.domain import repair
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
+from pipeline.kafka.outbox import Outgoing
 from pipeline.records import RepairTask
+from pipeline.store.ports import PostStore
 
 Task = Delivery[RepairTask]
+
+BACKFILL, RETRACT = "fanout.backfill", "fanout.retract"
+
+
+def messages(
+    emit: Emit, topic: str, key: str, tasks: Iterable[RepairTask], cause: Delivery[Any]
+) -> list[Outgoing]:
+    """These tasks, caused by one message, on the partition of this key."""
+    return [emit.message(topic, key, task, source=cause, part=part) for part, task in enumerate(tasks)]
+
+
+async def gone(posts: PostStore, post_ids: Sequence[int]) -> set[int]:
+    """Those of these posts that were deleted or taken down. Who stores a post or a reader's bound asks after
+    it, and who removes rows looks for them after what it removes was stored, so that one sees the other.
+    """
+    return {post.post_id for post in (await posts.posts(post_ids)).values() if post.gone}
 
 
 async def steps(
@@ -25,7 +44,7 @@ async def steps(
 
     left = await asyncio.gather(*map(one, batch))
     await emit.all(
-        emit.message(topic, (cause.message.key or b"").decode(), task, source=cause, part=part)
+        message
         for cause, tasks in zip(batch, left, strict=True)
-        for part, task in enumerate(tasks)
+        for message in messages(emit, topic, (cause.message.key or b"").decode(), tasks, cause)
     )

@@ -15,16 +15,14 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.agents.pace import Pace
-from pipeline.agents.repairs import Task, steps
+from pipeline.agents.repairs import RETRACT, Task, steps
 from pipeline.domain import repair, snowflake
-from pipeline.domain.policy import class_of
+from pipeline.domain.policy import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.records import AuthorClass, RepairTask
 from pipeline.store.ports import Stores
 from pipeline.store.values import Retraction
-
-TOPIC = "fanout.retract"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +39,7 @@ class Retract:
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
-        await steps(batch, self.emit, TOPIC, self._step)
+        await steps(batch, self.emit, RETRACT, self._step)
         return []
 
     async def _step(self, task: RepairTask) -> list[RepairTask]:
@@ -51,7 +49,7 @@ class Retract:
         if not below:
             return []
         routes = await self.stores.routes.routes([task.author_id])
-        entries = routes[task.author_id].entries if task.author_id in routes else ()
+        entries = entries_of(routes, task.author_id)
         asked = repair.posts_a_step(len(below))
         window_start = snowflake.first_id(self.now_ms() - self.window_ms)
         rows = await self.stores.posts.recent(task.author_id, max(task.lo, window_start), task.hi, asked)

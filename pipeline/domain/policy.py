@@ -6,7 +6,7 @@ tier out of budget > cheaper to pull > by followers, and the entry's reason says
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -186,6 +186,12 @@ def prune(entries: Entries, window_start: int) -> tuple[RouteEntry, ...]:
     if kept and kept[0].author_class is AuthorClass.PUSH and kept[0].since_post_id <= window_start:
         kept = kept[1:]
     return kept
+
+
+def entries_of(records: Mapping[int, RouteRecord], author_id: int) -> Entries:
+    """The history of an author among these records; none without one."""
+    record = records.get(author_id)
+    return record.entries if record is not None else ()
 
 
 def is_plain_push(entries: Entries) -> bool:

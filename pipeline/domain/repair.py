@@ -5,9 +5,10 @@ the followers in a range of segments). `split` leaves one segment, `left_of_auth
 last post done, `left_of_all` from followee to followee.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pipeline.domain import segments
 from pipeline.records import RepairTask
 
 ROWS = 1_000
@@ -17,6 +18,23 @@ AUTHORS = 16
 """Followees looked at in one step."""
 
 POSTS_EACH = ROWS // AUTHORS
+
+
+def for_readers(
+    author_id: int, readers: Sequence[int], *, hi: int, at: int, covered_from: int = 0
+) -> Iterator[RepairTask]:
+    """Tasks about an author's posts below `hi` (author 0: all followees') for these readers, ROWS a task."""
+    for first in range(0, len(readers), ROWS):
+        some = tuple(readers[first : first + ROWS])
+        yield RepairTask(author_id, some, 0, -1, 0, hi, at=at, covered_from=covered_from)
+
+
+def for_followers(
+    author_id: int, segment_count: int, most: int, *, lo: int, hi: int, at: int
+) -> Iterator[RepairTask]:
+    """Tasks about some posts for all followers of their author, `most` at most."""
+    for part in segments.tasks(segment_count, most):
+        yield RepairTask(author_id, (), part.first, part.last, lo, hi, at=at)
 
 
 def split(task: RepairTask) -> tuple[RepairTask, RepairTask | None]:
@@ -42,6 +60,11 @@ def left_of_author(task: RepairTask, found: Sequence[int], asked: int) -> Repair
 def next_authors(task: RepairTask, followees: Sequence[int]) -> list[int]:
     """The followees whose turn it is, in order of id; none: all are done."""
     return sorted(author for author in followees if author > task.after_author)[:AUTHORS]
+
+
+def below(task: RepairTask, author: int) -> int:
+    """Below which post a followee is read: where the last step stopped in them, else below the bound."""
+    return task.hi if author == task.after_author + 1 else task.covered_from
 
 
 def left_of_all(

@@ -10,7 +10,7 @@ processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
 
 import http.client
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
@@ -117,10 +117,15 @@ class Lag:
         *,
         now_ms: Callable[[], int],
         routes_read: Callable[[], Mapping[int, int]] | None = None,
+        only: Collection[str] | None = None,
     ) -> None:
-        """`routes_read`: by partition, how far the API has read author.routes; None: leave its row out."""
+        """`routes_read`: by partition, how far the API has read author.routes; None: leave its row out.
+
+        `only`: look at these stages alone.
+        """
         self._offsets, self._now_ms, self._routes_read = offsets, now_ms, routes_read
-        self._consumers = list(consumers(topology, api=routes_read is not None))
+        found = consumers(topology, api=routes_read is not None)
+        self._consumers = [one for one in found if only is None or one.stage in only]
         self._places = {
             topic: [(topic, number) for number in range(spec.partitions)]
             for topic, spec in topology.topics.items()

@@ -38,9 +38,9 @@ class LiveLag:
 
     def _watch(self) -> None:
         with Offsets(self._kafka) as offsets:
-            lag = Lag(offsets, self._topology, now_ms=self._now_ms)
+            tiers = [f"fanout.{tier}" for tier in self._topology.tiers]
+            lag = Lag(offsets, self._topology, now_ms=self._now_ms, only=tiers)
             while self._asked.wait() and not self._closing.is_set():
                 self._asked.clear()
-                tiers = [stage for stage in lag.snapshot() if stage.stage.startswith("fanout.")]
-                self._busy = any((stage.spent or 0) >= _SPENT for stage in tiers)
+                self._busy = any((tier.spent or 0) >= _SPENT for tier in lag.snapshot())
                 self._closing.wait(_LOOK_S)

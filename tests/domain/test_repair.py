@@ -77,3 +77,14 @@ def test_the_steps_of_a_reader_are_all_posts_of_all_authors_once(posts_of, asked
     assert set(done) <= wanted
     assert {(a, p) for a, p in wanted if a not in leaves} <= set(done)
     assert repair.AUTHORS * repair.POSTS_EACH <= repair.ROWS
+
+
+@given(st.integers(0, 3_500), st.integers(0, 5))
+def test_tasks_name_every_reader_once_and_a_segments_worth_at_most(count, author):
+    """One message costs one segment, however many readers one cause is about."""
+    readers = list(range(count))
+
+    tasks = list(repair.for_readers(author, readers, hi=9, at=1, covered_from=9))
+
+    assert [reader for task in tasks for reader in task.reader_ids] == readers
+    assert all(0 < len(task.reader_ids) <= repair.ROWS for task in tasks)
