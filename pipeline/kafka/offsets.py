@@ -8,15 +8,12 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from typing import cast
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
+from pipeline.kafka.bounds import Bounds, Partition
 from pipeline.kafka.headers import origin_ts
-
-Partition = tuple[str, int]
 
 _GROUPS_AT_ONCE = 16
 
@@ -31,7 +28,7 @@ class Offsets:
         """`timeout_s`: what the broker has not answered after this counts as unknown."""
         self._timeout_s = timeout_s
         self._settings = {"bootstrap.servers": bootstrap, "enable.auto.commit": False, "log_level": 2}
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+        self._bounds = Bounds(bootstrap, timeout_s=timeout_s)
         self._members: dict[str, Consumer] = {}
         self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE, "offsets")
         self._consumer = Consumer(
@@ -56,7 +53,7 @@ class Offsets:
         self._threads.shutdown()
         for consumer in (self._consumer, *self._members.values()):
             consumer.close()
-        del self._admin  # has no close: its connections go with it
+        self._bounds.close()
 
     def committed(self, groups: Mapping[str, Sequence[Partition]]) -> dict[tuple[str, Partition], int | None]:
         """By group and partition, the next offset the group would process; None where it never committed."""
@@ -82,11 +79,11 @@ class Offsets:
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the offset the next record will get."""
-        return self._bounds(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+        return self._bounds.ends(partitions)
 
     def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the offset of the oldest record that is still there."""
-        return self._bounds(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
+        return self._bounds.begins(partitions)
 
     def origins(self, at: Mapping[Partition, int]) -> dict[Partition, int]:
         """By partition, when (ms) the record at this offset was published; of the next one if it is gone."""
@@ -122,33 +119,3 @@ class Offsets:
         finally:
             self._consumer.unassign()
         return found
-
-    def _bounds(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
-        wanted = {TopicPartition(*one): spec for one in partitions}
-        if not wanted:
-            return {}
-        found, fenced = self._listed(wanted)
-        if fenced:
-            with suppress(KafkaException):
-                self._admin.list_topics(timeout=self._timeout_s)
-                found |= self._listed(dict.fromkeys(fenced, spec))[0]
-        return found
-
-    def _listed(
-        self, wanted: dict[TopicPartition, OffsetSpec]
-    ) -> tuple[dict[Partition, int], list[TopicPartition]]:
-        """What the broker answered, and what it did not because the client knows leaders of before a restart.
-
-        librdkafka's admin client would know no others ever after: it does not refresh them by itself.
-        """
-        found: dict[Partition, int] = {}
-        fenced: list[TopicPartition] = []
-        for place, answer in self._admin.list_offsets(wanted, request_timeout=self._timeout_s).items():
-            try:
-                found[place.topic, place.partition] = answer.result(self._timeout_s + 1).offset
-            except KafkaException as error:
-                if error.args[0].code() == KafkaError.FENCED_LEADER_EPOCH:
-                    fenced.append(place)
-            except TimeoutError:
-                pass  # what was not read stays unknown
-        return found, fenced

@@ -11,10 +11,10 @@ from typing import Generic, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.codec import CodecError
 from pipeline.errors import EngineError, Unavailable
+from pipeline.kafka.bounds import Bounds
 
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)
@@ -49,7 +49,7 @@ class TopicView(Generic[Record]):
         self._decode = decode
         self._records: dict[bytes, Record] = {}
         self._put = self._keep if kept is None else kept.put
-        self._as_of = -float("inf")
+        self._as_of = self._started = -float("inf")
         self._consumer = Consumer(
             {
                 "bootstrap.servers": bootstrap,
@@ -60,8 +60,7 @@ class TopicView(Generic[Record]):
                 "log_level": 3,
             }
         )
-        # the consumer's own connection answers nothing else while it waits for records to fetch
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+        self._bounds = Bounds(bootstrap, timeout_s=_ANSWER_S)
         self._positions: dict[int, int] = {}
         self._behind: dict[int, int] = {}
         self._caught_up, self._closing = threading.Event(), threading.Event()
@@ -69,6 +68,7 @@ class TopicView(Generic[Record]):
 
     def start(self, timeout_s: float = 30) -> None:
         """Read to the end once, then follow. Raises EngineError when that takes longer than the time-out."""
+        self._started = time.monotonic()  # what the broker says from now on is as of then at least
         partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
         for partition in partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
@@ -103,10 +103,10 @@ class TopicView(Generic[Record]):
         if self._thread.is_alive():
             self._thread.join()
         self._consumer.close()
-        del self._admin  # has no close: its connections go with it
+        self._bounds.close()
 
     def _follow(self) -> None:
-        looked, looking = time.monotonic(), False
+        looked, looking = self._started, False
         while not self._closing.is_set():
             if self._at_end():
                 self._as_of = max(self._as_of, looked)
@@ -127,13 +127,10 @@ class TopicView(Generic[Record]):
     def _look(self, before: float) -> tuple[float, bool]:
         """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""
         now = time.monotonic()
-        places = {TopicPartition(self.topic, number): OffsetSpec.latest() for number in self._behind}  # type: ignore[no-untyped-call]
-        try:
-            answers = self._admin.list_offsets(places, request_timeout=_ANSWER_S)
-            for place, answer in answers.items():
-                self._behind[place.partition] = answer.result().offset
-        except KafkaException:
+        ends = self._bounds.ends((self.topic, number) for number in self._behind)
+        if len(ends) < len(self._behind):
             return before, False
+        self._behind = {number: end for (_, number), end in ends.items()}
         return now, True
 
     def _at_end(self) -> bool:

@@ -17,7 +17,8 @@ from urllib.parse import urlsplit
 import orjson
 
 from pipeline.domain import budgets
-from pipeline.kafka.offsets import Offsets, Partition
+from pipeline.kafka.bounds import Partition
+from pipeline.kafka.offsets import Offsets
 from pipeline.topology import Topology
 
 POLL_S = 0.1

@@ -2,6 +2,7 @@
 
 import random
 import threading
+import time
 from functools import partial
 
 import pytest
@@ -124,3 +125,25 @@ def test_a_view_can_be_closed_while_it_waits(topic, view):
     started.close()
 
     assert f"view {topic.name}" not in [thread.name for thread in threading.enumerate()]
+
+
+def test_a_view_that_has_all_is_young_again_and_again(topic, view):
+    """Its age counts from the last time it was known to hold all that there was."""
+    topic(policy=settings(1))
+    started = view()
+
+    assert eventually(lambda: started.age_s() < 5)
+    begin = time.monotonic()
+    eventually(
+        lambda: time.monotonic() - begin > started.age_s(), 10
+    )  # as of later than when it was first asked
+
+
+def test_a_view_that_is_closed_grows_old(topic, view):
+    """Nobody asks for it any more."""
+    started = view()
+    started.close()
+
+    first = started.age_s()
+
+    assert eventually(lambda: started.age_s() > first)
