@@ -30,10 +30,10 @@ class Resources:
     outbox: Outbox
     stack: AsyncExitStack
 
-    def view(self, topic: str, kept: Kept[Any] | None = None) -> TopicView[Any]:
-        """A compacted topic, read to its end and followed until the process stops."""
+    def view(self, topic: str, kept: Kept[Any] | None = None, *, from_end: bool = False) -> TopicView[Any]:
+        """A topic, read to its end, or from its end on, and followed until the process stops."""
         decode = partial(codec.decode, expected=TOPICS[topic])
-        view: TopicView[Any] = TopicView(self.kafka, topic, decode, kept)
+        view: TopicView[Any] = TopicView(self.kafka, topic, decode, kept, from_end=from_end)
         view.start()
         self.stack.callback(view.close)
         return view

@@ -15,7 +15,10 @@ from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
-from pipeline.agents.known_routes import KnownRoutes
+from pipeline.agents.caches import TOPIC as CHANGES
+from pipeline.agents.caches import Caches, Sizes
+from pipeline.agents.fetch import Fetch
+from pipeline.agents.known_routes import ByAuthor, KnownRoutes
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
 from pipeline.agents.query import Query
@@ -25,7 +28,7 @@ from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
 from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost
-from pipeline.domain.budgets import Tier
+from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
@@ -34,7 +37,7 @@ from pipeline.local.instance import NoInstanceError, find
 from pipeline.ops import feeds
 from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.live_lag import LiveLag
-from pipeline.records import RouteRecord
+from pipeline.records import RouteRecord, Suspension
 from pipeline.resources import Resources, now_ms
 from pipeline.settings import Settings
 from pipeline.topology import Topology
@@ -159,24 +162,42 @@ def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
     pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
     r.background(tell(measures, Emit(r.outbox, stage), now_ms))
-    core, routes = core_of(r)
-    return replace(core, pulls_took=pulls.observe, saw=reads.saw), routes
+    core, routes = core_of(r, Sizes())
+    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
 
 
-def core_of(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
-    """The same without measuring what pages cost."""
-    routes, suspensions = r.view("author.routes"), r.view("author.suspensions")
-    spec = r.topology.policy
+def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[RouteRecord]]:
+    """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the tables."""
+    spec, tiers = r.topology.policy, r.topology.tiers.values()
+    records: ByAuthor[RouteRecord] = ByAuthor()
+    suspensions: ByAuthor[Suspension] = ByAuthor()
+    routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)
+    fresh_s = spec.margin_ms / 2000
     known = KnownRoutes(
-        routes.get,
-        suspensions.get,
-        lambda: max(routes.age_s(), suspensions.age_s()),
-        spec.margin_ms / 2000,
+        records.records,
+        suspensions.records,
+        lambda: max(routes.age_s(), suspended.age_s()),
+        fresh_s,
         r.stores.routes,
         r.stores.readers,
     )
-    key = r.settings.cursor_key.get_secret_value().encode()
-    return Query(r.stores, known, key, spec.window_ms, spec.margin_ms), routes
+    by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
+    core = Query(
+        Fetch(r.stores, known, _caches(r, sizes, fresh_s), spec.window_ms, spec.margin_ms),
+        ranking_of(r.topology),
+        r.settings.cursor_key.get_secret_value().encode(),
+        tier_of=lambda followers: tier_for(followers, by_size).name,
+    )
+    return core, routes
+
+
+def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
+    """Caches that hear of changes; from now on, for they begin empty."""
+    if sizes is None:
+        return Caches.none()
+    caches = Caches(sizes, fresh_s)
+    caches.age_s = r.view(CHANGES, caches, from_end=True).age_s
+    return caches
 
 
 def query(r: Resources) -> Handler:

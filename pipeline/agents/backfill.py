@@ -16,12 +16,13 @@ from pipeline.agents.pace import Pace
 from pipeline.agents.repairs import BACKFILL, Task, gone, steps
 from pipeline.domain import repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
+from pipeline.domain.merge import Row
 from pipeline.domain.policy import Entries, class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.records import AuthorClass, RepairTask
 from pipeline.store.ports import Stores
-from pipeline.store.values import Push, TimelineEntry, TimelineRow
+from pipeline.store.values import Push, TimelineEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,12 +115,12 @@ class Backfill:
             await self._write(_pushes(rows, entries, {reader: edges[author].warm_since}), rows, task.at)
         return left
 
-    async def _recent(self, author: int, lo: int, hi: int, most: int) -> list[TimelineRow]:
+    async def _recent(self, author: int, lo: int, hi: int, most: int) -> list[Row]:
         window_start = snowflake.first_id(self.now_ms() - self.window_ms)
         return await self.stores.posts.recent(author, max(lo, window_start), hi, most)
 
     async def _write(
-        self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[TimelineRow], at: int
+        self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[Row], at: int
     ) -> None:
         hidden = await gone(self.stores.posts, [row.post_id for row in rows])
         pushes = {readers: [p for p in posts if p not in hidden] for readers, posts in pushes.items()}
@@ -135,14 +136,14 @@ class Backfill:
             ]
         )
 
-    def _entry(self, row: TimelineRow, at: int) -> TimelineEntry:
+    def _entry(self, row: Row, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)
         left_s = (created + self.window_ms - self.now_ms()) // 1000
         return TimelineEntry(row.post_id, row.author_id, row.hints, max(created, at) * 1000, left_s)
 
 
 def _pushes(
-    rows: Sequence[TimelineRow], entries: Entries, warmth: Mapping[int, int | None]
+    rows: Sequence[Row], entries: Entries, warmth: Mapping[int, int | None]
 ) -> dict[tuple[int, ...], list[int]]:
     """By audience, the posts it must have, by the coverage rule; most have the same one."""
     everyone = tuple(warmth)

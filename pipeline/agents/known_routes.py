@@ -1,15 +1,18 @@
-"""What a query must know of authors before it can plan: their route records, and rows that may be gone.
+"""What a query must know of authors before it can plan: their route records, suspensions, and rows that may be gone.
 
-Both are held whole from compacted topics. A view older than half the margin is not trusted: the tables behind
+All of it is held whole from compacted topics. A view older than half the margin is not trusted: the tables behind
 the topics, which are written first, are read instead, so a page stays exact when the broker is away.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Generic, TypeVar
 
 from pipeline.records import RouteRecord, Suspension
 from pipeline.store.ports import ReaderStore, RouteStore
+
+Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,29 +21,49 @@ class Route:
 
     record: RouteRecord | None = None
     retracted_before: int = 0
+    suspended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ByAuthor(Generic[Record]):
+    """What a view of a topic keyed by author fills."""
+
+    records: dict[int, Record] = field(default_factory=dict)
+
+    def put(self, key: bytes, record: Record | None) -> None:
+        """The newest record of this author; None: it was taken out."""
+        if record is None:
+            self.records.pop(int(key), None)
+        else:
+            self.records[int(key)] = record
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRoutes:
-    """`record_of`, `suspension_of`: the views; `age_s`: of the older one."""
+    """`records`, `suspensions`: the views, by author; `age_s`: of the older one."""
 
-    record_of: Callable[[int], RouteRecord | None]
-    suspension_of: Callable[[int], Suspension | None]
+    records: Mapping[int, RouteRecord]
+    suspensions: Mapping[int, Suspension]
     age_s: Callable[[], float]
     max_age_s: float
     routes: RouteStore
     readers: ReaderStore
 
-    async def of(self, author_ids: Iterable[int]) -> dict[int, Route]:
-        """The routes of these authors as of at most `max_age_s` ago."""
-        authors = list(author_ids)
-        if self.age_s() <= self.max_age_s:
-            return {a: _route(self.record_of(a), self.suspension_of(a)) for a in authors}
-        records, suspensions = await asyncio.gather(
-            self.routes.routes(authors), self.readers.suspensions(authors)
-        )
-        return {a: _route(records.get(a), suspensions.get(a)) for a in authors}
+    async def among(self, authors: Collection[int]) -> dict[int, Route]:
+        """Those of these authors who are not plain push, or were suspended, as of at most `max_age_s` ago."""
+        records, suspensions = self.records, self.suspensions
+        if self.age_s() > self.max_age_s:
+            records, suspensions = await asyncio.gather(
+                self.routes.routes(authors), self.readers.suspensions(list(authors))
+            )
+        return {
+            author: _route(records.get(author), suspensions.get(author))
+            for author in authors
+            if author in records or author in suspensions
+        }
 
 
 def _route(record: RouteRecord | None, suspension: Suspension | None) -> Route:
-    return Route(record, 0 if suspension is None else suspension.retracted_before)
+    if suspension is None:
+        return Route(record)
+    return Route(record, suspension.retracted_before, suspension.suspended)

@@ -1,8 +1,9 @@
-"""A place in a reader's feed, opaque to the client and authenticated.
+"""A place in a reader's feed, opaque to the client, authenticated, and valid for a day.
 
-The token is base64url of `version, mode, as_of, boundary, tag`; the tag binds it to the reader and to the
-key, so a forged, cut or foreign cursor is refused. A boundary is a post id: pages go on strictly below it,
-whatever has arrived above.
+The token is base64url of `version, mode, as_of, below, floor, served, shown…, tag`; the tag binds it to the
+reader and to the key, so a forged, cut or foreign cursor is refused. Pages go on strictly below `below`, whatever
+has arrived above. A ranked session stays in its round, the posts with floor <= id < below, until it has shown
+what is best of them, and names what it has shown: whatever order they have by then, none comes twice (decision 12).
 """
 
 import base64
@@ -12,34 +13,50 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-_BODY = struct.Struct(">BBqq")
+VALID_MS = 86_400_000
+"""How long after its first page a session may go on."""
+
+MOST_SHOWN = 1_000
+"""Posts a cursor can name: more than a round of a ranked session shows."""
+
+_BODY = struct.Struct(">BBqqqI")
 _TAG_BYTES = 16
-_VERSION = 1
-_MODES = {"latest": 1}
-_LONGEST = 128
+_VERSION = 2
+_MODES = {"latest": 1, "ranked": 2}
+_LONGEST = (_BODY.size + 8 * MOST_SHOWN + _TAG_BYTES) * 4 // 3 + 4
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Go on below post `boundary`, in a session that began at `as_of` (ms)."""
+    """Go on below post `below`, in a session that began at `as_of` (ms) and has been served so many posts.
+
+    `floor`, `shown`: the round of a ranked session, and what it has shown of it; 0 before a round has begun.
+    """
 
     mode: str
     as_of: int
-    boundary: int
+    below: int
+    floor: int = 0
+    served: int = 0
+    shown: tuple[int, ...] = ()
 
 
 class CursorError(ValueError):
-    """The token was not made by this service for this reader."""
+    """The token was not made by this service for this reader, or too long ago."""
 
 
 def seal(cursor: Cursor, reader_id: int, key: bytes) -> str:
     """The token for a client."""
-    body = _BODY.pack(_VERSION, _MODES[cursor.mode], cursor.as_of, cursor.boundary)
+    body = _BODY.pack(
+        _VERSION, _MODES[cursor.mode], cursor.as_of, cursor.below, cursor.floor, cursor.served
+    ) + struct.pack(f">{len(cursor.shown)}q", *cursor.shown)
     return _text(body + _tag(body, reader_id, key))
 
 
-def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
-    """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader."""
+def unseal(token: str, reader_id: int, key: bytes, now_ms: int) -> Cursor:
+    """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader, or that is
+    older than a day.
+    """
     if len(token) > _LONGEST:
         raise CursorError("too long")
     try:
@@ -47,16 +64,19 @@ def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
         raw = base64.b64decode(padded, altchars=b"-_", validate=True)
         if _text(raw) != token:
             raise CursorError("not a cursor")  # base64 has many texts for the same bytes, a place has one
-        body, tag = raw[: _BODY.size], raw[_BODY.size :]
-        version, mode_code, as_of, boundary = _BODY.unpack(body)
-    except (ValueError, binascii.Error, struct.error) as error:
-        raise CursorError("not a cursor") from error
-    if not hmac.compare_digest(tag, _tag(body, reader_id, key)):
-        raise CursorError("not a cursor of this reader")
-    mode = next((name for name, code in _MODES.items() if code == mode_code), None)
-    if version != _VERSION or mode is None:
-        raise CursorError("of another version")
-    return Cursor(mode, as_of, boundary)
+        body, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
+        if not hmac.compare_digest(tag, _tag(body, reader_id, key)):
+            raise CursorError("not a cursor of this reader")
+        if body[0] != _VERSION:
+            raise CursorError("of another version")
+        _, mode, as_of, below, floor, served = _BODY.unpack_from(body)
+        shown = struct.unpack(f">{(len(body) - _BODY.size) // 8}q", body[_BODY.size :])
+    except (ValueError, IndexError, binascii.Error, struct.error) as error:
+        raise error if isinstance(error, CursorError) else CursorError("not a cursor") from error
+    if as_of + VALID_MS < now_ms:
+        raise CursorError("expired: begin again with the first page")
+    name = next(name for name, code in _MODES.items() if code == mode)
+    return Cursor(name, as_of, below, floor, served, shown)
 
 
 def _text(raw: bytes) -> str:

@@ -12,13 +12,21 @@ needed to keep the frontier narrow.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 EXHAUSTED = 0
 """Horizon of a source with nothing left: ids are positive."""
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Row(NamedTuple):
+    """A post as a source holds it: no more than an order and a filter need."""
+
+    post_id: int
+    author_id: int
+    hints: int = 0
+
+
+class Candidate(NamedTuple):
     """A post that may go on the page, and the paths it was found on."""
 
     post_id: int
@@ -31,22 +39,28 @@ class Candidate:
 class Source:
     """Where candidates come from: one path of one author (or the timeline), down to `lo`.
 
-    Every post of the source at or above `horizon` is in `items`.
+    Every post of the source at or above `horizon` is in `items`, newest first. `lost`: it was given up, and
+    what it has below its horizon is not in the page.
     """
 
     path: str
     author_id: int
     lo: int
     horizon: int
-    items: list[Candidate] = field(default_factory=list)
+    items: list[Row] = field(default_factory=list)
+    lost: bool = False
 
-    def extend(self, rows: Sequence[tuple[int, int, int]], asked: int) -> None:
-        """Add `(post_id, author_id, hints)` rows read from below the horizon, newest first.
+    def extend(self, rows: Sequence[Row], asked: int) -> None:
+        """Add rows read from below the horizon, newest first.
 
         Fewer rows than asked for means that the source holds nothing else.
         """
-        self.items += [Candidate(post, author, hints, frozenset({self.path})) for post, author, hints in rows]
-        self.horizon = rows[-1][0] if len(rows) >= asked else EXHAUSTED
+        self.items += rows
+        self.horizon = rows[-1].post_id if len(rows) >= asked else EXHAUSTED
+
+    def give_up(self) -> None:
+        """Go on without it: it holds nobody back any more."""
+        self.horizon, self.lost = EXHAUSTED, True
 
 
 def frontier(sources: Iterable[Source]) -> int:
@@ -54,30 +68,40 @@ def frontier(sources: Iterable[Source]) -> int:
     return max((source.horizon for source in sources), default=EXHAUSTED)
 
 
-def merge(sources: Iterable[Source], below: int) -> list[Candidate]:
-    """The candidates under `below` that are safe to show now, newest first, each once with all its paths."""
-    sources = list(sources)
+def merge(sources: Sequence[Source], below: int, most: int | None = None) -> list[Candidate]:
+    """The candidates under `below` that are safe to show now, newest first, each once with all its paths.
+
+    `most`: the newest so many of them are enough.
+    """
     floor = frontier(sources)
-    found: dict[int, Candidate] = {}
+    rows: dict[int, Row] = {}
+    paths: dict[int, frozenset[str]] = {}
     for source in sources:
-        for item in source.items:
-            if floor <= item.post_id < below:
-                known = found.get(item.post_id)
-                found[item.post_id] = item if known is None else _both(known, item)
-    return sorted(found.values(), key=lambda item: -item.post_id)
+        path = frozenset((source.path,))
+        for row in source.items:
+            post_id = row[0]
+            if post_id < floor:
+                break
+            if post_id >= below:
+                continue
+            known = rows.get(post_id)
+            if known is None:
+                rows[post_id], paths[post_id] = row, path
+            else:
+                rows[post_id] = known if known[2] else row
+                paths[post_id] |= path
+    return [
+        Candidate(post_id, rows[post_id][1], rows[post_id][2], paths[post_id])
+        for post_id in sorted(rows, reverse=True)[:most]
+    ]
 
 
-def _both(known: Candidate, item: Candidate) -> Candidate:
-    return Candidate(known.post_id, known.author_id, known.hints or item.hints, known.paths | item.paths)
-
-
-def next_reads(sources: Iterable[Source], below: int, wanted: int, most: int) -> list[Source]:
+def next_reads(sources: Sequence[Source], below: int, wanted: int, most: int) -> list[Source]:
     """The sources that hold back a page of `wanted` under `below`: highest horizon first, at most `most`.
 
     Exhausted ones never, and none below the last of as many candidates as are wanted: the page ends there.
     """
-    sources = list(sources)
-    known = sorted({item.post_id for source in sources for item in source.items if item.post_id < below})
-    end = known[-wanted] if len(known) >= wanted else EXHAUSTED
+    known = {row[0] for source in sources for row in source.items if row[0] < below}
+    end = sorted(known)[-wanted] if len(known) >= wanted else EXHAUSTED
     waiting = [source for source in sources if source.horizon > end]
     return sorted(waiting, key=lambda source: -source.horizon)[:most]

@@ -43,11 +43,14 @@ class TopicView(Generic[Record]):
         topic: str,
         decode: Callable[[bytes], Record],
         kept: Kept[Record] | None = None,
+        *,
+        from_end: bool = False,
     ) -> None:
-        """`kept`: where records go instead of a dictionary of this view."""
+        """`kept`: where records go instead of a dictionary of this view. `from_end`: only what comes from now on."""
         self.topic = topic
         self._decode = decode
         self._records: dict[bytes, Record] = {}
+        self._from_end = from_end
         self._put = self._keep if kept is None else kept.put
         self._as_of = self._started = -float("inf")
         self._consumer = Consumer(
@@ -72,9 +75,14 @@ class TopicView(Generic[Record]):
         partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
         for partition in partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
-            self._positions[partition] = low
+            self._positions[partition] = high if self._from_end else low
             self._behind[partition] = high
-        self._consumer.assign([TopicPartition(self.topic, p, OFFSET_BEGINNING) for p in partitions])
+        self._consumer.assign(
+            [
+                TopicPartition(self.topic, p, at if self._from_end else OFFSET_BEGINNING)
+                for p, at in self._positions.items()
+            ]
+        )
         self._thread.start()
         if not self._caught_up.wait(timeout_s):
             raise EngineError(f"{self.topic}: not read to its end in {timeout_s:.0f} s", "tideline status")

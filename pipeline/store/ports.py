@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.domain.merge import Row
 from pipeline.errors import Unavailable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
@@ -22,7 +23,6 @@ from pipeline.store.values import (
     Retraction,
     SegmentChange,
     StoredPost,
-    TimelineRow,
 )
 
 
@@ -103,7 +103,7 @@ class PostStore(Protocol):
     async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
         """The canonical posts that are known under these ids; an edit without its post is not a post."""
 
-    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """The author's newest posts with lo <= post_id < hi, newest first, at most `limit`."""
 
     async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
@@ -138,7 +138,7 @@ class TimelineStore(Protocol):
     async def retract(self, retractions: Sequence[Retraction]) -> int:
         """Remove rows as of their time; a row written later stays. Returns how many removals were written."""
 
-    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`."""
 
 

@@ -116,15 +116,6 @@ class StoredPost:
 
 
 @dataclass(frozen=True, slots=True)
-class TimelineRow:
-    """A pushed post in a reader's timeline."""
-
-    post_id: int
-    author_id: int
-    hints: int
-
-
-@dataclass(frozen=True, slots=True)
 class TimelineEntry:
     """A post to push: the row, when its event happened (us, for USING TIMESTAMP), and its life (s)."""
 

@@ -10,15 +10,14 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
-from pipeline.agents.known_routes import KnownRoutes
-from pipeline.agents.query import Query
 from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
+from tests.agents.cores import KEY, core
 
-READER, T0, WINDOW, MARGIN, AS_OF, KEY = 1, 1_700_000_000_000, 200, 10, 250, b"k" * 32
+READER, T0, WINDOW, MARGIN, AS_OF = 1, 1_700_000_000_000, 200, 10, 250
 """Time is in ms from T0: the window of a session that begins at 250 reaches back to 50."""
 
 
@@ -79,10 +78,7 @@ class World:
 
     def query_on(self, stores):
         """The query stage on these stores."""
-        known = KnownRoutes(
-            self.routes.get, self.suspensions.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers
-        )
-        return Query(stores, known, KEY, WINDOW, MARGIN)
+        return core(stores, self.routes, self.suspensions, window_ms=WINDOW, margin_ms=MARGIN)
 
     async def settle(self):
         """Write everything."""
@@ -140,7 +136,7 @@ class World:
             fulfilled = edge.covered_from if author.covered_ms is not None else at(AS_OF)
             await self.stores.graph.put_caught_up(author.author_id, [READER], fulfilled, ttl_s=1_000)
         bound = at(author.retracted_ms)
-        self.suspensions[author.author_id] = Suspension(author.author_id, False, bound, T0)
+        self.suspensions[author.author_id] = Suspension(author.author_id, author.fact == "suspended", bound, T0)
         match author.fact:
             case "suspended":
                 await self.stores.readers.set_suspended(author.author_id, True, T0)

@@ -15,9 +15,10 @@ from pipeline.agents.verdicts import Verdict
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.audit_rows import PUSH, path_owed
 from pipeline.domain.budgets import Tier
+from pipeline.domain.merge import Row
 from pipeline.errors import TidelineError
 from pipeline.records import AuthorClass, Suspension
-from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, TimelineRow
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
 from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
 from tests.domain.examples import at_least
 
@@ -152,7 +153,7 @@ def test_a_lost_route_loses_what_nothing_but_the_route_brings(world, data):
 @given(worlds, st.sets(st.integers(60, AS_OF), min_size=1, max_size=5))
 def test_rows_of_strangers_are_counted_and_are_no_fault(world, times):
     scene = Scene(world)
-    extra = [TimelineRow(at(ms, 99), 99, 0) for ms in times]
+    extra = [Row(at(ms, 99), 99, 0) for ms in times]
     scene.rows.added = extra
 
     verdict = examined(scene)

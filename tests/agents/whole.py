@@ -14,10 +14,9 @@ from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
-from pipeline.agents.known_routes import KnownRoutes
+from pipeline.agents.known_routes import ByAuthor
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
-from pipeline.agents.query import Query
 from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
@@ -32,9 +31,9 @@ from pipeline.kafka.outbox import NotDelivered, Outgoing
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.topics import TOPICS
+from tests.agents.cores import KEY, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
-KEY = b"k" * 32
 COMPACTED = ("reader.cohorts", "author.routes", "author.suspensions")
 LIVE = ("follows", "policy", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
@@ -78,26 +77,18 @@ class Whole:
 
     def _views(self):
         self.active = ActiveReaders(max_age_s=MARGIN / 2000)
-        routes, suspensions = {}, {}
-        puts = (self.active.put, routes.__setitem__, suspensions.__setitem__)
+        routes, suspensions = ByAuthor(), ByAuthor()
+        puts = (self.active.put, routes.put, suspensions.put)
         self.views = [View(self, topic, put) for topic, put in zip(COMPACTED, puts, strict=True)]
         self.active.age_s = self.views[0].age_s
-        known = KnownRoutes(
-            lambda author: routes.get(b"%d" % author),
-            lambda author: suspensions.get(b"%d" % author),
-            lambda: max(view.age_s() for view in self.views[1:]),
-            MARGIN / 2000,
-            self.stores.routes,
-            self.stores.readers,
-        )
-        self.query = Query(self.stores, known, KEY, WINDOW, MARGIN)
-        self.slow_query = Query(
-            Stores(*(_Port(getattr(self.stores, name), self, fails=False) for name in Stores.__slots__)),
-            known,
-            KEY,
-            WINDOW,
-            MARGIN,
-        )
+        more = {
+            "age_s": lambda: max(view.age_s() for view in self.views[1:]),
+            "window_ms": WINDOW,
+            "margin_ms": MARGIN,
+        }
+        self.query = core(self.stores, routes.records, suspensions.records, **more)
+        slow = Stores(*(_Port(getattr(self.stores, name), self, fails=False) for name in Stores.__slots__))
+        self.slow_query = core(slow, routes.records, suspensions.records, **more)
 
     def _stages(self, ports):
         def now():

@@ -4,9 +4,10 @@ from itertools import permutations
 
 import pytest
 
+from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
 from pipeline.records import PostEvent
-from pipeline.store.values import NOT_COVERED, StoredPost, TimelineRow
+from pipeline.store.values import NOT_COVERED, StoredPost
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -42,7 +43,7 @@ async def test_a_published_post_is_stored_and_indexed(stores, fresh):
         )
     }
     assert await stores.posts.authors_of([post_id, post_id + 1]) == {post_id: author}
-    assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [TimelineRow(post_id, author, -5)]
+    assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [Row(post_id, author, -5)]
 
 
 async def test_events_of_a_post_end_the_same_in_any_order_and_number(stores, fresh):
@@ -104,7 +105,7 @@ async def test_a_deleted_post_stays_in_the_index(stores, fresh):
 
     await stores.posts.put_posts([PostEvent("deleted", post_id, author, 2000)], {})
 
-    assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [TimelineRow(post_id, author, 1)]
+    assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [Row(post_id, author, 1)]
 
 
 async def published(stores, author: int, post_ids: list[int]) -> None:

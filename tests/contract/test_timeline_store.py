@@ -5,7 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.store.values import NOT_COVERED, Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.domain.merge import Row
+from pipeline.store.values import NOT_COVERED, Push, Retraction, TimelineEntry
 from tests.waiting import eventually_async
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,7 +29,7 @@ async def test_every_entry_is_in_every_timeline(stores, fresh):
 
     written = await push(stores, [reader, reader + 1], [entry(1, hints=-(2**63)), entry(2, hints=3)])
 
-    rows = [TimelineRow(2, 7, 3), TimelineRow(1, 7, -(2**63))]
+    rows = [Row(2, 7, 3), Row(1, 7, -(2**63))]
     assert written == 4
     assert await stores.timelines.timeline(reader, 0, NOT_COVERED, 10) == rows
     assert await stores.timelines.timeline(reader + 1, 0, NOT_COVERED, 10) == rows
@@ -52,7 +53,7 @@ async def test_a_push_may_come_again_and_late(stores, fresh):
     for each in (newer, older, newer, older):
         await push(stores, [reader], [each])
 
-    assert await stores.timelines.timeline(reader, 0, NOT_COVERED, 10) == [TimelineRow(1, 7, 5)]
+    assert await stores.timelines.timeline(reader, 0, NOT_COVERED, 10) == [Row(1, 7, 5)]
 
 
 @pytest.mark.parametrize(("ttl_s", "rows"), [(-1, 0), (0, 0), (1, 1)])

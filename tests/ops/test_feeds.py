@@ -3,11 +3,10 @@
 import structlog
 from aiohttp import web
 
-from pipeline.agents.known_routes import KnownRoutes
-from pipeline.agents.query import Query
 from pipeline.ops import feeds
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
+from tests.agents.cores import core
 from tests.engines.events import now, post_id_at
 
 READER = 7
@@ -21,8 +20,7 @@ async def core_with(posts):
         for at in [now() for _ in range(posts)]
     ]
     await stores.posts.put_posts(made, {})
-    routes = KnownRoutes({}.get, {}.get, lambda: 0.0, 1.0, stores.routes, stores.readers)
-    return Query(stores, routes, b"k" * 32, 10**9, 0), [post.post_id for post in reversed(made)]
+    return core(stores, window_ms=10**9, margin_ms=0), [post.post_id for post in reversed(made)]
 
 
 async def test_the_core_gives_its_whole_feed_page_by_page():

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import orjson
 
+from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
 from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
-from pipeline.store.values import StoredPost, TimelineRow
+from pipeline.store.values import StoredPost
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""
@@ -81,20 +82,20 @@ class CassandraPosts:
         rows = await self._db.fetch_in(self._posts, post_ids)
         return {row[0]: _post(*row) for row in rows if row[1] is not None}
 
-    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """See `PostStore`. Buckets are read newest first, twice as many at once after each that was short.
 
         A post more than a day in the future is not found.
         """
         hi = min(hi, first_id(int(time.time() * 1000) + _FUTURE_MS))
-        found: list[TimelineRow] = []
+        found: list[Row] = []
         newest, oldest, width = bucket_of(hi - 1), bucket_of(max(lo, 0)), 1
         while newest >= oldest and len(found) < limit:
             buckets = range(newest, max(newest - width, oldest - 1), -1)
             answers = await asyncio.gather(
                 *(self._db.fetch(self._recent, author_id, b, lo, hi, limit - len(found)) for b in buckets)
             )
-            found += [TimelineRow(post_id, author_id, hints) for rows in answers for post_id, hints in rows]
+            found += [Row(post_id, author_id, hints) for rows in answers for post_id, hints in rows]
             newest, width = newest - width, width * 2
         return found[:limit]
 

@@ -6,10 +6,11 @@ Every parameter but the reader is the same for all readers of an entry, so it is
 import struct
 from collections.abc import Iterator, Sequence
 
+from pipeline.domain.merge import Row
 from pipeline.store.cassandra.ring import MAX_ROWS, Ring
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import Mutation
-from pipeline.store.values import Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.store.values import Push, Retraction, TimelineEntry
 
 GRAIN = 20
 """Rows that are encoded as one: a tenth of a batch, so that batches still fill up."""
@@ -78,7 +79,7 @@ class CassandraTimelines:
         await self._db.write(rows, self._retract.table)
         return sum(len(each.readers) * len(each.post_ids) for each in retractions)
 
-    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """See `TimelineStore`."""
         rows = await self._db.fetch(self._newest, reader_id, lo, hi, limit)
-        return [TimelineRow(post_id, author_id, hints) for post_id, author_id, hints in rows]
+        return [Row(post_id, author_id, hints) for post_id, author_id, hints in rows]

@@ -2,9 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
+from pipeline.domain.merge import Row
 from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import StoredPost, TimelineRow
+from pipeline.store.values import StoredPost
 
 
 class MemoryPosts:
@@ -52,12 +53,10 @@ class MemoryPosts:
         regions = self._take_downs.rows(post_id).items()
         return frozenset(region for region, cells in regions if cells["us"] > restored)
 
-    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """See `PostStore`."""
         rows = reversed(self._by_author.rows(author_id).items())
-        return [TimelineRow(post, author_id, cells["hints"]) for post, cells in rows if lo <= post < hi][
-            :limit
-        ]
+        return [Row(post, author_id, cells["hints"]) for post, cells in rows if lo <= post < hi][:limit]
 
     async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
         """See `PostStore`."""

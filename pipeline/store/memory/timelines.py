@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from pipeline.domain.merge import Row
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import Push, Retraction, TimelineEntry, TimelineRow
+from pipeline.store.values import Push, Retraction, TimelineEntry
 
 
 class MemoryTimelines:
@@ -35,7 +36,7 @@ class MemoryTimelines:
             self._rows.write(reader, post, each.timestamp_us, gone)
         return len(places)
 
-    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[TimelineRow]:
+    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """See `TimelineStore`."""
         rows = reversed(self._rows.rows(reader_id).items())
-        return [TimelineRow(post, **cells) for post, cells in rows if lo <= post < hi][:limit]
+        return [Row(post, **cells) for post, cells in rows if lo <= post < hi][:limit]

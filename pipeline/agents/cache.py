@@ -1,0 +1,145 @@
+"""What pages remember between requests: bounded, loaded once however many ask, and coherent by invalidation.
+
+    known ── hit ─▶ value          a change drops the key, from whichever thread hears of it
+    all ──── miss ─▶ one load for all who ask meanwhile; a load that began before a change is not kept
+
+`trusted` says whether every change up to a moment ago has been heard; while it is not, nothing remembered is
+served and nothing is kept: each request loads for itself, as if there were no cache.
+"""
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
+from typing import Generic, TypeVar
+
+from pipeline import metrics
+
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
+
+Load = Callable[[Collection[Key]], Awaitable[Mapping[Key, Value]]]
+"""Values by key; a key that has none is left out, and not remembered."""
+
+
+class Cache(Generic[Key, Value]):
+    """The newest values of at most `size` keys; the one unused for longest goes first."""
+
+    def __init__(self, name: str, size: int, trusted: Callable[[], bool]) -> None:
+        self._size, self._trusted = size, trusted
+        self._entries: OrderedDict[Key, Value] = OrderedDict()
+        self._loading: dict[Key, asyncio.Future[Value | None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock = threading.Lock()
+        self._hits = metrics.CACHE_READS.labels(name, "hit")
+        self._misses = metrics.CACHE_READS.labels(name, "miss")
+        self._joins = metrics.CACHE_READS.labels(name, "joined")
+        self._past = metrics.CACHE_READS.labels(name, "untrusted")
+
+    def __len__(self) -> int:
+        """How many keys are held."""
+        return len(self._entries)
+
+    def known(self, keys: Iterable[Key]) -> dict[Key, Value]:
+        """What is remembered of these keys now."""
+        if not self._trusted():
+            return {}
+        found: dict[Key, Value] = {}
+        entries = self._entries
+        for key in keys:
+            value = entries.get(key)
+            if value is not None:
+                found[key] = value
+        for key in found:
+            try:
+                entries.move_to_end(key)
+            except KeyError:  # dropped meanwhile, by the thread that hears of changes
+                continue
+        self._hits.inc(len(found))
+        return found
+
+    async def all(self, keys: Collection[Key], load: Load[Key, Value]) -> dict[Key, Value]:
+        """The values of these keys: remembered, being loaded for somebody, or loaded now, in one call.
+
+        A load goes on when whoever asked first has stopped waiting: others may wait, and the next will ask.
+        """
+        found = self.known(keys)
+        if len(found) == len(keys):
+            return found
+        missing = [key for key in keys if key not in found]
+        if not self._trusted():
+            self._past.inc(len(missing))
+            return dict(await load(missing))
+        waiting = {key: self._loading[key] for key in missing if key in self._loading}
+        fresh = [key for key in missing if key not in waiting]
+        self._joins.inc(len(waiting))
+        if fresh:
+            self._misses.inc(len(fresh))
+            waiting |= self._begin(fresh, load)
+        for key, future in waiting.items():
+            value = await asyncio.shield(future)
+            if value is not None:
+                found[key] = value
+        return found
+
+    def keep(self, key: Key, value: Value) -> None:
+        """Remember what was not loaded but made."""
+        if not self._trusted():
+            return
+        with self._lock:
+            self._entries[key] = value
+            self._entries.move_to_end(key)
+            self._shrink()
+
+    def drop(self, keys: Iterable[Key]) -> None:
+        """Forget these keys, and do not keep what is being loaded for them. From any thread."""
+        with self._lock:
+            for key in keys:
+                self._entries.pop(key, None)
+                self._loading.pop(key, None)
+
+    def clear(self) -> None:
+        """Forget everything. From any thread."""
+        with self._lock:
+            self._entries.clear()
+            self._loading.clear()
+
+    def _begin(self, keys: list[Key], load: Load[Key, Value]) -> dict[Key, "asyncio.Future[Value | None]"]:
+        loop = asyncio.get_running_loop()
+        futures: dict[Key, asyncio.Future[Value | None]] = {key: loop.create_future() for key in keys}
+        self._loading |= futures
+        task = loop.create_task(self._load(futures, load))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return futures
+
+    async def _load(self, futures: dict[Key, "asyncio.Future[Value | None]"], load: Load[Key, Value]) -> None:
+        try:
+            values = await load(list(futures))
+        except BaseException as error:
+            with self._lock:
+                self._forget(futures)
+            for future in futures.values():
+                future.set_exception(error if isinstance(error, Exception) else asyncio.CancelledError())
+                future.exception()  # looked at: whoever asked may be gone
+            if not isinstance(error, Exception):
+                raise
+            return
+        with self._lock:
+            for key in self._forget(futures):
+                if key in values:
+                    self._entries[key] = values[key]
+            self._shrink()
+        for key, future in futures.items():
+            future.set_result(values.get(key))
+
+    def _forget(self, futures: Mapping[Key, "asyncio.Future[Value | None]"]) -> list[Key]:
+        """End these loads; returns the keys that nothing has changed since they began."""
+        ours = [key for key, future in futures.items() if self._loading.get(key) is future]
+        for key in ours:
+            del self._loading[key]
+        return ours
+
+    def _shrink(self) -> None:
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)

@@ -1,0 +1,234 @@
+"""Fetch: the one I/O step before the pure stages, and hydration, the one after; both from caches where they can.
+
+A source is read only as far down as the page may need. What does not come in time is given up, and named.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.agents import frontier as plan
+from pipeline.agents.caches import Caches, Recent
+from pipeline.agents.deadline import Deadline
+from pipeline.agents.known_routes import KnownRoutes, Route
+from pipeline.agents.page import Session
+from pipeline.agents.reader_view import ReaderView, views
+from pipeline.domain import snowflake
+from pipeline.domain.cursor import VALID_MS
+from pipeline.domain.merge import EXHAUSTED, Candidate, Row, Source, frontier, merge, next_reads
+from pipeline.domain.page_request import PageRequest
+from pipeline.errors import Unavailable
+from pipeline.records import RouteRecord
+from pipeline.store.ports import Stores
+from pipeline.store.values import StoredPost
+
+READS_A_ROUND = 64
+
+KEPT = 100
+"""Newest posts of an author that are kept: five pages of nothing else."""
+
+ENGAGEMENTS = 5_000
+"""Newest engagements of a reader that affinity is taken from."""
+
+TICK_S = 10
+"""Seconds for which live counters are remembered: they are a statistic."""
+
+READER_BY, FETCH_BY, ENRICH_BY, HYDRATE_BY = 0.5, 0.65, 0.8, 0.9
+"""The share of a request's time by which a step has to be done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """`pulls_took`: told the seconds of a round of pulls, and how many sources."""
+
+    stores: Stores
+    routes: KnownRoutes
+    caches: Caches
+    window_ms: int
+    margin_ms: int
+    pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
+
+    async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
+        """The reader and the frontier. Raises Unavailable when they are not known in time: nothing is shown
+        unfiltered.
+        """
+        reader = await self.reader(request.reader_id, deadline)
+        routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
+        if routes is None:
+            raise Unavailable(f"reader {request.reader_id}: the routes of their authors did not come in time")
+        window_start = snowflake.first_id(request.place.as_of - self.window_ms)
+        session = Session(request, deadline, reader, routes, window_start, [], archived=False)
+        below = request.place.below
+        if below > window_start:
+            session.sources = [
+                Source("push", 0, window_start, below),
+                Source("own", reader.reader_id, window_start, below),
+                *await self._dated(plan.pulled(reader, routes, window_start, below, self.margin_ms), routes),
+            ]
+        else:
+            await self.archive(session)
+        return session
+
+    async def reader(self, reader_id: int, deadline: Deadline) -> ReaderView:
+        """The reader as the caches know them. Raises Unavailable when they are not known in time."""
+        found = self.caches.readers.known((reader_id,)) or await deadline.within(
+            READER_BY, self.caches.readers.all((reader_id,), lambda ids: views(self.stores, ids))
+        )
+        if found is None:
+            raise Unavailable(f"reader {reader_id}: edges and relations did not come in time")
+        return found[reader_id]
+
+    async def archive(self, session: Session) -> None:
+        """Go on with what is older than the window."""
+        below = min(session.request.place.below, session.window_start)
+        session.sources += await self._dated(plan.archive(session.reader, session.routes, below), {})
+        session.archived = True
+
+    async def _dated(self, sources: list[Source], routes: Mapping[int, Route]) -> list[Source]:
+        """Plain push authors are in no view: their newest posts are asked for when that saves reads."""
+        unknown = {
+            source.author_id
+            for source in sources
+            if source.path == "pull" and _record(routes, source.author_id) is None
+        }
+        if len(unknown) <= READS_A_ROUND:
+            return sources
+        records = await self.stores.routes.routes(unknown)
+        for source in sources:
+            if source.author_id in unknown:
+                record = records.get(source.author_id)
+                source.horizon = min(source.horizon, 0 if record is None else record.latest_post_id + 1)
+        return [source for source in sources if source.horizon > source.lo]
+
+    async def newest(self, session: Session) -> None:
+        """The first rows of the timeline: what is pulled comes after, as far as the page reaches down."""
+        await self.read(session, [one for one in session.sources if one.path == "push"], session.limit + 1)
+
+    async def collect(self, session: Session, below: int, wanted: int) -> list[Candidate]:
+        """The newest candidates under `below`, as many as wanted: fewer only at the end of all sources."""
+        while True:
+            ready = merge(session.sources, below, wanted)
+            if len(ready) == wanted or frontier(session.sources) == EXHAUSTED:
+                return ready
+            behind = next_reads(session.sources, below, wanted, READS_A_ROUND)
+            await self.read(session, behind, max(wanted, session.limit) + 1)
+
+    async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:
+        """Read each source further down, all at once. One row more than a page, so its end is seen."""
+        session.read.update(map(id, sources))
+        waiting = self._remembered(session, sources, asked)
+        if not waiting:
+            return
+        began, late = time.perf_counter(), session.deadline.left(FETCH_BY) == 0
+        if len(waiting) == 1:  # the timeline, while the cache has the rest
+            lost = [] if await session.deadline.within(FETCH_BY, self._deepen(session, waiting[0], asked)) else waiting
+        else:
+            tasks = {asyncio.create_task(self._deepen(session, one, asked)): one for one in waiting}
+            lost = [tasks[task] for task in await session.deadline.finish(FETCH_BY, tasks)]
+        for source in lost:
+            if source.path == "push":
+                raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
+            source.give_up()
+            session.name("timeline only" if late else "pulled authors")
+        self.pulls_took(time.perf_counter() - began, sum(source.path == "pull" for source in waiting))
+
+    def _remembered(self, session: Session, sources: Sequence[Source], asked: int) -> list[Source]:
+        """Read what the cache holds; returns the sources that are left."""
+        known = self.caches.recent.known({one.author_id for one in sources if one.path != "push"})
+        waiting = []
+        for source in sources:
+            recent = known.get(source.author_id)
+            if recent is not None and recent.newest < _latest(session.routes, source.author_id):
+                self.caches.recent.drop((source.author_id,))
+                recent = None
+            rows = None if recent is None else recent.below(source.lo, source.horizon, min(asked, KEPT))
+            if rows is None:
+                waiting.append(source)
+            else:
+                source.extend(rows, min(asked, KEPT))
+        return waiting
+
+    async def _deepen(self, session: Session, source: Source, asked: int) -> bool:
+        """Read on below the source's horizon; True, once that is done."""
+        lo, hi = source.lo, source.horizon
+        if source.path == "push":
+            source.extend(await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked), asked)
+            return True
+        asked = min(asked, KEPT)
+        rows = await self._recent(session, source, asked)
+        if rows is None:
+            rows = await self.stores.posts.recent(source.author_id, lo, hi, asked)
+        source.extend(rows, asked)
+        return True
+
+    async def _recent(self, session: Session, source: Source, asked: int) -> list[Row] | None:
+        """The author's newest posts, into the cache as well; None when that does not reach far enough."""
+        author = (source.author_id,)
+        if not self.caches.trusted() or self.caches.recent.known(author):
+            return None
+        lo = snowflake.shift(session.window_start, -VALID_MS)
+        found = await self.caches.recent.all(author, lambda ids: self._newest(ids, lo))
+        return found[source.author_id].below(source.lo, source.horizon, asked)
+
+    async def _newest(self, authors: Collection[int], lo: int) -> dict[int, Recent]:
+        """The newest posts of authors, for the cache."""
+        found = await asyncio.gather(
+            *(self.stores.posts.recent(author, lo, snowflake.MAX_ID, KEPT) for author in authors)
+        )
+        return {
+            author: Recent(tuple(rows), lo, len(rows) < KEPT)
+            for author, rows in zip(authors, found, strict=True)
+        }
+
+    async def posts(self, session: Session, post_ids: Sequence[int]) -> tuple[dict[int, StoredPost], bool]:
+        """Canonical posts, and whether all that exist were fetched in time."""
+        found = self.caches.posts.known(post_ids)
+        if len(found) == len(post_ids):
+            return found, True
+        fetched = await session.deadline.within(
+            HYDRATE_BY, self.caches.posts.all(post_ids, lambda ids: self.stores.posts.posts(list(ids)))
+        )
+        if fetched is None:
+            session.name("hydration")
+            return found, False
+        return fetched, True
+
+    async def affinity(self, session: Session) -> Mapping[int, int]:
+        """By author, how often the reader engaged with them lately."""
+        reader = session.reader.reader_id
+
+        async def load(ids: Collection[int]) -> dict[int, Mapping[int, int]]:
+            return {one: await self.stores.readers.affinity(one, ENGAGEMENTS) for one in ids}
+
+        found = await session.deadline.within(READER_BY, self.caches.affinity.all((reader,), load))
+        if found is None:
+            session.name("enrichment")
+            return {}
+        return found[reader]
+
+    async def engagement(self, session: Session, post_ids: Sequence[int], since_ms: int) -> Mapping[int, int]:
+        """By post, how many readers engaged with it lately, some seconds ago."""
+        tick = int(time.monotonic() / TICK_S)
+
+        async def load(keys: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
+            counts = await self.stores.counters.engaged([post for post, _ in keys], since_ms)
+            return {key: counts.get(key[0], 0) for key in keys}
+
+        keys = [(post, tick) for post in post_ids]
+        found = await session.deadline.within(ENRICH_BY, self.caches.counters.all(keys, load))
+        if found is None:
+            session.name("enrichment")
+            return {}
+        return {post: count for (post, _), count in found.items()}
+
+
+def _record(routes: Mapping[int, Route], author_id: int) -> RouteRecord | None:
+    route = routes.get(author_id)
+    return None if route is None else route.record
+
+
+def _latest(routes: Mapping[int, Route], author_id: int) -> int:
+    """The id that an author's newest post has at least."""
+    record = _record(routes, author_id)
+    return 0 if record is None else record.latest_post_id

@@ -1,0 +1,93 @@
+"""First pages that were served: an unchanged refresh costs one read of the timeline, and no stage behind it.
+
+A page is as it was while its reader's view, the rows it began with, the newest post of every pulled author and each
+of its posts are what they were: all of them are compared, none is trusted for a time.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline.agents.caches import Caches, Recent
+from pipeline.agents.page import Page, Session
+from pipeline.agents.reader_view import ReaderView
+from pipeline.domain.merge import Row
+from pipeline.domain.page_request import PageRequest
+
+KEPT_MS = 3_600_000
+"""A page is made anew after so long: its cursor ends a day after it was made."""
+
+
+@dataclass(frozen=True, slots=True)
+class FirstPage:
+    """A page, and what it was made of: `recent` of the authors that were read for it, `heads` of all of them."""
+
+    page: Page
+    as_of: int
+    reader: ReaderView
+    rows: Sequence[Row]
+    heads: Sequence[tuple[int, int]]
+    recent: Mapping[int, Recent]
+    suspended: frozenset[int]
+
+
+def key_of(request: PageRequest) -> tuple[int, int]:
+    """Under which a page is kept."""
+    return request.reader_id, request.limit
+
+
+def heads_of(session: Session) -> list[tuple[int, int]]:
+    """By source but the timeline, the newest id it can have; before any of them is read."""
+    return [(source.author_id, source.horizon) for source in session.sources if source.path != "push"]
+
+
+def rows_of(session: Session) -> list[Row]:
+    """The rows of the timeline that have been read."""
+    return [row for source in session.sources if source.path == "push" for row in source.items]
+
+
+def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]) -> Page | None:
+    """The first page that was served last, if it still is the first page. The timeline has been read."""
+    kept = caches.pages.known((key_of(session.request),)).get(key_of(session.request))
+    if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
+        return None
+    posts = [item.post for item in kept.page.items]
+    known = caches.posts.known([post.post_id for post in posts])
+    recent = caches.recent.known(kept.recent)
+    same = (
+        kept.reader is session.reader
+        and kept.rows == rows_of(session)
+        and kept.heads == heads
+        and kept.suspended == session.suspended
+        and all(recent.get(author) is one for author, one in kept.recent.items())
+        and all(known.get(post.post_id) is post for post in posts)
+        and (not posts or posts[-1].post_id >= session.window_start)
+    )
+    return kept.page if same else None
+
+
+def remember(
+    caches: Caches, session: Session, heads: Sequence[tuple[int, int]], rows: Sequence[Row], page: Page
+) -> None:
+    """Keep a first page, unless something of what it was made of is in no cache."""
+    authors = {one.author_id for one in session.sources if id(one) in session.read and one.path != "push"}
+    recent = caches.recent.known(authors)
+    if page.degraded or len(recent) < len(authors):
+        return
+    kept = FirstPage(page, session.request.place.as_of, session.reader, rows, heads, recent, session.suspended)
+    caches.pages.keep(key_of(session.request), kept)
+
+
+def whatever(caches: Caches, session: Session) -> Page | None:
+    """The first page that was served last, whatever has happened since, but for what may not be shown now."""
+    kept = caches.pages.known((key_of(session.request),)).get(key_of(session.request))
+    if kept is None:
+        return None
+    known = caches.posts.known([item.post.post_id for item in kept.page.items])
+    items = [
+        item
+        for item in kept.page.items
+        if (post := known.get(item.post.post_id)) is not None
+        and session.hides_author(post.author_id) is None
+        and session.reader.hides_post(post) is None
+    ]
+    return Page(items, kept.page.next_cursor, (*session.degraded, "cached first page"), kept.page.widths)

@@ -1,0 +1,56 @@
+"""Frontier: the sources a page may need, from the reader's edges and the routes of their authors (R2).
+
+Most followees are pushed, and their posts are rows of the timeline: they need no source. Those that do are the ones
+with a route record, a bound of their own or of their author, and all of them while the reader has one. What is
+older than the window has no rows, and every followee is a source (R12).
+"""
+
+from collections.abc import Iterable, Mapping
+
+from pipeline.agents.known_routes import Route
+from pipeline.agents.reader_view import ReaderView
+from pipeline.domain import coverage
+from pipeline.domain.merge import Source
+from pipeline.store.values import Edge
+
+PLAIN = Route()
+
+
+def pulled(
+    reader: ReaderView, routes: Mapping[int, Route], window_start: int, below: int, margin_ms: int
+) -> list[Source]:
+    """A source for each range that is not pushed. Its horizon is the newest id it can have, where that is known."""
+    sources = []
+    for edge in _edges(reader, routes, window_start):
+        route = routes.get(edge.author_id, PLAIN)
+        if route.suspended:
+            continue
+        record = route.record
+        bound = max(edge.bound, reader.state.bound, route.retracted_before)
+        cover = coverage.EdgeCover(bound, edge.warm_since)
+        entries = () if record is None else record.entries
+        ranges = coverage.pull_ranges(entries, cover, window_start, margin_ms=margin_ms)
+        for lo, hi in coverage.clip(ranges, window_start, below):
+            horizon = hi if record is None else min(hi, record.latest_post_id + 1)
+            if horizon > lo:
+                sources.append(Source("pull", edge.author_id, lo, horizon))
+    return sources
+
+
+def _edges(reader: ReaderView, routes: Mapping[int, Route], window_start: int) -> Iterable[Edge]:
+    if reader.state.bound > window_start:
+        return (reader.edges[author] for author in reader.followees)
+    plain = (edge for edge in reader.bounded if edge.author_id not in routes)
+    return [*plain, *(reader.edges[author] for author in routes)]
+
+
+def archive(reader: ReaderView, routes: Mapping[int, Route], below: int) -> list[Source]:
+    """What is older than the window: nothing but the authors' own posts holds it."""
+    shown = (author for author in reader.followees if not routes.get(author, PLAIN).suspended)
+    return [Source("own", reader.reader_id, 0, below), *(Source("pull", author, 0, below) for author in shown)]
+
+
+def nearest(sources: list[Source], affinity: Mapping[int, int], most: int) -> list[Source]:
+    """At most so many authors' sources, those the reader engages with most and that posted last first."""
+    order = sorted(sources, key=lambda one: (-affinity.get(one.author_id, 0), -one.horizon, one.author_id))
+    return order[:most]

@@ -1,0 +1,86 @@
+"""A page as it is handed out, and a request on its way through the chain."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pipeline.agents.deadline import Deadline
+from pipeline.agents.known_routes import Route
+from pipeline.agents.reader_view import ReaderView
+from pipeline.domain.merge import EXHAUSTED, Source
+from pipeline.domain.page_request import PageRequest
+from pipeline.store.values import StoredPost
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A post on the page and how it came there; with its score, and the parts of it, where it was ranked.
+
+    `tier`: the fan-out tier of its author, told when it is asked for.
+    """
+
+    post: StoredPost
+    path: str
+    score: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    tier: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page, the cursor of the next one (None: the feed ends here), and the widths of the chain.
+
+    `degraded`: the steps of the ladder that were taken; `lacks`: authors whose posts may be missing.
+    """
+
+    items: Sequence[Item]
+    next_cursor: str | None
+    degraded: Sequence[str] = ()
+    widths: Mapping[str, int] = field(default_factory=dict)
+    lacks: Sequence[int] = ()
+
+
+@dataclass(slots=True)
+class Session:
+    """One request on its way. `read`: the sources that were, by identity; `widths`: as the stages tell them."""
+
+    request: PageRequest
+    deadline: Deadline
+    reader: ReaderView
+    routes: Mapping[int, Route]
+    window_start: int
+    sources: list[Source]
+    archived: bool
+    degraded: dict[str, None] = field(default_factory=dict)
+    read: set[int] = field(default_factory=set)
+    widths: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def suspended(self) -> frozenset[int]:
+        """Followees of whom nothing is shown for now."""
+        return frozenset(author for author, route in self.routes.items() if route.suspended)
+
+    @property
+    def limit(self) -> int:
+        """Posts wanted."""
+        return self.request.limit
+
+    @property
+    def lacks(self) -> list[int]:
+        """Authors that were given up."""
+        return sorted({source.author_id for source in self.sources if source.lost})
+
+    def anything_below(self, post_id: int) -> bool:
+        """Whether a source holds, or may hold, a post below this one."""
+        return any(
+            source.horizon > EXHAUSTED or (source.items and source.items[-1].post_id < post_id)
+            for source in self.sources
+        )
+
+    def hides_author(self, author_id: int) -> str | None:
+        """Why nothing of this author is on the page."""
+        route = self.routes.get(author_id)
+        return self.reader.hides_author(author_id, suspended=route is not None and route.suspended)
+
+    def name(self, step: str) -> None:
+        """A step of the ladder is taken."""
+        self.degraded[step] = None

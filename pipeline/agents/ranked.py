@@ -1,0 +1,138 @@
+"""Ranked: the best of a round first. A round is the newest `candidates` posts; the next one begins below it.
+
+    candidates 2,000 ─ filter ─▶ ─ prune ─▶ 300 ─ enrich ─ rank ─▶ in order ─ page ─ hydrate ─▶ 20
+
+Every page ranks its round anew, as of the session's beginning, and leaves out what the session has shown: a score
+that moves between two pages can neither repeat a post nor skip one (decision 12).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.agents.fetch import FETCH_BY, Fetch
+from pipeline.agents.frontier import nearest
+from pipeline.agents.latest import path_of
+from pipeline.agents.page import Item, Session
+from pipeline.domain import hints, ranking, snowflake
+from pipeline.domain.cursor import Cursor
+from pipeline.domain.merge import EXHAUSTED, Candidate
+
+NARROW = 3
+"""A page short of time ranks one candidate of so many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ranking:
+    """How to rank: the model, and the widths of the chain. `counted_ms`: how far back engagement counts."""
+
+    ranker: ranking.Ranker
+    candidates: int
+    pruned: int
+    frontier: int
+    diversity: float
+    counted_ms: int
+
+
+async def page(
+    fetch: Fetch, session: Session, wanted: int, how: Ranking
+) -> tuple[list[Item], Cursor | None]:
+    """The items, and where the next page goes on; None at the end of the feed."""
+    place = session.request.place
+    below = min(place.below, snowflake.first_id(place.as_of + 1))
+    affinity = await fetch.affinity(session)
+    _narrow(session, affinity, how.frontier, place.floor)
+    most = how.candidates * (2 if place.floor else 1)  # a round is as deep as it was, whatever came late
+    candidates = await fetch.collect(session, below, most)
+    floor = place.floor or _floor(session, candidates)
+    allowed = [
+        one
+        for one in candidates
+        if one.post_id not in session.reader.hidden and session.hides_author(one.author_id) is None
+    ]
+    ranked = await _ranked(fetch, session, allowed, affinity, how)
+    paths = {one.post_id: path_of(one) for one in allowed}
+    shown = set(place.shown)
+    waiting = [one for one in ranked if one.post_id not in shown]
+    items: list[Item] = []
+    while waiting and len(items) < wanted:
+        chunk, waiting = waiting[: wanted - len(items)], waiting[wanted - len(items) :]
+        posts, whole = await fetch.posts(session, [one.post_id for one in chunk])
+        items += [
+            Item(post, paths[one.post_id], one.score, one.parts)
+            for one in chunk
+            if (post := posts.get(one.post_id)) is not None and session.reader.hides_post(post) is None
+        ]
+        if not whole:
+            waiting += [one for one in chunk if one.post_id not in posts]
+            break
+    session.widths |= {"candidates": len(candidates), "filtered": len(allowed), "ranked": len(ranked)}
+    served = place.served + len(items)
+    if waiting:
+        seen = (*place.shown, *(item.post.post_id for item in items))
+        return items, Cursor("ranked", place.as_of, place.below, floor, served, seen)
+    ended = session.archived and floor == EXHAUSTED or not (session.reader.followees or candidates)
+    return items, None if ended else Cursor("ranked", place.as_of, floor, 0, served)
+
+
+def _narrow(session: Session, affinity: Mapping[int, int], most: int, floor: int) -> None:
+    """Keep the authors whom the reader is closest to, and of all sources what is inside the round."""
+    pulled = [source for source in session.sources if source.path == "pull"]
+    others = [source for source in session.sources if source.path != "pull"]
+    session.sources = [*others, *nearest(pulled, affinity, most)]
+    session.widths |= {"frontier": len(session.sources), "frontier_of": len(pulled) + len(others)}
+    for source in session.sources:
+        source.lo = max(source.lo, floor)
+        if source.horizon <= source.lo:
+            source.horizon = EXHAUSTED
+
+
+def _floor(session: Session, candidates: Sequence[Candidate]) -> int:
+    """Where the round ends: at its last candidate, or where the window does, or all that was ever posted."""
+    if candidates and session.anything_below(candidates[-1].post_id):
+        return candidates[-1].post_id
+    return EXHAUSTED if session.archived else session.window_start
+
+
+async def _ranked(
+    fetch: Fetch,
+    session: Session,
+    allowed: Sequence[Candidate],
+    affinity: Mapping[int, int],
+    how: Ranking,
+) -> list[ranking.Ranked]:
+    """Features, the cheap cut, live counters, the order. A model that fails leaves the order of time."""
+    as_of = session.request.place.as_of
+    negative: dict[int, int] = {}
+    for author in session.reader.hidden.values():
+        negative[author] = negative.get(author, 0) + 1
+    features = [_features(one, as_of, affinity, negative) for one in allowed]
+    keep = how.pruned
+    if session.deadline.left(FETCH_BY) == 0:
+        keep = max(keep // NARROW, session.limit)
+        session.name("narrow prune")
+    try:
+        kept = ranking.prune(features, how.ranker, keep, how.diversity)
+        session.widths |= {"pruned": len(kept)}
+        counts = await fetch.engagement(session, [one.post_id for one in kept], as_of - how.counted_ms)
+        enriched = [replace(one, engagement=counts.get(one.post_id, 0)) for one in kept]
+        return ranking.rank(enriched, how.ranker, how.diversity)
+    except ranking.RankerError:
+        session.name("ranking")
+        return [ranking.Ranked(one.post_id, one.author_id, 0.0, {}) for one in features[:keep]]
+
+
+def _features(
+    one: Candidate, as_of: int, affinity: Mapping[int, int], negative: Mapping[int, int]
+) -> ranking.Features:
+    known = hints.unpack(one.hints)
+    return ranking.Features(
+        post_id=one.post_id,
+        author_id=one.author_id,
+        age_s=max(as_of - snowflake.time_ms(one.post_id), 0) / 1000,
+        author_prior=known["author_prior"],
+        quality=known["quality"],
+        proximity=known["proximity"],
+        affinity=affinity.get(one.author_id, 0),
+        negative=negative.get(one.author_id, 0),
+        engagement=0,
+    )

@@ -1,0 +1,73 @@
+"""What pages need to know of their reader: the edges, the relations, the cohort, and what they will not see."""
+
+import asyncio
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from pipeline.domain.visibility import author_hidden_because, post_hidden_because
+from pipeline.store.ports import Stores
+from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
+
+
+@dataclass(frozen=True, slots=True)
+class ReaderView:
+    """A reader as the tables had them. `followees`: whose posts may be shown; `bounded`: the edges to them that
+    have a bound of their own; `hidden`: posts the reader does not want to see, with their authors.
+    """
+
+    state: ReaderState
+    relations: Relations
+    edges: Mapping[int, Edge]
+    hidden: Mapping[int, int]
+    followees: frozenset[int]
+    bounded: tuple[Edge, ...]
+
+    @property
+    def reader_id(self) -> int:
+        """Whose view it is."""
+        return self.state.reader_id
+
+    def hides_author(self, author_id: int, *, suspended: bool) -> str | None:
+        """Why nothing of this author is shown to this reader."""
+        if author_id == self.reader_id:
+            return None
+        return author_hidden_because(
+            suspended=suspended,
+            followed=author_id in self.edges,
+            blocked=self.relations.blocked(author_id),
+            muted=author_id in self.relations.mutes,
+        )
+
+    def hides_post(self, post: StoredPost) -> str | None:
+        """Why this post is not shown to this reader, whoever made it."""
+        return post_hidden_because(
+            own=post.author_id == self.reader_id,
+            reader_region=self.state.region,
+            visibility=post.visibility,
+            deleted=post.deleted,
+            taken_down=post.taken_down,
+            hidden=post.post_id in self.hidden,
+        )
+
+
+async def views(stores: Stores, reader_ids: Collection[int]) -> dict[int, ReaderView]:
+    """These readers as they are now."""
+    return dict(zip(reader_ids, await asyncio.gather(*(_view(stores, one) for one in reader_ids)), strict=True))
+
+
+async def _view(stores: Stores, reader_id: int) -> ReaderView:
+    following, relations, state, hidden = await asyncio.gather(
+        stores.graph.following(reader_id),
+        stores.readers.relations(reader_id),
+        stores.readers.reader(reader_id),
+        stores.readers.hidden(reader_id),
+    )
+    shown = [edge for edge in following if not relations.hide(edge.author_id)]
+    return ReaderView(
+        state,
+        relations,
+        {edge.author_id: edge for edge in following},
+        hidden,
+        frozenset(edge.author_id for edge in shown),
+        tuple(edge for edge in shown if edge.bound > 0),
+    )
