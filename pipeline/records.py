@@ -189,6 +189,19 @@ class RepairTask:
 
 
 @dataclass(frozen=True, slots=True)
+class PageChange:
+    """Topic `page.changes`, key kind: what is kept in memory of these may be another now; told at `at`.
+
+    kind: reader (state, edges, relations, hides), author (new posts), post (edited, deleted, taken down,
+    restored); at most 1,000 ids a message.
+    """
+
+    kind: str
+    ids: tuple[int, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class TimelineRequest:
     """Topic `timeline.requests`: ask the query agent for a page; the reply goes to `reply_to`."""
 

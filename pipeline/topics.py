@@ -23,6 +23,7 @@ TOPICS: dict[str, type[Any]] = {
     "fanout.large": records.FanoutTask,
     "fanout.backfill": records.RepairTask,
     "fanout.retract": records.RepairTask,
+    "page.changes": records.PageChange,
     "timeline.requests": records.TimelineRequest,
     "timeline.replies": records.TimelineReply,
     "dead.letters": bytes,

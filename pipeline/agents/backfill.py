@@ -1,7 +1,8 @@
 """Backfill: rows that a reader should have had: a new follow, a return, a lost timeline, a restored post.
 
 Reads      fanout.backfill; posts_by_author, author_routes, the graph
-Writes     timeline_by_reader; what is left of a task back to the topic; `caught_up` of the edge or the reader
+Writes     timeline_by_reader; what is left of a task back to the topic; `caught_up` of the edge or the
+           reader; page.changes
 Guarantee  a bound counts as fulfilled after its last row is durable, and the read of the author's posts began
            after the bound's time: what is stored later is pushed by writers who know of the edge
 Replay     writes the same rows as of the same time; a bound that was overtaken fulfils nothing
@@ -11,7 +12,9 @@ Budget     its own; it is rate-limited, and waits while a live tier is behind
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from pipeline.agents import changes
 from pipeline.agents.pace import Pace
 from pipeline.agents.repairs import BACKFILL, Task, gone, steps
 from pipeline.domain import repair, snowflake
@@ -38,24 +41,28 @@ class Backfill:
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
-        await steps(batch, self.emit, BACKFILL, self._step)
+        caught_up: set[int] = set()
+        await steps(batch, self.emit, BACKFILL, partial(self._step, caught_up))
+        await changes.tell(self.emit, batch, readers=caught_up)
         return []
 
-    async def _step(self, task: RepairTask) -> list[RepairTask]:
+    async def _step(self, caught_up: set[int], task: RepairTask) -> list[RepairTask]:
+        """One step; adds the readers of whom a bound is fulfilled now."""
         await self._until(task.covered_from)
         if task.author_id:
-            left = await self._one_author(task)
+            left = await self._one_author(task, caught_up)
         elif len(task.reader_ids) == 1:
-            left = await self._all_authors(task)
+            left = await self._all_authors(task, caught_up)
         else:
-            return await self._each_reader(task)
+            return await self._each_reader(task, caught_up)
         return [left] if left else []
 
-    async def _each_reader(self, task: RepairTask) -> list[RepairTask]:
+    async def _each_reader(self, task: RepairTask, caught_up: set[int]) -> list[RepairTask]:
         """A task for each of several readers; most have just come, follow nobody yet, and lack nothing."""
         follow = await self.stores.graph.ever_followed(task.reader_ids)
         lack_nothing = [reader for reader in task.reader_ids if reader not in follow]
         await self.stores.readers.put_readers_caught_up(lack_nothing, task.covered_from, ttl_s=self._ttl_s)
+        caught_up.update(lack_nothing)
         return [replace(task, reader_ids=(reader,)) for reader in follow]
 
     @property
@@ -69,7 +76,7 @@ class Backfill:
         if bound and wait_ms >= 0:
             await self.sleep((wait_ms + 1) / 1000)
 
-    async def _one_author(self, task: RepairTask) -> RepairTask | None:
+    async def _one_author(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
         """The author's posts for some readers; returns what is left."""
         warmth, posts_each = await self._audience(task)
         if warmth:
@@ -83,6 +90,7 @@ class Backfill:
                 await self.stores.graph.put_caught_up(
                     task.author_id, tuple(warmth), task.covered_from, ttl_s=self._ttl_s
                 )
+                caught_up.update(warmth)
         return None
 
     async def _audience(self, task: RepairTask) -> tuple[Mapping[int, int | None], int]:
@@ -95,13 +103,14 @@ class Backfill:
             warmth = {reader: found.warm_since.get(reader) for reader in found.ids}
         return warmth, repair.posts_a_step(len(warmth))
 
-    async def _all_authors(self, task: RepairTask) -> RepairTask | None:
+    async def _all_authors(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
         """Some followees of one reader; returns the task for the others, None when all are done."""
         (reader,) = task.reader_ids
         edges = {edge.author_id: edge for edge in await self.stores.graph.following(reader)}
         turn = repair.next_authors(task, list(edges))
         if not turn:
             await self.stores.readers.put_readers_caught_up([reader], task.covered_from, ttl_s=self._ttl_s)
+            caught_up.add(reader)
             return None
         asked = repair.POSTS_EACH
         found, routes = await asyncio.gather(

@@ -2,8 +2,8 @@
 
 Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced and
            costs as a whole
-Writes     posts, posts_by_author, author_routes; author.routes, then fanout.*, then posts.classified;
-           fanout.retract for deleted posts
+Writes     posts, posts_by_author, author_routes; author.routes, then page.changes, then fanout.*, then
+           posts.classified; fanout.retract for deleted posts
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
            the table and in the topic before any task or post of that class leaves
 Replay     changes nothing: the class of an old post is looked up in the history by its id, its hints in the
@@ -15,7 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.agents import repairs
+from pipeline.agents import changes, repairs
 from pipeline.domain import budgets, hints, repair, segments, snowflake
 from pipeline.domain.policy import (
     NO_INFLUENCES,
@@ -91,6 +91,8 @@ class Classify:
         for post in published:
             self._route(post, graphs, records)
         await self._put_routes(before, records, published)
+        changed = {post.record.post_id for post in accepted if post.record.type != "published"}
+        await changes.tell(self.emit, batch, authors=authors, posts=changed)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task

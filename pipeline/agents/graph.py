@@ -2,7 +2,7 @@
 
 Reads      follows (key: the followed author, so this process is the only writer for its authors)
 Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}; fanout.backfill for
-           new edges of authors that have posted, fanout.retract for removed ones
+           new edges of authors that have posted, fanout.retract for removed ones; page.changes
 Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
            holds the edge: the mirror is written first as not covered, then the segment, then the count,
            then the task to write what was posted before, and only then the bound from which pushes can be
@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 from itertools import chain
 from typing import Any
 
-from pipeline.agents import marks, repairs
+from pipeline.agents import changes, marks, repairs
 from pipeline.domain import fields, repair, snowflake
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
 from pipeline.kafka.emit import Emit
@@ -96,6 +96,10 @@ class Graph:
         await self._follow(events)
         upkeep = marks.Marks(self.store, self.emit, self._change_segment, self._bound)
         await upkeep.handle(marked)
+        heard = chain(*events.values(), marked)
+        await changes.tell(
+            self.emit, batch, readers={reader for event in heard for reader in event.record.follower_ids}
+        )
         return refused
 
     async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:

@@ -2,7 +2,7 @@
 
 Reads      policy (keyed by the reader, author or post it is about)
 Writes     relations_by_reader, author_stats.{suspended, retracted_before}, posts.taken_down;
-           author.suspensions; marks of edges on follows; fanout.retract, fanout.backfill
+           author.suspensions; page.changes; marks of edges on follows; fanout.retract, fanout.backfill
 Guarantee  in force for the next page once acknowledged: pages read these tables, not a cache. Rows go only
            after readers know that they must pull what may be gone; what an end brings back is written again
 Replay     changes nothing: writes carry the time of their event, the newest wins, and an event that is no
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pipeline.agents import repairs
+from pipeline.agents import changes, repairs
 from pipeline.domain import repair, snowflake
 from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
@@ -45,6 +45,7 @@ class Policy:
         event's time.
         """
         refused = await asyncio.gather(*(self._apply(delivery) for delivery in batch))
+        await self._tell([one for one, outcome in zip(batch, refused, strict=True) if outcome is None])
         caused = await asyncio.gather(*(self._caused(delivery) for delivery in batch))
         await self.emit.all(chain.from_iterable(caused))
         return [outcome for outcome in refused if outcome is not None]
@@ -67,6 +68,20 @@ class Policy:
             case other:
                 return Refused(delivery.message, "type", f"{other.type}: not one of {', '.join(TYPES)}")
         return None
+
+    async def _tell(self, applied: Sequence[Cause]) -> None:
+        """A block is between two readers; who mutes is not known to the muted. Suspensions have a topic."""
+        readers: set[int] = set()
+        posts: set[int] = set()
+        for cause in applied:
+            match cause.record:
+                case PolicyEvent("blocked" | "unblocked", _, int(reader), int(author)):
+                    readers |= {reader, author}
+                case PolicyEvent("muted" | "unmuted", _, int(reader)):
+                    readers.add(reader)
+                case PolicyEvent("taken_down" | "restored", post_id=int(post)):
+                    posts.add(post)
+        await changes.tell(self.emit, applied, readers=readers, posts=posts)
 
     async def _suspend(self, cause: Cause, author: int, suspended: bool, at: int) -> None:
         """A suspension is filtered at once. Its end is not in force before queries know what to pull."""

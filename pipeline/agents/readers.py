@@ -2,10 +2,10 @@
 
 Reads      accounts, activity (both keyed by the reader), as one stream
 Writes     reader_state, engagements_by_reader; reader.cohorts; fanout.backfill for who comes back; marks of
-           edges on follows
+           edges on follows; page.changes
 Guarantee  a writer knows that a reader is active before a query relies on it, and a query pulls everything
            of a dormant reader before writers stop to push: waking goes topic, backfill, table; lapsing
-           goes table, topic
+           goes table, page.changes, topic
 Replay     changes nothing: writes carry the time of their event, and only news wakes or lapses a reader
 Budget     none: nothing on the path of a post waits for it
 """
@@ -14,7 +14,7 @@ from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pipeline.agents import repairs
+from pipeline.agents import changes, repairs
 from pipeline.agents.warmth import Activity, Warmth
 from pipeline.domain import repair, snowflake
 from pipeline.domain.cohorts import Change, Known, Outcome, after
@@ -60,18 +60,26 @@ class Readers:
         states = await self.store.readers(list(events))
         outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
         await self.warmth.heard(active, states)
-        await self._lapse({r: o for r, o in outcomes.items() if o.change is Change.LAPSE}, causes)
-        await self._wake({r: o for r, o in outcomes.items() if o.change is Change.WAKE}, states, causes)
+        await self._lapse({r: o for r, o in outcomes.items() if o.change is Change.LAPSE}, causes, batch)
+        woken = {r: o for r, o in outcomes.items() if o.change is Change.WAKE}
+        await self._wake(woken, states, causes)
+        # of a cohort that is stored already: a crash may have come before anybody was told
+        untold = {r for r in events if any(at <= states[r].cohort_at for _, at in events[r])}
+        about = {account.user_id for account in accounts}
+        await changes.tell(self.emit, batch, readers=about | untold | woken.keys())
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
         return refused
 
-    async def _lapse(self, outcomes: dict[int, Outcome], causes: dict[int, Event]) -> None:
+    async def _lapse(
+        self, outcomes: dict[int, Outcome], causes: dict[int, Event], batch: Sequence[Event]
+    ) -> None:
         await self.store.put_cohorts(
             [
                 ReaderState(r, active=False, covered_from=NOT_COVERED, cohort_at=o.at)
                 for r, o in outcomes.items()
             ]
         )
+        await changes.tell(self.emit, batch, readers=outcomes)
         await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
 
     async def _wake(

@@ -71,7 +71,9 @@ class World:
         return rows, await self.stores.posts.posts(ids), await self.stores.routes.routes(authors)
 
     def messages(self):
-        """Every message once, with its id."""
+        """Every message once, with its id; changes of pages are of a batch, wherever it was cut."""
         return {
-            (m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id")) for m in self.outbox.sent
+            (m.topic, m.key, m.value, m.partition, dict(m.headers).get("ce_id"))
+            for m in self.outbox.sent
+            if m.topic != "page.changes"
         }

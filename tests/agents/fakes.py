@@ -35,6 +35,10 @@ class RecordingOutbox:
         self.sent += kept
         return len(kept)
 
+    def caused(self) -> list[Outgoing]:
+        """What was sent but for the changes of pages, which every event has."""
+        return [message for message in self.sent if message.topic != "page.changes"]
+
     def of(self, topic: str) -> list[Any]:
         """The records sent to a topic, decoded; None for a tombstone."""
         found = [message.value for message in self.sent if message.topic == topic]
@@ -75,7 +79,11 @@ class Fault:
         if number == self.at:
             if self.how == "after":
                 await method(*args, **named)
-            elif self.how == "half" and name.startswith(("put_", "send_")) and not isinstance(args[0], dict):
+            elif (
+                self.how == "half"
+                and name.startswith(("put_", "send_"))
+                and not isinstance(args[0], (dict, int))
+            ):
                 rows = list(args[0])
                 await method(rows[: len(rows) // 2], *args[1:], **named)
             raise error(self.how)

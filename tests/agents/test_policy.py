@@ -142,9 +142,9 @@ async def test_a_block_and_its_end_mark_the_edges_of_both():
         for kind, at in (("retracted", 5), ("refilled", 6))
         for author, reader in ((AUTHOR, READER), (READER, AUTHOR))
     ]
-    keys = [message.key for message in world.outbox.sent]
+    keys = [message.key for message in world.outbox.caused()]
     assert keys == [b"7", b"1"] * 2
-    assert len({dict(message.headers)["ce_id"] for message in world.outbox.sent}) == 2
+    assert len({dict(message.headers)["ce_id"] for message in world.outbox.caused()}) == 2
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ async def test_the_end_of_one_of_two_blocks_is_the_end_of_none():
     world.outbox.sent.clear()
 
     await world.handle(about("unblocked", 7))
-    assert world.outbox.sent == []
+    assert world.outbox.caused() == []
 
     await world.handle(about("unblocked", 8, **theirs))
     assert [event.type for event in world.outbox.of("follows")] == ["refilled", "refilled"]
@@ -243,7 +243,7 @@ async def test_a_take_down_everywhere_and_its_end_are_about_one_post():
     world = World()
     await world.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 2, 1)])
     await world.handle(about("taken_down", 5, post_id=POST))
-    assert world.outbox.sent == []
+    assert world.outbox.caused() == []
 
     await world.taken_down()
     await world.handle(
@@ -258,4 +258,4 @@ async def test_a_take_down_everywhere_and_its_end_are_about_one_post():
     await world.handle(
         about("taken_down", 5, post_id=POST), about("restored", 4, post_id=POST, regions=("eu",))
     )
-    assert world.outbox.sent == []
+    assert world.outbox.caused() == []
