@@ -3,6 +3,7 @@
 `intake` what an event may look like · `snowflake` ids and time · `edges` what a follow event changes ·
 `segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking
 may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
-`visibility` what a reader may see · `cursor` the place in a feed · `budgets` how late is too late · `audit`
-what a feed must be, from the events alone, sharing none of the above.
+`visibility` what a reader may see · `ranking` the order of a ranked page · `cursor` the place in a feed ·
+`budgets` how late is too late · `audit` what a feed must be, from the events alone, sharing none of the
+above.
 """
