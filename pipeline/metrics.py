@@ -21,7 +21,9 @@ PAGE_SOURCES = Histogram(
     "tideline_page_sources", "Sources read for a page", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
 PAGES_DEGRADED = Counter("tideline_pages_degraded", "Pages that took this step of the ladder", ["step"])
-CACHE_READS = Counter("tideline_cache_reads", "Keys looked up in the caches of the read path", ["cache", "outcome"])
+CACHE_READS = Counter(
+    "tideline_cache_reads", "Keys looked up in the caches of the read path", ["cache", "outcome"]
+)
 DEAD_LETTERS = Counter("tideline_dead_letters", "Messages kept in dead.letters", ["topic"])
 
 _AUDITED = ["author_class", "cohort", "path"]

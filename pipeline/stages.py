@@ -11,13 +11,13 @@ from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
+from pipeline.agents.caches import TOPIC as CHANGES
+from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.agents.fanout import Fanout
-from pipeline.agents.graph import Graph
-from pipeline.agents.caches import TOPIC as CHANGES
-from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.fetch import Fetch
+from pipeline.agents.graph import Graph
 from pipeline.agents.known_routes import ByAuthor, KnownRoutes
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
@@ -167,7 +167,9 @@ def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
 
 
 def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[RouteRecord]]:
-    """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the tables."""
+    """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
+    tables.
+    """
     spec, tiers = r.topology.policy, r.topology.tiers.values()
     records: ByAuthor[RouteRecord] = ByAuthor()
     suspensions: ByAuthor[Suspension] = ByAuthor()

@@ -1,14 +1,14 @@
 """The caches of the read path, and the changes that empty them (R10): coherent by invalidation, not by time.
 
     readers   edges, relations, cohort, hides        dropped by a change of the reader
-    recent    an author's newest posts               dropped by a new post, and not older than the route record says
+    recent    an author's newest posts               dropped by a new post; as new as the route record says
     posts     canonical posts, for hydration         dropped by an edit, a deletion, a take-down
     affinity  whom a reader engages with             dropped with the reader
     counters  how many engaged with a post lately    by the tick they are of: a statistic, some seconds old
     pages     first pages that were served           valid while everything they are made of is the same
 
-Changes come on the topic page.changes, after the tables hold them. When its view is older than half the margin,
-nothing of all this is served (`Cache`).
+Changes come on the topic page.changes, after the tables hold them. When its view is older than half the
+margin, nothing of all this is served (`Cache`).
 """
 
 import math
@@ -43,7 +43,7 @@ class Recent:
         found = [row for row in self.rows if lo <= row[0] < hi]
         if len(found) >= most:
             return found[:most]
-        if self.complete and lo >= self.lo or self.rows and lo >= self.rows[-1].post_id:
+        if (self.complete and lo >= self.lo) or (self.rows and lo >= self.rows[-1].post_id):
             return found
         return None
 
@@ -74,7 +74,7 @@ class Caches:
         self.recent: Cache[int, Recent] = Cache("recent", sizes.authors, trusted)
         self.posts: Cache[int, StoredPost] = Cache("posts", sizes.posts, trusted)
         self.counters: Cache[tuple[int, int], int] = Cache("counters", sizes.counters, trusted)
-        self.pages: Cache[tuple[int, int], Any] = Cache("pages", sizes.pages, trusted)  # of first_pages.FirstPage
+        self.pages: Cache[tuple[int, int], Any] = Cache("pages", sizes.pages, trusted)
 
     @classmethod
     def none(cls) -> "Caches":

@@ -1,4 +1,4 @@
-"""The time a page may take, and how its stages share it: a stage is cut, not the page (the ladder of `query`)."""
+"""The time a page may take, and how its stages share it: a stage is cut, not the page (`query`)."""
 
 import asyncio
 import time

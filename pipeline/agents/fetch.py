@@ -1,4 +1,4 @@
-"""Fetch: the one I/O step before the pure stages, and hydration, the one after; both from caches where they can.
+"""Fetch: the one I/O step before the pure stages, and hydration, the one after; from caches if possible.
 
 A source is read only as far down as the page may need. What does not come in time is given up, and named.
 """
@@ -122,7 +122,11 @@ class Fetch:
             return
         began, late = time.perf_counter(), session.deadline.left(FETCH_BY) == 0
         if len(waiting) == 1:  # the timeline, while the cache has the rest
-            lost = [] if await session.deadline.within(FETCH_BY, self._deepen(session, waiting[0], asked)) else waiting
+            lost = (
+                []
+                if await session.deadline.within(FETCH_BY, self._deepen(session, waiting[0], asked))
+                else waiting
+            )
         else:
             tasks = {asyncio.create_task(self._deepen(session, one, asked)): one for one in waiting}
             lost = [tasks[task] for task in await session.deadline.finish(FETCH_BY, tasks)]
@@ -153,7 +157,9 @@ class Fetch:
         """Read on below the source's horizon; True, once that is done."""
         lo, hi = source.lo, source.horizon
         if source.path == "push":
-            source.extend(await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked), asked)
+            source.extend(
+                await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked), asked
+            )
             return True
         asked = min(asked, KEPT)
         rows = await self._recent(session, source, asked)

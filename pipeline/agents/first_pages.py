@@ -1,7 +1,7 @@
 """First pages that were served: an unchanged refresh costs one read of the timeline, and no stage behind it.
 
-A page is as it was while its reader's view, the rows it began with, the newest post of every pulled author and each
-of its posts are what they were: all of them are compared, none is trusted for a time.
+A page is as it was while its reader's view, the rows it began with, the newest post of every pulled author
+and each of its posts are what they were: all of them are compared, none is trusted for a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,7 +19,7 @@ KEPT_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """A page, and what it was made of: `recent` of the authors that were read for it, `heads` of all of them."""
+    """A page, and what it was made of: `recent` of authors that were read for it, `heads` of all."""
 
     page: Page
     as_of: int
@@ -73,7 +73,9 @@ def remember(
     recent = caches.recent.known(authors)
     if page.degraded or len(recent) < len(authors):
         return
-    kept = FirstPage(page, session.request.place.as_of, session.reader, rows, heads, recent, session.suspended)
+    kept = FirstPage(
+        page, session.request.place.as_of, session.reader, rows, heads, recent, session.suspended
+    )
     caches.pages.keep(key_of(session.request), kept)
 
 

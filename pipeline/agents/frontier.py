@@ -1,8 +1,8 @@
 """Frontier: the sources a page may need, from the reader's edges and the routes of their authors (R2).
 
-Most followees are pushed, and their posts are rows of the timeline: they need no source. Those that do are the ones
-with a route record, a bound of their own or of their author, and all of them while the reader has one. What is
-older than the window has no rows, and every followee is a source (R12).
+Most followees are pushed, and their posts are rows of the timeline: they need no source. Those that do are
+the ones with a route record, a bound of their own or of their author, and all of them while the reader has
+one. What is older than the window has no rows, and every followee is a source (R12).
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +19,9 @@ PLAIN = Route()
 def pulled(
     reader: ReaderView, routes: Mapping[int, Route], window_start: int, below: int, margin_ms: int
 ) -> list[Source]:
-    """A source for each range that is not pushed. Its horizon is the newest id it can have, where that is known."""
+    """A source for each range that is not pushed. Its horizon is the newest id it can have, where that is
+    known.
+    """
     sources = []
     for edge in _edges(reader, routes, window_start):
         route = routes.get(edge.author_id, PLAIN)
@@ -47,7 +49,10 @@ def _edges(reader: ReaderView, routes: Mapping[int, Route], window_start: int) -
 def archive(reader: ReaderView, routes: Mapping[int, Route], below: int) -> list[Source]:
     """What is older than the window: nothing but the authors' own posts holds it."""
     shown = (author for author in reader.followees if not routes.get(author, PLAIN).suspended)
-    return [Source("own", reader.reader_id, 0, below), *(Source("pull", author, 0, below) for author in shown)]
+    return [
+        Source("own", reader.reader_id, 0, below),
+        *(Source("pull", author, 0, below) for author in shown),
+    ]
 
 
 def nearest(sources: list[Source], affinity: Mapping[int, int], most: int) -> list[Source]:

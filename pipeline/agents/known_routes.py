@@ -1,7 +1,7 @@
-"""What a query must know of authors before it can plan: their route records, suspensions, and rows that may be gone.
+"""What a query must know of authors before it can plan: route records, suspensions, rows that may be gone.
 
-All of it is held whole from compacted topics. A view older than half the margin is not trusted: the tables behind
-the topics, which are written first, are read instead, so a page stays exact when the broker is away.
+All of it is held whole from compacted topics. A view older than half the margin is not trusted: the tables
+behind the topics, which are written first, are read instead, so a page stays exact when the broker is away.
 """
 
 import asyncio

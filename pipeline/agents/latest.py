@@ -13,7 +13,7 @@ MOST_CANDIDATES = 2_000
 async def page(fetch: Fetch, session: Session, wanted: int) -> tuple[list[Item], int | None]:
     """The items, and the post below which the next page goes on; None at the end of the feed.
 
-    A first page ends with the window: what is older is read by those who scroll.
+    A first page ends with the window: what followees posted before is read for those who scroll.
     """
     items: list[Item] = []
     below, seen, whole = session.request.place.below, 0, True
@@ -27,14 +27,13 @@ async def page(fetch: Fetch, session: Session, wanted: int) -> tuple[list[Item],
             break
         if session.anything_below(below):
             continue
-        if session.archived or session.request.first:
+        if session.archived or (session.request.first and session.reader.followees):
             break
         await fetch.archive(session)
     session.widths |= {"candidates": seen}
     if not whole or session.anything_below(below):
         return items, below
-    older = not session.archived and (session.reader.followees or items)
-    return items, min(below, session.window_start) if older else None
+    return items, None if session.archived else min(below, session.window_start)
 
 
 async def _visible(

@@ -41,7 +41,7 @@ class Page:
 
 @dataclass(slots=True)
 class Session:
-    """One request on its way. `read`: the sources that were, by identity; `widths`: as the stages tell them."""
+    """One request on its way. `read`: the sources that were, by identity; `widths`: of its stages."""
 
     request: PageRequest
     deadline: Deadline

@@ -7,9 +7,9 @@ Guarantee  no post twice, nothing skipped that a shallower source still holds; p
 Replay     answers again; asking is free of side effects
 Budget     the request's deadline: stages are cut, not the page, and `degraded` names each
 
-A page is a chain: `frontier → fetch (timeline ∥ own ∥ pulled authors) → merge → filter → prune → enrich → rank →
-page → hydrate`. `latest` is in order once it is merged, and skips the three in the middle. What is known of authors
-is filtered before posts are fetched, what is known of posts after.
+A page is a chain: `frontier → fetch (timeline ∥ own ∥ pulled authors) → merge → filter → prune → enrich →
+rank → page → hydrate`. `latest` is in order once it is merged, and skips the three in the middle. What is
+known of authors is filtered before posts are fetched, what is known of posts after.
 
 The ladder, when time is short, from the first step down:
 
@@ -50,7 +50,7 @@ class Query:
     tier_of: Callable[[int], str] = lambda followers: ""
 
     async def page(self, request: PageRequest) -> Page:
-        """The page. Raises Unavailable when the store does not answer, or not what a page cannot do without."""
+        """The page. Raises Unavailable when what a page cannot do without is not there in time."""
         self.saw(request.reader_id)
         deadline = Deadline(request.timeout_ms)
         session = await self.fetch.begin(request, deadline)

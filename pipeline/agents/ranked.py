@@ -2,8 +2,8 @@
 
     candidates 2,000 ─ filter ─▶ ─ prune ─▶ 300 ─ enrich ─ rank ─▶ in order ─ page ─ hydrate ─▶ 20
 
-Every page ranks its round anew, as of the session's beginning, and leaves out what the session has shown: a score
-that moves between two pages can neither repeat a post nor skip one (decision 12).
+Every page ranks its round anew, as of the session's beginning, and leaves out what the session has shown: a
+score that moves between two pages can neither repeat a post nor skip one (decision 12).
 """
 
 from collections.abc import Mapping, Sequence
@@ -33,9 +33,7 @@ class Ranking:
     counted_ms: int
 
 
-async def page(
-    fetch: Fetch, session: Session, wanted: int, how: Ranking
-) -> tuple[list[Item], Cursor | None]:
+async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tuple[list[Item], Cursor | None]:
     """The items, and where the next page goes on; None at the end of the feed."""
     place = session.request.place
     below = min(place.below, snowflake.first_id(place.as_of + 1))
@@ -70,7 +68,7 @@ async def page(
     if waiting:
         seen = (*place.shown, *(item.post.post_id for item in items))
         return items, Cursor("ranked", place.as_of, place.below, floor, served, seen)
-    ended = session.archived and floor == EXHAUSTED or not (session.reader.followees or candidates)
+    ended = (session.archived and floor == EXHAUSTED) or not (session.reader.followees or candidates)
     return items, None if ended else Cursor("ranked", place.as_of, floor, 0, served)
 
 

@@ -1,4 +1,4 @@
-"""What pages need to know of their reader: the edges, the relations, the cohort, and what they will not see."""
+"""What pages need to know of their reader: edges, relations, the cohort, and what they will not see."""
 
 import asyncio
 from collections.abc import Collection, Mapping
@@ -11,8 +11,8 @@ from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
 
 @dataclass(frozen=True, slots=True)
 class ReaderView:
-    """A reader as the tables had them. `followees`: whose posts may be shown; `bounded`: the edges to them that
-    have a bound of their own; `hidden`: posts the reader does not want to see, with their authors.
+    """A reader as the tables had them. `followees`: whose posts may be shown; `bounded`: the edges to them
+    that have a bound of their own; `hidden`: posts the reader does not want to see, with their authors.
     """
 
     state: ReaderState
@@ -52,7 +52,9 @@ class ReaderView:
 
 async def views(stores: Stores, reader_ids: Collection[int]) -> dict[int, ReaderView]:
     """These readers as they are now."""
-    return dict(zip(reader_ids, await asyncio.gather(*(_view(stores, one) for one in reader_ids)), strict=True))
+    return dict(
+        zip(reader_ids, await asyncio.gather(*(_view(stores, one) for one in reader_ids)), strict=True)
+    )
 
 
 async def _view(stores: Stores, reader_id: int) -> ReaderView:

@@ -1,9 +1,10 @@
 """A place in a reader's feed, opaque to the client, authenticated, and valid for a day.
 
 The token is base64url of `version, mode, as_of, below, floor, served, shown…, tag`; the tag binds it to the
-reader and to the key, so a forged, cut or foreign cursor is refused. Pages go on strictly below `below`, whatever
-has arrived above. A ranked session stays in its round, the posts with floor <= id < below, until it has shown
-what is best of them, and names what it has shown: whatever order they have by then, none comes twice (decision 12).
+reader and to the key, so a forged, cut or foreign cursor is refused. Pages go on strictly below `below`,
+whatever has arrived above. A ranked session stays in its round, the posts with floor <= id < below, until it
+has shown what is best of them, and names what it has shown: whatever order they have by then, none comes
+twice (decision 12).
 """
 
 import base64
@@ -54,8 +55,8 @@ def seal(cursor: Cursor, reader_id: int, key: bytes) -> str:
 
 
 def unseal(token: str, reader_id: int, key: bytes, now_ms: int) -> Cursor:
-    """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader, or that is
-    older than a day.
+    """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader, or
+    that is older than a day.
     """
     if len(token) > _LONGEST:
         raise CursorError("too long")

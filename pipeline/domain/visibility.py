@@ -1,7 +1,7 @@
 """What a reader may see (R4). Policy wins over whatever the rows say; removal of rows is only clean-up.
 
-What is known of an author is asked before a post is fetched, what is known of the post itself afterwards. One's own
-posts hide only when they are deleted or taken down.
+What is known of an author is asked before a post is fetched, what is known of the post itself afterwards.
+One's own posts hide only when they are deleted or taken down.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ def post_hidden_because(
     taken_down: Collection[str],
     hidden: bool,
 ) -> str | None:
-    """Why a post is not shown to this reader, or None when it is. `hidden`: the reader does not want to see it."""
+    """Why a post is not shown to this reader, or None when it is. `hidden`: by the reader."""
     if deleted:
         return "deleted"
     if EVERYWHERE in taken_down or (reader_region and reader_region in taken_down):

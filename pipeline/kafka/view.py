@@ -46,7 +46,7 @@ class TopicView(Generic[Record]):
         *,
         from_end: bool = False,
     ) -> None:
-        """`kept`: where records go instead of a dictionary of this view. `from_end`: only what comes from now on."""
+        """`kept`: where records go instead of a dictionary of this view. `from_end`: only what comes now."""
         self.topic = topic
         self._decode = decode
         self._records: dict[bytes, Record] = {}

@@ -20,7 +20,9 @@ WEIGHTS = {
 RANKING = Ranking(Weighted(WEIGHTS, 6 * 3600), 2_000, 300, 100, 0.5, 24 * 3_600_000)
 
 
-def core(stores, routes=None, suspensions=None, *, window_ms, margin_ms, age_s=lambda: 0.0, caches=None, **more):
+def core(
+    stores, routes=None, suspensions=None, *, window_ms, margin_ms, age_s=lambda: 0.0, caches=None, **more
+):
     """A `Query`; `routes`, `suspensions`: what the views hold, by author; without caches it reads the tables."""
     known = KnownRoutes(
         {} if routes is None else routes,

@@ -136,7 +136,9 @@ class World:
             fulfilled = edge.covered_from if author.covered_ms is not None else at(AS_OF)
             await self.stores.graph.put_caught_up(author.author_id, [READER], fulfilled, ttl_s=1_000)
         bound = at(author.retracted_ms)
-        self.suspensions[author.author_id] = Suspension(author.author_id, author.fact == "suspended", bound, T0)
+        self.suspensions[author.author_id] = Suspension(
+            author.author_id, author.fact == "suspended", bound, T0
+        )
         match author.fact:
             case "suspended":
                 await self.stores.readers.set_suspended(author.author_id, True, T0)
@@ -147,9 +149,12 @@ class World:
             case "blocks":
                 await self.stores.readers.relate(author.author_id, READER, "block", True, T0)
 
-    def shown(self):
-        """The oracle: every post the reader must see, newest first."""
-        own = [at(ms, READER) for ms in self.own if ms >= AS_OF - WINDOW]
+    def shown(self, since_ms=0):
+        """The oracle: every post of this time or later that the reader must see, newest first.
+
+        A session goes on below the window, a first page does not.
+        """
+        own = [at(ms, READER) for ms in self.own if ms >= since_ms]
         hidden = (
             {"deleted", "private", "down *", "down eu"}
             if self.region == "eu"
@@ -159,7 +164,7 @@ class World:
             author.id_of(ms)
             for author in self.authors
             for ms, state in author.posts.items()
-            if not author.fact and state not in hidden and ms >= AS_OF - WINDOW
+            if not author.fact and state not in hidden and ms >= since_ms
         ]
         return sorted(own + followed, reverse=True)
 
