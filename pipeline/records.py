@@ -62,9 +62,10 @@ class PostEvent:
 
 @dataclass(frozen=True, slots=True)
 class ActivityEvent:
-    """Topic `activity`, key reader_id. type: opened | engaged (which has author_id and post_id).
+    """Topic `activity`, key reader_id. type: opened | engaged | hidden | unhidden.
 
-    The pipeline itself adds lapsed (not seen for long, a dormant reader from now on) and rebuild (rows lost).
+    All but opened have author_id and post_id; who hides a post does not want to see it. The pipeline itself
+    adds lapsed (not seen for long, a dormant reader from now on) and rebuild (rows lost).
     """
 
     type: str

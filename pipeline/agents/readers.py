@@ -1,8 +1,8 @@
 """Readers: accounts and activity become what is known of a reader, and who is pushed to.
 
 Reads      accounts, activity (both keyed by the reader), as one stream
-Writes     reader_state, engagements_by_reader; reader.cohorts; fanout.backfill for who comes back; marks of
-           edges on follows; page.changes
+Writes     reader_state, affinity_by_reader, hidden_by_reader; reader.cohorts; fanout.backfill for who comes
+           back; marks of edges on follows; page.changes
 Guarantee  a writer knows that a reader is active before a query relies on it, and a query pulls everything
            of a dormant reader before writers stop to push: waking goes topic, backfill, table; lapsing
            goes table, page.changes, topic
@@ -23,7 +23,7 @@ from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort
 from pipeline.store.ports import ReaderStore
-from pipeline.store.values import NOT_COVERED, ReaderState
+from pipeline.store.values import NOT_COVERED, Hide, ReaderState
 
 Event = Delivery[AccountEvent | ActivityEvent]
 
@@ -39,11 +39,12 @@ class Readers:
     margin_ms: int
 
     async def handle(self, batch: Sequence[Event]) -> list[Refused]:
-        """Store the accounts of a batch, the changes of cohorts, and when each reader was last seen."""
+        """Store the accounts and hides of a batch, changes of cohorts, and when each reader was last seen."""
         accounts: list[AccountEvent] = []
         events: dict[int, list[tuple[str, int]]] = defaultdict(list)
         causes: dict[int, Event] = {}
         active: list[Activity] = []
+        hides: list[Hide] = []
         refused: list[Refused] = []
         for delivery in batch:
             match delivery.record:
@@ -51,12 +52,18 @@ class Readers:
                     accounts.append(account)
                 case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at) as act:
                     active.append(Delivery(act, delivery.message, delivery.origin_ts))
+                case ActivityEvent("hidden" | "unhidden" as kind, reader, at, int(author), int(post)):
+                    hides.append(Hide(reader, author, post, kind == "hidden", at))
+                case ActivityEvent("hidden" | "unhidden" as kind):
+                    refused.append(Refused(delivery.message, "incomplete", f"{kind}: an id is missing"))
+                    continue
                 case other:
                     refused.append(Refused(delivery.message, "type", f"{other.type}: unknown"))
                     continue
             events[reader].append((kind, at))
             causes[reader] = delivery
         await self.store.put_accounts(accounts)
+        await self.store.put_hidden(hides)
         states = await self.store.readers(list(events))
         outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
         await self.warmth.heard(active, states)
@@ -65,7 +72,7 @@ class Readers:
         await self._wake(woken, states, causes)
         # of a cohort that is stored already: a crash may have come before anybody was told
         untold = {r for r in events if any(at <= states[r].cohort_at for _, at in events[r])}
-        about = {account.user_id for account in accounts}
+        about = {account.user_id for account in accounts} | {hide.reader_id for hide in hides}
         await changes.tell(self.emit, batch, readers=about | untold | woken.keys())
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
         return refused

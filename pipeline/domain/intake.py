@@ -11,6 +11,7 @@ milliseconds. What is accepted can be encoded, and no stage downstream has to do
               deleted                post_id, author_id, at
     activity  opened                 reader_id, at
               engaged                reader_id, author_id, post_id, at
+              hidden, unhidden       reader_id, author_id, post_id, at
     policy    blocked, unblocked     reader_id, author_id, at
               muted, unmuted         reader_id, author_id, at
               suspended, reinstated  author_id, at
@@ -201,7 +202,7 @@ _PUBLISHED = _Shape(
 _EDITED = _Shape(PostEvent, "author_id", {**_OF_A_POST, **_SHOWN}, dict.fromkeys(_SHOWN))
 _DELETED = _Shape(PostEvent, "author_id", _OF_A_POST)
 _OPENED = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, "at": _TIME})
-_ENGAGED = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, **_OF_A_POST})
+_OF_A_READER_WITH_A_POST = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, **_OF_A_POST})
 _RELATION = _Shape(
     PolicyEvent, "reader_id", {"reader_id": _ID, "author_id": _ID, "at": _TIME}, finish=_relation
 )
@@ -214,7 +215,10 @@ _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
     "accounts": {"registered": _ACCOUNT, "updated": _ACCOUNT},
     "follows": {"followed": _FOLLOW, "unfollowed": _FOLLOW},
     "posts": {"published": _PUBLISHED, "edited": _EDITED, "deleted": _DELETED},
-    "activity": {"opened": _OPENED, "engaged": _ENGAGED},
+    "activity": {
+        "opened": _OPENED,
+        **dict.fromkeys(("engaged", "hidden", "unhidden"), _OF_A_READER_WITH_A_POST),
+    },
     "policy": {
         **dict.fromkeys(("blocked", "unblocked", "muted", "unmuted"), _RELATION),
         **dict.fromkeys(("suspended", "reinstated"), _SUSPENSION),

@@ -17,6 +17,7 @@ from pipeline.store.values import (
     AuthorGraph,
     Edge,
     Followers,
+    Hide,
     Push,
     ReaderState,
     Relations,
@@ -143,7 +144,9 @@ class TimelineStore(Protocol):
 
 
 class ReaderStore(Protocol):
-    """`reader_state`, `relations_by_reader`, and the policy's half of `author_stats`."""
+    """`reader_state`, `affinity_by_reader`, `hidden_by_reader`, `relations_by_reader`, and the policy's half
+    of `author_stats`.
+    """
 
     async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
         """Store accounts; the newest event of an account wins."""
@@ -166,6 +169,11 @@ class ReaderStore(Protocol):
     async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
         """Keep that readers engaged with authors: (reader_id, author_id, at); each counts once."""
 
+    async def affinity(self, reader_id: int, most: int) -> dict[int, int]:
+        """By author, how often this reader engaged with them in the last 30 days; reads at most `most`
+        engagements, authors in the order of their ids.
+        """
+
     async def engagements(self, reader_id: int, author_id: int, after: int, until: int, most: int) -> int:
         """How often the reader engaged with the author, after < at <= until; counts to `most`."""
 
@@ -180,6 +188,14 @@ class ReaderStore(Protocol):
 
     async def relations(self, reader_id: int) -> Relations:
         """Whom this reader must not see."""
+
+    async def put_hidden(self, hides: Sequence[Hide]) -> None:
+        """Hide posts from readers, or show them again. The newest event about a post wins, at the same time
+        the one that shows it; what is hidden is kept for a window.
+        """
+
+    async def hidden(self, reader_id: int) -> dict[int, int]:
+        """The posts this reader has hidden, each with its author."""
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """Suspend or reinstate an author, as of event time `at`."""

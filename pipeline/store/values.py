@@ -168,6 +168,17 @@ class ReaderState:
 
 
 @dataclass(frozen=True, slots=True)
+class Hide:
+    """A reader hides a post, or wants to see it again, as of `at` (ms)."""
+
+    reader_id: int
+    author_id: int
+    post_id: int
+    hidden: bool
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
 class Relations:
     """The authors a reader must not see, by reason."""
 

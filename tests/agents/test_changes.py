@@ -93,6 +93,10 @@ def block(kind, at=5):
     return PolicyEvent(kind, at, reader_id=1, author_id=AUTHOR)
 
 
+def hide(kind, reader, at):
+    return ActivityEvent(kind, reader, at, AUTHOR, OLD)
+
+
 def caught_up(author, *who):
     return RepairTask(author, who, 0, -1, 0, BOUND, at=5, covered_from=BOUND)
 
@@ -119,6 +123,7 @@ CASES = {
         reader={1, 2},
     ),
     "account": Case(readers, awake, [AccountEvent("updated", 1, "eu", True, 9)], reader={1}),
+    "hide": Case(readers, awake, [hide("hidden", 1, 4), hide("unhidden", 2, 4)], reader={1, 2}),
     "comes": Case(readers, nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("engaged", 2, 6)], {1, 2}),
     "comes late": Case(readers, nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("lapsed", 1, 4)], {1}),
     "lapses": Case(readers, awake, [ActivityEvent("lapsed", 1, 5)], reader={1}),

@@ -57,7 +57,10 @@ EVENTS = [
     (EDIT, b"9", PostEvent("edited", 5, 9, T, None, None, "hallo", None, False)),
     (DELETION, b"9", PostEvent("deleted", 5, 9, T)),
     (OPENED, b"7", ActivityEvent("opened", 7, T)),
-    (ENGAGED, b"7", ActivityEvent("engaged", 7, T, 9, 5)),
+    *(
+        ({**ENGAGED, "type": kind}, b"7", ActivityEvent(kind, 7, T, 9, 5))
+        for kind in ("engaged", "hidden", "unhidden")
+    ),
     *(
         ({**BLOCK, "type": kind}, b"7", PolicyEvent(kind, T, reader_id=7, author_id=9))
         for kind in ("blocked", "unblocked", "muted", "unmuted")

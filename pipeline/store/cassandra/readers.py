@@ -1,12 +1,13 @@
-"""`reader_state`, `relations_by_reader`, and who is suspended. Writes carry the time of their event."""
+"""What is known of readers, and which authors are suspended. Writes carry the time of their event."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.values import NOT_COVERED, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, Hide, ReaderState, Relations
 
 
 class CassandraReaders:
@@ -33,12 +34,20 @@ class CassandraReaders:
             " caught_up FROM reader_state WHERE reader_id IN ?"
         )
         self._engage = db.prepare(
-            "INSERT INTO engagements_by_reader (reader_id, author_id, at) VALUES (?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO affinity_by_reader (reader_id, author_id, at) VALUES (?, ?, ?) USING TIMESTAMP ?"
         )
         self._engagements = db.prepare(
-            "SELECT at FROM engagements_by_reader"
+            "SELECT at FROM affinity_by_reader"
             " WHERE reader_id = ? AND author_id = ? AND at > ? AND at <= ? LIMIT ?"
         )
+        self._affinity = db.prepare("SELECT author_id FROM affinity_by_reader WHERE reader_id = ? LIMIT ?")
+        self._hide = db.prepare(
+            "INSERT INTO hidden_by_reader (reader_id, post_id, author_id) VALUES (?, ?, ?) USING TIMESTAMP ?"
+        )
+        self._unhide = db.prepare(
+            "DELETE FROM hidden_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND post_id = ?"
+        )
+        self._hidden = db.prepare("SELECT post_id, author_id FROM hidden_by_reader WHERE reader_id = ?")
         self._all = db.prepare("SELECT reader_id, active, last_seen, registered_at FROM reader_state")
         self._readers = db.prepare(
             "SELECT DISTINCT reader_id, token(reader_id) FROM reader_state WHERE token(reader_id) > ? LIMIT ?"
@@ -119,6 +128,10 @@ class CassandraReaders:
         """See `ReaderStore`."""
         return len(await self._db.fetch(self._engagements, reader_id, author_id, after, until, most))
 
+    async def affinity(self, reader_id: int, most: int) -> dict[int, int]:
+        """See `ReaderStore`."""
+        return Counter(author_id for (author_id,) in await self._db.fetch(self._affinity, reader_id, most))
+
     async def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """See `ReaderStore`. Reads the whole table, a page at a time."""
         async for reader_id, active, last_seen, registered_at in self._db.stream(self._all):
@@ -150,6 +163,20 @@ class CassandraReaders:
         for other_id, kind in await self._db.fetch(self._relations, reader_id):
             kinds[kind].add(other_id)
         return Relations(**{kind: frozenset(others) for kind, others in kinds.items()})
+
+    async def put_hidden(self, hides: Sequence[Hide]) -> None:
+        """See `ReaderStore`."""
+        rows = (
+            self._hide.mutation(each.reader_id, each.post_id, each.author_id, each.at * 1000)
+            if each.hidden
+            else self._unhide.mutation(each.at * 1000, each.reader_id, each.post_id)
+            for each in hides
+        )
+        await self._db.write(rows, self._hide.table)
+
+    async def hidden(self, reader_id: int) -> dict[int, int]:
+        """See `ReaderStore`."""
+        return dict(await self._db.fetch(self._hidden, reader_id))
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """See `ReaderStore`."""

@@ -1,11 +1,13 @@
-"""Accounts, relations and suspensions in memory."""
+"""Accounts, engagements, relations, hides and suspensions in memory."""
 
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
+from itertools import islice
 
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import ReaderState, Relations
+from pipeline.store.values import Hide, ReaderState, Relations
 
 
 class MemoryReaders:
@@ -15,6 +17,7 @@ class MemoryReaders:
         self._states = Table(clock)
         self._engagements = Table(clock)
         self._relations = Table(clock)
+        self._hidden = Table(clock)
         self._suspensions = Table(clock)
 
     async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
@@ -55,12 +58,16 @@ class MemoryReaders:
     async def put_engagements(self, engagements: Sequence[tuple[int, int, int]]) -> None:
         """See `ReaderStore`."""
         for reader, author, at in engagements:
-            self._engagements.write((reader, author), at, at * 1000, {"at": at})
+            self._engagements.write(reader, (author, at), at * 1000, {"at": at})
 
     async def engagements(self, reader_id: int, author_id: int, after: int, until: int, most: int) -> int:
         """See `ReaderStore`."""
-        times = self._engagements.rows((reader_id, author_id))
-        return min(most, len([at for at in times if after < at <= until]))
+        rows = self._engagements.rows(reader_id)
+        return min(most, len([at for author, at in rows if author == author_id and after < at <= until]))
+
+    async def affinity(self, reader_id: int, most: int) -> dict[int, int]:
+        """See `ReaderStore`."""
+        return Counter(author for author, _ in islice(self._engagements.rows(reader_id), most))
 
     async def not_seen_since(self, before: int) -> AsyncIterator[int]:
         """See `ReaderStore`."""
@@ -87,6 +94,16 @@ class MemoryReaders:
         rows = self._relations.rows(reader_id)
         kinds = {kind: {other for other, its in rows if its == kind} for _, kind in rows}
         return Relations(**{kind: frozenset(others) for kind, others in kinds.items()})
+
+    async def put_hidden(self, hides: Sequence[Hide]) -> None:
+        """See `ReaderStore`."""
+        for each in hides:
+            value = each.author_id if each.hidden else None
+            self._hidden.write(each.reader_id, each.post_id, each.at * 1000, {"author_id": value})
+
+    async def hidden(self, reader_id: int) -> dict[int, int]:
+        """See `ReaderStore`."""
+        return {post: row["author_id"] for post, row in self._hidden.rows(reader_id).items()}
 
     async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
         """See `ReaderStore`."""

@@ -1,0 +1,66 @@
+"""Hides: a reader does not want to see a post, until they do; the newest event about it wins."""
+
+from itertools import permutations
+
+from pipeline.agents.readers import Readers
+from pipeline.agents.warmth import Warmth
+from pipeline.kafka.emit import Emit
+from pipeline.records import ActivityEvent
+from pipeline.store.memory import memory_stores
+from pipeline.store.values import ReaderState
+from tests.agents.fakes import RecordingOutbox, deliver
+
+READER, AUTHOR, POST = 1, 7, 99
+
+
+def about(kind, at, post=POST, author=AUTHOR):
+    return ActivityEvent(kind, READER, at, author, post)
+
+
+def a_stage():
+    """The stage and its store."""
+    stores, emit = memory_stores(lambda: 0.0), Emit(RecordingOutbox(), "readers")
+    warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
+    return Readers(stores.readers, warmth, emit, lambda: 9, 1), stores.readers
+
+
+async def test_the_newest_event_about_a_post_wins_in_any_order_and_batch():
+    """Late, repeated, and all of it replayed."""
+    events = [about("hidden", 5), about("unhidden", 6), about("hidden", 7), about("hidden", 5, POST + 1)]
+
+    for order in permutations(events):
+        for taken in (1, 2, 4):
+            stage, store = a_stage()
+            log = [*order, order[0], *order]
+            for offset in range(0, len(log), taken):
+                assert await stage.handle([deliver(one) for one in log[offset : offset + taken]]) == []
+            assert await store.hidden(READER) == {POST: AUTHOR, POST + 1: AUTHOR}
+
+
+async def test_a_post_is_shown_again():
+    stage, store = a_stage()
+
+    await stage.handle([deliver(about("hidden", 5)), deliver(about("unhidden", 6))])
+
+    assert await store.hidden(READER) == {}
+
+
+async def test_who_hides_a_post_is_neither_woken_nor_engaged_with_its_author():
+    """It is no reason to push more to this reader, least of all of that author."""
+    stage, store = a_stage()
+
+    await stage.handle([deliver(about("hidden", 5))])
+
+    assert await store.reader(READER) == ReaderState(READER)
+    assert await store.affinity(READER, 10) == {}
+
+
+async def test_an_event_that_names_no_post_is_refused():
+    """Its neighbours are applied."""
+    stage, store = a_stage()
+    events = [about("hidden", 5, post=None), about("unhidden", 5, author=None), about("hidden", 5)]
+
+    refused = await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)])
+
+    assert [(one.reason, one.message.offset) for one in refused] == [("incomplete", 0), ("incomplete", 1)]
+    assert await store.hidden(READER) == {POST: AUTHOR}
