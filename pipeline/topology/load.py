@@ -10,13 +10,16 @@ from pydantic import BaseModel, ValidationError
 from pipeline import shipped
 from pipeline.errors import ConfigError
 from pipeline.topology import rules
-from pipeline.topology.specs import WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import WITHOUT_TOPICS, PolicySpec, RankingSpec, StageSpec, TierSpec, TopicSpec
 from pipeline.topology.tree import Keys, Place, Tree, documents
 
 DEFAULT = "default"
 """The profile that overrides nothing."""
 
 Spec = TypeVar("Spec", bound=BaseModel)
+
+_FLAT = ("policy", "ranking")
+"""The sections whose values have no name above them."""
 
 _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
@@ -31,6 +34,7 @@ class Topology:
     stages: dict[str, StageSpec]
     tiers: dict[str, TierSpec]
     policy: PolicySpec
+    ranking: RankingSpec
     cql: str
 
     def tables(self, keyspace: str, replication: int | Mapping[str, str]) -> str:
@@ -55,23 +59,27 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
     stages = _named(StageSpec, "stages", tree, problems)
     tiers = _named(TierSpec, "tiers", tree, problems)
     policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
+    ranking = _spec(RankingSpec, ("ranking",), tree.values["ranking"], tree, problems)
     _raise(problems)
-    assert policy is not None
+    assert policy is not None and ranking is not None
     found = [
         *rules.topics(topics),
         *rules.stages(stages, topics),
         *rules.tiers(tiers, topics),
         *rules.groups(stages, tiers),
         *rules.policy(policy),
+        *rules.ranking(ranking),
     ]
     _raise(tree.problem(keys, reason) for keys, reason in found)
-    return Topology(folder, profile, topics, stages, tiers, policy, _cql(folder / "tables.cql", policy))
+    cql = _cql(folder / "tables.cql", policy)
+    return Topology(folder, profile, topics, stages, tiers, policy, ranking, cql)
 
 
 def _files(folder: Path) -> Tree:
-    """The four files as one tree; a topic's values stand under its name."""
+    """The files as one tree; a topic's values stand under its name."""
     tree = Tree()
-    for section, kind in (("stages", "Stages"), ("tiers", "Tiers"), ("policy", "Policy")):
+    for section in ("stages", "tiers", *_FLAT):
+        kind = section.capitalize()
         file = folder / f"{section}.yaml"
         found = list(documents(file, kind))
         if len(found) > 1:
@@ -119,7 +127,7 @@ def _lay(profile: Tree, *, over: Tree) -> None:
         for name, values in entries.items():
             if name not in over.values[section]:
                 raise profile.refuse((section, name), "nothing of this name to override")
-            if section != "policy" and not isinstance(values, dict):
+            if section not in _FLAT and not isinstance(values, dict):
                 raise profile.refuse((section, name), "must be a mapping")
     over.overlay((), profile)
 
@@ -148,14 +156,16 @@ def _spec(
     try:
         return model.model_validate(values | named)
     except ValidationError as error:
-        known = [field for field in model.model_fields if field not in named]
-        problems += [tree.problem((*keys, *one["loc"]), _reason(one, known)) for one in error.errors()]
+        problems += [tree.problem((*keys, *one["loc"]), _reason(one, model, named)) for one in error.errors()]
         return None
 
 
-def _reason(error: Any, known: list[str]) -> str:
+def _reason(error: Any, model: type[BaseModel], named: Mapping[str, str]) -> str:
     match error["type"]:
         case "extra_forbidden":
+            for key in error["loc"][:-1]:
+                model = model.model_fields[key].annotation  # type: ignore[assignment]  # only specs forbid
+            known = [field for field in model.model_fields if field not in named]
             return f"unknown key, known are {', '.join(known)}"
         case "missing":
             return "is missing"

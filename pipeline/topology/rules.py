@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.records import FanoutTask
 from pipeline.topics import TOPICS
-from pipeline.topology.specs import STAGES, WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import (
+    STAGES,
+    WITHOUT_TOPICS,
+    PolicySpec,
+    RankingSpec,
+    StageSpec,
+    TierSpec,
+    TopicSpec,
+)
 from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
@@ -101,3 +109,9 @@ def policy(spec: PolicySpec) -> Iterator[Problem]:
             ("policy", "margin_seconds"),
             f"must be at least twice clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
         )
+
+
+def ranking(spec: RankingSpec) -> Iterator[Problem]:
+    """Each step of a ranked page is as wide as the one before, or narrower."""
+    if spec.pruned > spec.candidates:
+        yield ("ranking", "pruned"), f"must not be above candidates, which is {spec.candidates}"

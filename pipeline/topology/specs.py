@@ -4,6 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.domain.page_request import MAX_LIMIT
+
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=249)]
 Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
@@ -117,3 +119,55 @@ class PolicySpec(_Spec):
     def clock_ahead_ms(self) -> int:
         """How much newer than the broker's time a post id may be."""
         return round(self.clock_ahead_seconds * 1000)
+
+
+Weight = Annotated[float, Field(ge=0, le=100)]
+
+
+class Weights(_Spec):
+    """What a unit of each feature is worth, in doublings. None is negative: the model knows what takes."""
+
+    age: Weight
+    affinity: Weight
+    author_prior: Weight
+    quality: Weight
+    proximity: Weight
+    engagement: Weight
+    negative: Weight
+
+
+class WeightedSpec(_Spec):
+    """The options of the model `weighted`."""
+
+    half_life_hours: Annotated[float, Field(gt=0, le=8760)]
+    weights: Weights
+
+
+class ModelOptions(BaseModel):
+    """Options by model. Those of a model of one's own are its own to check, when it is made."""
+
+    model_config = ConfigDict(strict=True, frozen=True, extra="allow")
+    __pydantic_extra__: dict[str, dict[str, Any]]
+
+    weighted: WeightedSpec
+
+
+class RankingSpec(_Spec):
+    """How a ranked page comes about: posts considered, posts ranked, authors read, and the model.
+
+    Engagement is counted `counters_hours` back. Every further post of an author costs `diversity`.
+    """
+
+    model: Name
+    candidates: Annotated[int, Field(ge=1, le=10_000)]
+    pruned: Annotated[int, Field(ge=MAX_LIMIT)]  # a page must not be larger than what was ranked for it
+    frontier: Count
+    counters_hours: Annotated[int, Field(ge=1, le=168)]
+    diversity: Weight
+    options: ModelOptions
+
+    @property
+    def of_model(self) -> dict[str, Any]:
+        """The options of the model that is chosen; a model that is told nothing has none."""
+        options: dict[str, Any] = self.options.model_dump().get(self.model, {})
+        return options
