@@ -21,7 +21,7 @@ from pipeline.agents.known_routes import KnownRoutes
 from pipeline.domain import coverage, cursor, snowflake
 from pipeline.domain.merge import EXHAUSTED, Candidate, Source, frontier, merge, next_reads
 from pipeline.domain.page_request import PageRequest
-from pipeline.domain.visibility import hidden_because
+from pipeline.domain.visibility import hidden_because, withheld_because
 from pipeline.store.ports import Stores
 from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
 
@@ -46,6 +46,21 @@ class Page:
     next_cursor: str | None
     degraded: Sequence[str] = ()
     widths: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """How a reader stands to an author. `since`: when they followed (ms); `blocked`: by the reader.
+
+    Whether the author has blocked the reader is not the reader's to know.
+    """
+
+    reader_id: int
+    author_id: int
+    follows: bool
+    since: int | None
+    muted: bool
+    blocked: bool
 
 
 @dataclass(slots=True)
@@ -90,6 +105,42 @@ class Query:
         metrics.PAGE_SECONDS.observe(time.perf_counter() - started)
         metrics.PAGE_SOURCES.observe(widths["sources_read"])
         return Page(items, following, (), widths | {"followees": len(reader.edges), "items": len(items)})
+
+    async def post(self, reader_id: int, post_id: int) -> StoredPost | None:
+        """One post, as this reader may see it; None when there is none for them, whatever the reason."""
+        post = (await self.stores.posts.posts([post_id])).get(post_id)
+        if post is None:
+            return None
+        author = post.author_id
+        edges, relations, states, suspended = await asyncio.gather(
+            self.stores.graph.edges(author, [reader_id]),
+            self.stores.readers.relations(reader_id),
+            self.stores.readers.readers([reader_id, author]),
+            self.stores.readers.suspended([author]),
+        )
+        withheld = withheld_because(
+            reader_id=reader_id,
+            reader_region=states[reader_id].region,
+            author_id=author,
+            visibility=post.visibility,
+            protected=states[author].protected,
+            deleted=post.deleted,
+            taken_down=post.taken_down,
+            suspended=author in suspended,
+            blocked=relations.blocked(author),
+            followed=reader_id in edges and edges[reader_id].follows,
+        )
+        return post if withheld is None else None
+
+    async def following(self, reader_id: int, author_id: int) -> Following:
+        """How the reader stands to the author; to one nobody has heard of, not at all."""
+        edges, relations = await asyncio.gather(
+            self.stores.graph.edges(author_id, [reader_id]), self.stores.readers.relations(reader_id)
+        )
+        edge = edges.get(reader_id)
+        since = edge.at if edge is not None and edge.follows else None
+        muted, blocked = author_id in relations.mutes, author_id in relations.blocks
+        return Following(reader_id, author_id, since is not None, since, muted, blocked)
 
     async def _reader(self, reader_id: int) -> _Reader:
         edges, relations, state = await asyncio.gather(
