@@ -1,12 +1,12 @@
 """What runs: topics, stages, tiers, policy and tables, as `topology/` says it, typed and checked.
 
-`load` reads a folder of four YAML files, `tables.cql` and `profiles/`, lays one profile over them, and
+`load` reads a folder of five YAML files, `tables.cql` and `profiles/`, lays one profile over them, and
 refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that
 contradict each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type
 can say · `load` all of it together.
 """
 
 from pipeline.topology.load import Topology, load
-from pipeline.topology.specs import PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import ApiSpec, CachesSpec, PolicySpec, StageSpec, TierSpec, TopicSpec
 
-__all__ = ["PolicySpec", "StageSpec", "TierSpec", "TopicSpec", "Topology", "load"]
+__all__ = ["ApiSpec", "CachesSpec", "PolicySpec", "StageSpec", "TierSpec", "TopicSpec", "Topology", "load"]

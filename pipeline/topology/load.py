@@ -10,13 +10,16 @@ from pydantic import BaseModel, ValidationError
 from pipeline import shipped
 from pipeline.errors import ConfigError
 from pipeline.topology import rules
-from pipeline.topology.specs import WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import WITHOUT_TOPICS, ApiSpec, PolicySpec, StageSpec, TierSpec, TopicSpec
 from pipeline.topology.tree import Keys, Place, Tree, documents
 
 DEFAULT = "default"
 """The profile that overrides nothing."""
 
 Spec = TypeVar("Spec", bound=BaseModel)
+
+_SINGLE = ("policy", "api")
+"""The sections that hold values instead of named entries."""
 
 _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
@@ -31,6 +34,7 @@ class Topology:
     stages: dict[str, StageSpec]
     tiers: dict[str, TierSpec]
     policy: PolicySpec
+    api: ApiSpec
     cql: str
 
     def tables(self, keyspace: str, replication: int | Mapping[str, str]) -> str:
@@ -55,23 +59,25 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
     stages = _named(StageSpec, "stages", tree, problems)
     tiers = _named(TierSpec, "tiers", tree, problems)
     policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
+    api = _spec(ApiSpec, ("api",), tree.values["api"], tree, problems)
     _raise(problems)
-    assert policy is not None
+    assert policy is not None and api is not None
     found = [
         *rules.topics(topics),
         *rules.stages(stages, topics),
         *rules.tiers(tiers, topics),
         *rules.groups(stages, tiers),
         *rules.policy(policy),
+        *rules.api(api),
     ]
     _raise(tree.problem(keys, reason) for keys, reason in found)
-    return Topology(folder, profile, topics, stages, tiers, policy, _cql(folder / "tables.cql", policy))
+    return Topology(folder, profile, topics, stages, tiers, policy, api, _cql(folder / "tables.cql", policy))
 
 
 def _files(folder: Path) -> Tree:
-    """The four files as one tree; a topic's values stand under its name."""
+    """The five files as one tree; a topic's values stand under its name."""
     tree = Tree()
-    for section, kind in (("stages", "Stages"), ("tiers", "Tiers"), ("policy", "Policy")):
+    for section, kind in (("stages", "Stages"), ("tiers", "Tiers"), ("policy", "Policy"), ("api", "Api")):
         file = folder / f"{section}.yaml"
         found = list(documents(file, kind))
         if len(found) > 1:
@@ -119,7 +125,7 @@ def _lay(profile: Tree, *, over: Tree) -> None:
         for name, values in entries.items():
             if name not in over.values[section]:
                 raise profile.refuse((section, name), "nothing of this name to override")
-            if section != "policy" and not isinstance(values, dict):
+            if section not in _SINGLE and not isinstance(values, dict):
                 raise profile.refuse((section, name), "must be a mapping")
     over.overlay((), profile)
 
@@ -148,15 +154,18 @@ def _spec(
     try:
         return model.model_validate(values | named)
     except ValidationError as error:
-        known = [field for field in model.model_fields if field not in named]
-        problems += [tree.problem((*keys, *one["loc"]), _reason(one, known)) for one in error.errors()]
+        problems += [tree.problem((*keys, *one["loc"]), _reason(one, model, named)) for one in error.errors()]
         return None
 
 
-def _reason(error: Any, known: list[str]) -> str:
+def _reason(error: Any, model: type[BaseModel], named: Iterable[str]) -> str:
     match error["type"]:
         case "extra_forbidden":
-            return f"unknown key, known are {', '.join(known)}"
+            for key in error["loc"][:-1]:
+                model = model.model_fields[key].annotation or model
+            return (
+                f"unknown key, known are {', '.join(key for key in model.model_fields if key not in named)}"
+            )
         case "missing":
             return "is missing"
         case _:

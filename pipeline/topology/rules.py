@@ -5,7 +5,15 @@ from collections.abc import Iterator, Mapping
 
 from pipeline.records import FanoutTask
 from pipeline.topics import TOPICS
-from pipeline.topology.specs import STAGES, WITHOUT_TOPICS, PolicySpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import (
+    STAGES,
+    WITHOUT_TOPICS,
+    ApiSpec,
+    PolicySpec,
+    StageSpec,
+    TierSpec,
+    TopicSpec,
+)
 from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
@@ -101,3 +109,9 @@ def policy(spec: PolicySpec) -> Iterator[Problem]:
             ("policy", "margin_seconds"),
             f"must be at least twice clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
         )
+
+
+def api(spec: ApiSpec) -> Iterator[Problem]:
+    """The time a page has by default is one that a request may ask for."""
+    if spec.deadline_ms > spec.deadline_max_ms:
+        yield ("api", "deadline_ms"), f"must not be above deadline_max_ms, which is {spec.deadline_max_ms}"

@@ -1,6 +1,6 @@
 """The types of `topology/`: strict, frozen, and closed to keys they do not know."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -117,3 +117,24 @@ class PolicySpec(_Spec):
     def clock_ahead_ms(self) -> int:
         """How much newer than the broker's time a post id may be."""
         return round(self.clock_ahead_seconds * 1000)
+
+
+class CachesSpec(_Spec):
+    """How many entries an API process keeps of each kind."""
+
+    readers: Count
+    authors: Count
+    posts: Count
+    counters: Count
+    pages: Count
+
+
+class ApiSpec(_Spec):
+    """The HTTP API: who may read, how often one reader may ask, and how long a page may take."""
+
+    auth: Literal["required", "none"]
+    rate_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    burst: Count
+    deadline_ms: Count
+    deadline_max_ms: Count
+    caches: CachesSpec
