@@ -7,6 +7,7 @@ from functools import partial
 
 from aiohttp import web
 
+from pipeline import ranker
 from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
@@ -22,6 +23,7 @@ from pipeline.agents.known_routes import ByAuthor, KnownRoutes
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
 from pipeline.agents.query import Query
+from pipeline.agents.ranked import Ranking
 from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
@@ -162,7 +164,7 @@ def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
     pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
     r.background(tell(measures, Emit(r.outbox, stage), now_ms))
-    core, routes = core_of(r, Sizes())
+    core, routes = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
     return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
 
 
@@ -191,6 +193,19 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[
         tier_of=lambda followers: tier_for(followers, by_size).name,
     )
     return core, routes
+
+
+def ranking_of(topology: Topology) -> Ranking:
+    """The model of the topology, and how wide the steps before it are."""
+    spec = topology.ranking
+    return Ranking(
+        ranker.load(spec),
+        spec.candidates,
+        spec.pruned,
+        spec.frontier,
+        spec.diversity,
+        spec.counters_hours * 3_600_000,
+    )
 
 
 def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:

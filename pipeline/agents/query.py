@@ -27,15 +27,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline import metrics
-from pipeline.agents import first_pages, latest, ranked
+from pipeline.agents import first_pages, latest, looks, ranked
 from pipeline.agents.deadline import Deadline
 from pipeline.agents.fetch import Fetch
+from pipeline.agents.looks import Following
 from pipeline.agents.page import Item, Page, Session
 from pipeline.agents.ranked import Ranking
 from pipeline.domain import cursor
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
+from pipeline.store.values import StoredPost
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,14 @@ class Query:
         for step in page.degraded:
             metrics.PAGES_DEGRADED.labels(step).inc()
         return page
+
+    async def post(self, reader_id: int, post_id: int) -> StoredPost | None:
+        """One post, as this reader may see it; None when there is none for them, whatever the reason."""
+        return await looks.post(self.fetch, reader_id, post_id)
+
+    async def following(self, reader_id: int, author_id: int) -> Following:
+        """How the reader stands to the author."""
+        return await looks.following(self.fetch, reader_id, author_id)
 
     async def _assembled(self, session: Session) -> Page:
         if session.request.first and session.request.place.mode == "latest":

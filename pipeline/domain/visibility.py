@@ -30,12 +30,47 @@ def post_hidden_because(
     hidden: bool,
 ) -> str | None:
     """Why a post is not shown to this reader, or None when it is. `hidden`: by the reader."""
+    gone = gone_because(reader_region, deleted, taken_down)
+    if gone or own:
+        return gone
+    if visibility == "private":
+        return "private"
+    return "hidden" if hidden else None
+
+
+def withheld_because(
+    *,
+    own: bool,
+    reader_region: str,
+    visibility: str,
+    protected: bool,
+    deleted: bool,
+    taken_down: Collection[str],
+    suspended: bool,
+    blocked: bool,
+    followed: bool,
+) -> str | None:
+    """Why a reader who asks for this one post does not get it, or None when they do.
+
+    Public posts need no follow, unless the account is protected. A mute or a hide is about what comes
+    unasked, so it is no reason here.
+    """
+    gone = gone_because(reader_region, deleted, taken_down)
+    if gone or own:
+        return gone
+    if suspended:
+        return "suspended"
+    if blocked:
+        return "blocked"
+    if visibility == "private":
+        return "private"
+    return "not followed" if not followed and (protected or visibility != "public") else None
+
+
+def gone_because(reader_region: str, deleted: bool, taken_down: Collection[str]) -> str | None:
+    """What hides a post from its author as well."""
     if deleted:
         return "deleted"
     if EVERYWHERE in taken_down or (reader_region and reader_region in taken_down):
         return "taken down"
-    if own:
-        return None
-    if visibility == "private":
-        return "private"
-    return "hidden" if hidden else None
+    return None

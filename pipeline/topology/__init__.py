@@ -7,6 +7,24 @@ can say · `load` all of it together.
 """
 
 from pipeline.topology.load import Topology, load
-from pipeline.topology.specs import PolicySpec, RankingSpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import (
+    ApiSpec,
+    CachesSpec,
+    PolicySpec,
+    RankingSpec,
+    StageSpec,
+    TierSpec,
+    TopicSpec,
+)
 
-__all__ = ["PolicySpec", "RankingSpec", "StageSpec", "TierSpec", "TopicSpec", "Topology", "load"]
+__all__ = [
+    "ApiSpec",
+    "CachesSpec",
+    "PolicySpec",
+    "RankingSpec",
+    "StageSpec",
+    "TierSpec",
+    "TopicSpec",
+    "Topology",
+    "load",
+]

@@ -10,7 +10,15 @@ from pydantic import BaseModel, ValidationError
 from pipeline import shipped
 from pipeline.errors import ConfigError
 from pipeline.topology import rules
-from pipeline.topology.specs import WITHOUT_TOPICS, PolicySpec, RankingSpec, StageSpec, TierSpec, TopicSpec
+from pipeline.topology.specs import (
+    WITHOUT_TOPICS,
+    ApiSpec,
+    PolicySpec,
+    RankingSpec,
+    StageSpec,
+    TierSpec,
+    TopicSpec,
+)
 from pipeline.topology.tree import Keys, Place, Tree, documents
 
 DEFAULT = "default"
@@ -18,7 +26,7 @@ DEFAULT = "default"
 
 Spec = TypeVar("Spec", bound=BaseModel)
 
-_FLAT = ("policy", "ranking")
+_FLAT = ("policy", "ranking", "api")
 """The sections whose values have no name above them."""
 
 _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
@@ -35,6 +43,7 @@ class Topology:
     tiers: dict[str, TierSpec]
     policy: PolicySpec
     ranking: RankingSpec
+    api: ApiSpec
     cql: str
 
     def tables(self, keyspace: str, replication: int | Mapping[str, str]) -> str:
@@ -60,8 +69,9 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
     tiers = _named(TierSpec, "tiers", tree, problems)
     policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
     ranking = _spec(RankingSpec, ("ranking",), tree.values["ranking"], tree, problems)
+    api = _spec(ApiSpec, ("api",), tree.values["api"], tree, problems)
     _raise(problems)
-    assert policy is not None and ranking is not None
+    assert policy is not None and ranking is not None and api is not None
     found = [
         *rules.topics(topics),
         *rules.stages(stages, topics),
@@ -69,10 +79,11 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
         *rules.groups(stages, tiers),
         *rules.policy(policy),
         *rules.ranking(ranking),
+        *rules.api(api),
     ]
     _raise(tree.problem(keys, reason) for keys, reason in found)
     cql = _cql(folder / "tables.cql", policy)
-    return Topology(folder, profile, topics, stages, tiers, policy, ranking, cql)
+    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql)
 
 
 def _files(folder: Path) -> Tree:

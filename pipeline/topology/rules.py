@@ -8,6 +8,7 @@ from pipeline.topics import TOPICS
 from pipeline.topology.specs import (
     STAGES,
     WITHOUT_TOPICS,
+    ApiSpec,
     PolicySpec,
     RankingSpec,
     StageSpec,
@@ -115,3 +116,9 @@ def ranking(spec: RankingSpec) -> Iterator[Problem]:
     """Each step of a ranked page is as wide as the one before, or narrower."""
     if spec.pruned > spec.candidates:
         yield ("ranking", "pruned"), f"must not be above candidates, which is {spec.candidates}"
+
+
+def api(spec: ApiSpec) -> Iterator[Problem]:
+    """The time a page has by default is one that a request may ask for."""
+    if spec.deadline_ms > spec.deadline_max_ms:
+        yield ("api", "deadline_ms"), f"must not be above deadline_max_ms, which is {spec.deadline_max_ms}"

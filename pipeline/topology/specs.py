@@ -1,6 +1,6 @@
 """The types of `topology/`: strict, frozen, and closed to keys they do not know."""
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -171,3 +171,24 @@ class RankingSpec(_Spec):
         """The options of the model that is chosen; a model that is told nothing has none."""
         options: dict[str, Any] = self.options.model_dump().get(self.model, {})
         return options
+
+
+class CachesSpec(_Spec):
+    """How many entries an API process keeps of each kind."""
+
+    readers: Count
+    authors: Count
+    posts: Count
+    counters: Count
+    pages: Count
+
+
+class ApiSpec(_Spec):
+    """The HTTP API: who may read, how often one reader may ask, and how long a page may take."""
+
+    auth: Literal["required", "none"]
+    rate_per_second: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    burst: Count
+    deadline_ms: Count
+    deadline_max_ms: Count
+    caches: CachesSpec

@@ -108,7 +108,10 @@ def test_the_path_of_an_item_is_where_it_was_found(world):
 
     async def run():
         await world.settle()
-        rows = {row.post_id for row in await world.stores.timelines.timeline(READER, at(AS_OF - WINDOW), at(10**9), 1_000)}
+        rows = {
+            row.post_id
+            for row in await world.stores.timelines.timeline(READER, at(AS_OF - WINDOW), at(10**9), 1_000)
+        }
         return rows, await world.session(7)
 
     rows, pages = asyncio.run(run())

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.visibility import hidden_because
+from pipeline.domain.visibility import author_hidden_because, post_hidden_because
 
 READER, AUTHOR = 1, 2
 SHOWN = {
@@ -18,7 +18,19 @@ SHOWN = {
     "blocked": False,
     "muted": False,
     "followed": True,
+    "hidden": False,
 }
+
+
+def hidden_because(
+    *, reader_id, author_id, suspended=False, followed=True, blocked=False, muted=False, **post
+):
+    """As a page asks: about the author, then about the post."""
+    own = reader_id == author_id
+    between = author_hidden_because(suspended=suspended, followed=followed, blocked=blocked, muted=muted)
+    return (None if own else between) or post_hidden_because(own=own, **post)
+
+
 facts = st.fixed_dictionaries(
     {
         "reader_id": st.just(READER),
@@ -31,6 +43,7 @@ facts = st.fixed_dictionaries(
         "blocked": st.booleans(),
         "muted": st.booleans(),
         "followed": st.booleans(),
+        "hidden": st.booleans(),
     }
 )
 
@@ -51,6 +64,7 @@ def test_a_followed_authors_public_post_is_shown():
         ({"blocked": True}, "blocked"),
         ({"muted": True}, "muted"),
         ({"visibility": "private"}, "private"),
+        ({"hidden": True}, "hidden"),
     ],
 )
 def test_one_fact_is_enough_to_hide_a_post(fact, reason):
@@ -72,7 +86,7 @@ def test_what_is_about_others_hides_nothing(fact):
     assert hidden_because(**SHOWN | fact) is None
 
 
-@pytest.mark.parametrize("fact", ["suspended", "blocked", "muted"])
+@pytest.mark.parametrize("fact", ["suspended", "blocked", "muted", "hidden"])
 def test_ones_own_posts_are_always_there(fact):
     """Nothing that is between a reader and an author stands between readers and their own posts."""
     own = SHOWN | {"author_id": READER, "followed": False, "visibility": "private", fact: True}
@@ -90,6 +104,7 @@ def test_a_post_is_shown_when_no_fact_forbids_it(fact):
         fact["suspended"]
         or fact["blocked"]
         or fact["muted"]
+        or fact["hidden"]
         or fact["visibility"] == "private"
         or not fact["followed"]
     )

@@ -71,6 +71,24 @@ def test_a_profile_overrides_single_values() -> None:
     assert small.topics == plain.topics
 
 
+def test_everybody_shows_a_token_but_in_the_demos_profile() -> None:
+    plain, small = topology.load().api, topology.load(profile="small-graph").api
+
+    assert (plain.auth, small.auth) == ("required", "none")
+    assert (plain.deadline_ms, small.deadline_ms) == (200, 200)
+    assert small.caches == plain.caches
+
+
+def test_a_profile_may_set_one_cache(folder: Path) -> None:
+    (folder / "profiles" / "mine.yaml").write_text(
+        "apiVersion: tideline/v1\nkind: Profile\nmetadata: {name: mine}\nspec: {api: {caches: {posts: 7}}}\n"
+    )
+
+    caches = topology.load(folder, "mine").api.caches
+
+    assert (caches.posts, caches.readers) == (7, topology.load().api.caches.readers)
+
+
 def test_a_profile_may_add_a_setting_and_replace_a_list(folder: Path) -> None:
     (folder / "profiles" / "mine.yaml").write_text(
         "apiVersion: tideline/v1\nkind: Profile\nmetadata: {name: mine}\nspec:\n"

@@ -144,7 +144,31 @@ TOPICS = [
         "topics.policy.settings.configs: cleanup.policy must be",
     ),
 ]
+API = [
+    ("auth: required", "auth: maybe", "api.auth: should be 'required' or 'none'"),
+    ("auth: required", "auth: no", "api.auth: should be 'required' or 'none'"),
+    ("auth: required", "auth: null", "api.auth: should be 'required' or 'none'"),
+    ("auth: required", "auths: none", "api.auths: unknown key, known are auth, rate_per_second, burst"),
+    ("rate_per_second: 10 ", "rate_per_second: 0 ", "api.rate_per_second: should be greater than 0"),
+    ("rate_per_second: 10 ", "rate_per_second: .inf ", "api.rate_per_second: should be a finite number"),
+    ("burst: 50", "burst: 0", "api.burst: should be greater than or equal to 1"),
+    ("burst: 50", "burst: 1.5", "api.burst: should be a valid integer"),
+    (
+        "deadline_ms: 200 ",
+        "deadline_ms: 10001",
+        "api.deadline_ms: must not be above deadline_max_ms, which is 10000",
+    ),
+    (
+        "deadline_max_ms: 10000",
+        "deadline_max_ms: 0",
+        "api.deadline_max_ms: should be greater than or equal to 1",
+    ),
+    ("pages: 10000", "pages: 0", "api.caches.pages: should be greater than or equal to 1"),
+    ("pages: 10000", "page: 5", "api.caches.page: unknown key, known are readers, authors, posts"),
+    ("kind: Api", "kind: Policy", "kind: must be Api"),
+]
 CASES = [
+    *(("api.yaml", *case) for case in API),
     *(("policy.yaml", *case) for case in POLICY),
     *(("tiers.yaml", *case) for case in TIERS),
     *(("stages.yaml", *case) for case in STAGES),
@@ -190,7 +214,9 @@ def test_a_stage_there_is_code_for_must_be_there(folder: Path) -> None:
     assert refusal(folder).endswith("stages: graph is missing")
 
 
-@pytest.mark.parametrize("file", ["topics.yaml", "stages.yaml", "tiers.yaml", "policy.yaml", "tables.cql"])
+@pytest.mark.parametrize(
+    "file", ["topics.yaml", "stages.yaml", "tiers.yaml", "policy.yaml", "api.yaml", "tables.cql"]
+)
 def test_a_missing_file_is_refused(folder: Path, file: str) -> None:
     (folder / file).unlink()
 
@@ -237,6 +263,8 @@ def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
         ("    small: ", "    small: 5 #", "tiers.small: must be a mapping"),
         ("max_followers: 300", "max_follower: 300", "tiers.medium.max_follower: unknown key"),
         ("max_followers: 300", "max_followers: 50", "tiers.medium.max_followers: must be above 50"),
+        ("auth: none", "auth: nobody", "api.auth: should be 'required' or 'none'"),
+        ("auth: none", "authority: none", "api.authority: nothing of this name to override"),
         ("  policy:", "  police:", "police: unknown section, known are"),
         (
             "  name: small-graph",
