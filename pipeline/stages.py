@@ -13,6 +13,7 @@ from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
+from pipeline.agents.counters import Counters
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
 from pipeline.agents.known_routes import KnownRoutes
@@ -76,6 +77,11 @@ def readers(r: Resources) -> Handler:
     r.background(dormant.run())
     warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
     return Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+
+
+def counters(r: Resources) -> Handler:
+    """Activity → engagement_by_post."""
+    return Counters(r.stores.counters, now_ms).handle
 
 
 def policy(r: Resources) -> Handler:
@@ -207,6 +213,7 @@ def _api_of(settings: Settings) -> str | None:
 STAGES: dict[str, Callable[[Resources], Handler]] = {
     "graph": graph,
     "readers": readers,
+    "counters": counters,
     "policy": policy,
     "classify": classify,
     "backfill": backfill,
@@ -221,6 +228,7 @@ def stage_names(topology: Topology) -> list[str]:
     return [
         "graph",
         "readers",
+        "counters",
         "policy",
         "classify",
         *tiers,
