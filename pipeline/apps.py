@@ -1,6 +1,8 @@
 """A stage as a Faust app of its own: its own consumer group, its own process, its own lag."""
 
+from collections.abc import Sequence
 from functools import partial
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from pipeline.kafka.watchdog import Watchdog
 from pipeline.resources import Resources
 from pipeline.stages import handler_of
 from pipeline.topics import TOPICS
-from pipeline.topology import TierSpec
+from pipeline.topology import TierSpec, Topology
 
 
 def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watchdog]:
@@ -47,6 +49,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         DeadLetters(r.outbox),
         batch=spec.batch,
         in_flight=spec.in_flight,
+        kept_elsewhere=_read_before(stage, topics, r.topology),
     )
     handle = handler_of(stage, r)
     source = app.topic(*topics, key_type=bytes, value_type=bytes)
@@ -57,6 +60,13 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
     app.agent(source, name=stage, concurrency=1)(process)
     places = [(topic, number) for topic in topics for number in range(r.topology.topics[topic].partitions)]
     return app, Watchdog(r.kafka, spec.group, places, partial(_assigned, app), loop.idle_s)
+
+
+def _read_before(stage: str, topics: Sequence[str], topology: Topology) -> list[str]:
+    """Those of a stage's topics that one before it reads as well: a message is one dead letter, not two."""
+    before = takewhile(lambda spec: spec.name != stage, topology.stages.values())
+    heard = {topic for spec in before for topic in spec.topics}
+    return [topic for topic in topics if topic in heard]
 
 
 def _assigned(app: faust.App) -> list[tuple[str, int]]:

@@ -16,6 +16,7 @@ from pipeline.agents.caches import TOPIC as CHANGES
 from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
+from pipeline.agents.counters import Counters
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.fetch import Fetch
 from pipeline.agents.graph import Graph
@@ -81,6 +82,11 @@ def readers(r: Resources) -> Handler:
     r.background(dormant.run())
     warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
     return Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+
+
+def counters(r: Resources) -> Handler:
+    """Activity → engagement_by_post."""
+    return Counters(r.stores.counters, now_ms).handle
 
 
 def policy(r: Resources) -> Handler:
@@ -245,6 +251,7 @@ def _api_of(settings: Settings) -> str | None:
 STAGES: dict[str, Callable[[Resources], Handler]] = {
     "graph": graph,
     "readers": readers,
+    "counters": counters,
     "policy": policy,
     "classify": classify,
     "backfill": backfill,
@@ -259,6 +266,7 @@ def stage_names(topology: Topology) -> list[str]:
     return [
         "graph",
         "readers",
+        "counters",
         "policy",
         "classify",
         *tiers,

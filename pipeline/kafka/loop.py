@@ -15,7 +15,7 @@ import random
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -44,10 +44,15 @@ class SafeLoop:
         batch: int,
         in_flight: int,
         within_s: float = 0.005,
+        kept_elsewhere: Collection[str] = (),
     ) -> None:
-        """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill."""
+        """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill.
+
+        `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read.
+        """
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
+        self._kept_elsewhere = frozenset(kept_elsewhere)
         self._slots: asyncio.Semaphore
         self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]] = deque()
         self._arrived: asyncio.Event
@@ -100,7 +105,8 @@ class SafeLoop:
             try:
                 record: Any = decode(message.value or b"", self._records[message.topic])
             except CodecError as error:
-                refused.append(Refused(message, "codec", error.message))
+                if message.topic not in self._kept_elsewhere:
+                    refused.append(Refused(message, "codec", error.message))
             except _AWAY:
                 raise
             except Exception as bug:

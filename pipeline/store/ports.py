@@ -1,4 +1,4 @@
-"""What the stages ask of storage: five narrow ports, each with a Cassandra adapter and an in-memory twin.
+"""What the stages ask of storage: six narrow ports, each with a Cassandra adapter and an in-memory twin.
 
 Both are held to the same contract tests (`tests/contract`). Every write is idempotent and carries the time
 of the event that caused it, so a repeated or late write changes nothing. An adapter retries what can be
@@ -10,12 +10,14 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pipeline.domain.engagement import Hour
 from pipeline.domain.merge import Row
 from pipeline.errors import Unavailable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     AuthorGraph,
     Edge,
+    Engaged,
     Followers,
     Hide,
     Push,
@@ -24,6 +26,7 @@ from pipeline.store.values import (
     Retraction,
     SegmentChange,
     StoredPost,
+    Window,
 )
 
 
@@ -207,12 +210,28 @@ class ReaderStore(Protocol):
         """Which of these authors are suspended now."""
 
 
+class CounterStore(Protocol):
+    """`engagement_by_post`, written by the counters stage alone."""
+
+    async def engaged(self, post_ids: Iterable[int], since: int) -> dict[int, int]:
+        """How many different readers engaged with each of these posts, summed over the hours from `since` on
+        (`domain.engagement.hour_of`); posts nobody engaged with are left out.
+        """
+
+    async def sketches(self, windows: Sequence[Window]) -> dict[Window, Sketch]:
+        """What is stored of these windows."""
+
+    async def put_sketches(self, engaged: Sequence[Engaged]) -> None:
+        """Store sketches that have grown; of a window's the largest stays, whatever the order of writes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """The five ports together, as the composition root hands them out."""
+    """The six ports together, as the composition root hands them out."""
 
     graph: GraphStore
     posts: PostStore
     routes: RouteStore
     timelines: TimelineStore
     readers: ReaderStore
+    counters: CounterStore

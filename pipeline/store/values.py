@@ -5,7 +5,9 @@ Times are ms, ids and bounds 64-bit integers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
+from pipeline.domain.engagement import Sketch
 from pipeline.domain.visibility import EVERYWHERE
 
 NOT_COVERED = 2**63 - 1
@@ -165,6 +167,23 @@ class ReaderState:
     def bound(self) -> int:
         """Below this bound everything has to be pulled for this reader."""
         return caught_up_bound(self.covered_from, self.caught_up) if self.active else NOT_COVERED
+
+
+class Window(NamedTuple):
+    """Where engagements with a post are counted: an hour of event time, and a partition of `activity`."""
+
+    post_id: int
+    hour: int
+    part: int
+
+
+@dataclass(frozen=True, slots=True)
+class Engaged:
+    """Who engaged in a window, as a sketch, and how long that is kept (s)."""
+
+    window: Window
+    sketch: Sketch
+    ttl_s: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,17 @@ WITHOUT_TOPICS = (API, AUDITOR)
 the file: there is one API then, and no auditor.
 """
 
-STAGES = ("graph", "readers", "policy", "classify", "backfill", "retract", "query", *WITHOUT_TOPICS)
+STAGES = (
+    "graph",
+    "readers",
+    "counters",
+    "policy",
+    "classify",
+    "backfill",
+    "retract",
+    "query",
+    *WITHOUT_TOPICS,
+)
 """Every stage there is code for, in path order."""
 
 

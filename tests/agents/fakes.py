@@ -63,7 +63,7 @@ class Fault:
         return _Port(port, self)
 
     def stores(self, stores: Stores) -> Stores:
-        """All five."""
+        """All six."""
         return Stores(*(self.wrap(getattr(stores, name)) for name in Stores.__slots__))
 
     async def call(

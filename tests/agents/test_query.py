@@ -11,7 +11,7 @@ from pipeline.agents import latest
 from pipeline.agents.known_routes import KnownRoutes, Route
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.ports import Stores, StoreUnavailable
+from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import NOT_COVERED, Edge
 from tests.agents.fakes import Fault
 from tests.agents.feeds import (
@@ -198,7 +198,7 @@ class Counting:
                 self.below.append(hi)
                 return await real.recent(author_id, lo, hi, limit)
 
-        self.stores = Stores(stores.graph, Posts(), stores.routes, stores.timelines, stores.readers)
+        self.stores = replace(stores, posts=Posts())
 
 
 async def test_an_author_whose_newest_post_is_below_the_page_is_not_read():
@@ -275,10 +275,7 @@ async def test_a_store_that_is_away_is_not_an_empty_page():
             raise StoreUnavailable("away")
 
     world = World()
-    stores = Stores(
-        Away(), world.stores.posts, world.stores.routes, world.stores.timelines, world.stores.readers
-    )
-    world.query = world.query_on(stores)
+    world.query = world.query_on(replace(world.stores, graph=Away()))
 
     with pytest.raises(StoreUnavailable):
         await world.page(5)

@@ -49,12 +49,12 @@ async def keyspace(definitions: Database) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def cassandra_stores(engines, keyspace: str) -> AsyncIterator[Stores]:
-    """The five stores on Cassandra."""
+    """The six stores on Cassandra."""
     async with open_stores(engines.cassandra, keyspace) as stores:
         yield stores
 
 
 @pytest.fixture(params=["memory", pytest.param("cassandra", marks=pytest.mark.engines)])
 def stores(request: pytest.FixtureRequest) -> Iterator[Stores]:
-    """The five stores, once of each kind."""
+    """The six stores, once of each kind."""
     yield memory_stores() if request.param == "memory" else request.getfixturevalue("cassandra_stores")

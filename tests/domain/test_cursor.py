@@ -4,20 +4,28 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.cursor import Cursor, CursorError, seal, unseal
+from pipeline.domain.cursor import MOST_SHOWN, VALID_MS, Cursor, CursorError, seal, unseal
 from tests.domain.examples import at_least
 
-KEY = b"k" * 32
+KEY, NOW = b"k" * 32, 1_700_000_000_000
 ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 int64 = st.integers(-(2**63), 2**63 - 1)
 reader_ids = st.integers(1, 2**63 - 1)
-cursors = st.builds(Cursor, st.just("latest"), int64, int64)
+cursors = st.builds(
+    Cursor,
+    st.sampled_from(["latest", "ranked"]),
+    st.integers(NOW - VALID_MS, NOW + 1_000),
+    int64,
+    int64,
+    st.integers(0, 2**32 - 1),
+    st.lists(int64, max_size=40).map(tuple),
+)
 
 
 def refused(token, reader=1, key=KEY):
     """True for CursorError; any other exception is the test's failure."""
     try:
-        unseal(token, reader, key)
+        unseal(token, reader, key, NOW)
     except CursorError:
         return True
     return False
@@ -26,16 +34,31 @@ def refused(token, reader=1, key=KEY):
 @given(cursors, reader_ids, st.binary(min_size=1, max_size=64))
 def test_a_cursor_comes_back_as_it_went(cursor, reader, key):
     """For its reader and with its key."""
-    assert unseal(seal(cursor, reader, key), reader, key) == cursor
+    assert unseal(seal(cursor, reader, key), reader, key, NOW) == cursor
 
 
 @given(cursors, reader_ids)
 def test_a_token_is_plain_text_for_a_url(cursor, reader):
-    """Nothing in it needs an escape, and its length never varies."""
+    """Nothing in it needs an escape; eight bytes more for each post that a ranked session has shown."""
     token = seal(cursor, reader, KEY)
 
     assert set(token) <= set(ALPHABET)
-    assert len(token) == 46
+    assert len(token) == -(-(46 + 8 * len(cursor.shown)) * 4 // 3)
+
+
+@pytest.mark.parametrize(("age_ms", "valid"), [(VALID_MS - 1, True), (VALID_MS, True), (VALID_MS + 1, False)])
+def test_a_session_ends_after_a_day(age_ms, valid):
+    """Counted from its first page."""
+    token = seal(Cursor("latest", NOW - age_ms, 77), 1, KEY)
+
+    assert refused(token) != valid
+
+
+def test_the_longest_cursor_is_accepted():
+    """A round that has shown as much as a cursor can name."""
+    longest = Cursor("ranked", NOW, 2**63 - 1, 1, 2**32 - 1, tuple(range(MOST_SHOWN)))
+
+    assert unseal(seal(longest, 1, KEY), 1, KEY, NOW) == longest
 
 
 @given(cursors, reader_ids, reader_ids)
@@ -84,7 +107,7 @@ def test_no_text_raises_anything_but_cursor_error(text):
     assert refused(text)
 
 
-@pytest.mark.parametrize("length", [127, 128, 129, 10**6])
+@pytest.mark.parametrize("length", [127, 128, 129, 20_000, 10**6])
 def test_a_long_text_is_refused(length):
     """Before anything is decoded."""
     assert refused("A" * length)

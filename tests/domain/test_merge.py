@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.merge import EXHAUSTED, Candidate, Source, frontier, merge, next_reads
+from pipeline.domain.merge import EXHAUSTED, Candidate, Row, Source, frontier, merge, next_reads
 from tests.domain.examples import at_least
 
 ABOVE = 61
@@ -43,7 +43,7 @@ class Reader:
                 self.needless += [source.path] if len(above) >= limit else []
                 rows = [post for post in self.feeds[source.author_id][0] if post < source.horizon]
                 rows = rows[::-1][: self.depth]
-                source.extend([(post, source.author_id, 0) for post in rows], self.depth)
+                source.extend([Row(post, source.author_id) for post in rows], self.depth)
 
     def session(self, limit):
         pages, below = [], ABOVE
@@ -102,7 +102,7 @@ def test_read_one_at_a_time_a_page_reads_no_source_that_ends_up_below_it(feeds, 
 
 
 def source(horizon, *posts, path="push"):
-    return Source(path, 1, 0, horizon, [Candidate(post, 1, paths=frozenset({path})) for post in posts])
+    return Source(path, 1, 0, horizon, [Row(post, 1) for post in posts])
 
 
 @pytest.mark.parametrize(("rows", "horizon"), [(0, 0), (1, 0), (2, 0), (3, 8)])
@@ -110,7 +110,7 @@ def test_a_source_that_gives_fewer_rows_than_asked_is_exhausted(rows, horizon):
     """Asked for three: with three there may be more below the last one."""
     found = source(11)
 
-    found.extend([(post, 1, 0) for post in (10, 9, 8)][:rows], 3)
+    found.extend([Row(post, 1) for post in (10, 9, 8)][:rows], 3)
 
     assert found.horizon == horizon
 
@@ -137,7 +137,7 @@ def test_a_page_goes_on_strictly_below_its_boundary(below, ready):
 def test_two_paths_of_a_post_are_one_candidate_with_its_hints():
     """The pulled copy has none in this case, whichever comes first."""
     pushed, pulled = source(0), source(0, 9, path="pull")
-    pushed.items = [Candidate(9, 1, 77, frozenset({"push"}))]
+    pushed.items = [Row(9, 1, 77)]
 
     for order in ([pushed, pulled], [pulled, pushed]):
         assert merge(order, 10) == [Candidate(9, 1, 77, frozenset({"push", "pull"}))]
@@ -167,3 +167,23 @@ def test_no_source_holds_nothing_back():
     """A reader who follows nobody has an empty feed, not an error."""
     assert frontier([]) == EXHAUSTED
     assert merge([], 10) == []
+
+
+@given(feeds, limits)
+def test_the_newest_few_are_the_head_of_all(feeds, limit):
+    """Wanted alone, they cost less."""
+    sources = [
+        Source(f"path{n}", n, 0, EXHAUSTED, [Row(post, n) for post in sorted(posts, reverse=True)])
+        for n, (posts, _) in enumerate(feeds)
+    ]
+
+    assert merge(sources, ABOVE, limit) == merge(sources, ABOVE)[:limit]
+
+
+def test_a_source_that_is_given_up_holds_nothing_back():
+    """What it had shown stays; that it is not all is remembered."""
+    slow, done = source(9, 9, path="pull"), source(0, 8, 7)
+    slow.give_up()
+
+    assert [one.post_id for one in merge([slow, done], 10)] == [9, 8, 7]
+    assert (slow.lost, done.lost) == (True, False)

@@ -19,7 +19,7 @@ def ask(**parts):
 
 def test_only_the_reader_must_be_named():
     """Twenty posts of the newest, as of now, without explanations."""
-    assert ask(reader_id="42") == PageRequest(42, 20, "latest", False, NOW, LARGEST)
+    assert ask(reader_id="42") == PageRequest(42, 20, False, Cursor("latest", NOW, LARGEST))
 
 
 @pytest.mark.parametrize(
@@ -63,11 +63,22 @@ def test_a_page_has_one_to_a_hundred_posts(text, limit):
 
 
 @pytest.mark.parametrize(
-    ("mode", "accepted"), [(None, True), ("latest", True), ("ranked", False), ("", False)]
+    ("mode", "found"),
+    [
+        (None, "latest"),
+        ("latest", "latest"),
+        ("ranked", "ranked"),
+        ("", None),
+        ("Latest", None),
+        ("best", None),
+    ],
 )
-def test_the_mode_is_latest(mode, accepted):
-    """The only one there is so far."""
-    assert (ask(mode=mode) == BadRequest("mode", "must be latest")) != accepted
+def test_the_mode_is_latest_or_ranked(mode, found):
+    """The order of time, unless the best is wanted."""
+    asked = ask(mode=mode)
+
+    assert found == (asked.place.mode if isinstance(asked, PageRequest) else None)
+    assert found or asked == BadRequest("mode", "must be latest or ranked")
 
 
 @pytest.mark.parametrize(("text", "explain"), [(None, False), ("0", False), ("1", True)])
@@ -86,7 +97,18 @@ def test_a_cursor_brings_its_place_and_its_time():
     """The session goes on as of when it began, below the last post it showed."""
     token = seal(Cursor("latest", NOW - 5_000, 77), 1, KEY)
 
-    assert ask(cursor=token, limit="5") == PageRequest(1, 5, "latest", False, NOW - 5_000, 77)
+    assert ask(cursor=token, limit="5") == PageRequest(1, 5, False, Cursor("latest", NOW - 5_000, 77))
+
+
+@pytest.mark.parametrize(("mode", "fits"), [(None, True), ("ranked", True), ("latest", False)])
+def test_a_session_stays_in_its_mode(mode, fits):
+    """The cursor says it; who says another one is told."""
+    place = Cursor("ranked", NOW, 77, 7, 20, (90, 80))
+
+    found = ask(cursor=seal(place, 1, KEY), mode=mode)
+
+    assert (found == PageRequest(1, 20, False, place)) == fits
+    assert fits or found == BadRequest("mode", "the cursor is of a session in mode ranked")
 
 
 @pytest.mark.parametrize("token", ["", "x", "A" * 46, seal(Cursor("latest", NOW, 77), 2, KEY)])

@@ -107,10 +107,14 @@ class Outbox(RecordingOutbox):
 
 
 @asynccontextmanager
-async def running(stream, handler, *, in_flight=2, outbox=None):
+async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=()):
     """The loop, processing the stream until the block ends; its pauses are over at once."""
     loop = SafeLoop(
-        {"activity": ActivityEvent}, DeadLetters(outbox or Outbox()), batch=9, in_flight=in_flight
+        {"activity": ActivityEvent},
+        DeadLetters(outbox or Outbox()),
+        batch=9,
+        in_flight=in_flight,
+        kept_elsewhere=kept_elsewhere,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_FIRST_PAUSE_S", 0.001)

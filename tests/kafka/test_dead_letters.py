@@ -79,6 +79,17 @@ async def test_a_record_of_another_kind_is_garbage_too(value):
     assert handler.calls == []
 
 
+async def test_what_cannot_be_read_and_is_kept_elsewhere_is_passed_over():
+    """What this stage itself refuses is kept all the same."""
+    stream, handler, outbox = Stream([event(2, b"x"), 3, 4]), Handler(), Outbox()
+    handler.refuses[4] = lambda delivery: Refused(delivery.message, "late", "")
+
+    async with running(stream, handler, outbox=outbox, kept_elsewhere=["activity"]):
+        await until(lambda: stream.acked == [2, 3, 4])
+
+    assert outbox.letters() == {4: "late"}
+
+
 async def test_a_tombstone_is_kept_without_a_value():
     """A deleted key has no place in an event topic."""
     stream, outbox = Stream(), Outbox()

@@ -14,6 +14,7 @@ def test_every_stage_has_its_workers_in_path_order():
     assert workers_by_stage(topology.load()) == {
         "graph": 1,
         "readers": 1,
+        "counters": 1,
         "policy": 1,
         "classify": 1,
         "fanout.small": 1,

@@ -171,6 +171,7 @@ def test_an_empty_path_is_settled(path):
     assert [stage.stage for stage in stages] == [
         "graph",
         "readers",
+        "counters",
         "policy",
         "classify",
         "backfill",

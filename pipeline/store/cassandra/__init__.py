@@ -1,14 +1,15 @@
-"""Cassandra behind the five ports. The driver is imported in this folder and nowhere else.
+"""Cassandra behind the six ports. The driver is imported in this folder and nowhere else.
 
 `open_stores` for the stages; `connect` and `apply_tables` for `tideline topology`. In reading order:
 `session` (statements with retries and bounds), `wire` (rows as bytes), `ring` (rows that may share a batch),
-then one module a port: `graph`, `posts`, `routes`, `timelines`, `readers`.
+then one module a port: `graph`, `posts`, `routes`, `timelines`, `readers`, `counters`.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+from pipeline.store.cassandra.counters import CassandraCounters
 from pipeline.store.cassandra.graph import CassandraGraph
 from pipeline.store.cassandra.posts import CassandraPosts
 from pipeline.store.cassandra.readers import CassandraReaders
@@ -25,7 +26,7 @@ __all__ = ["Database", "apply_tables", "connect", "differences", "open_stores", 
 async def open_stores(
     contact_points: str, keyspace: str, *, deadline_s: float = 30.0
 ) -> AsyncIterator[Stores]:
-    """The five stores over one connection, which is closed at the end.
+    """The six stores over one connection, which is closed at the end.
 
     `deadline_s`: how long a statement is tried before it raises StoreUnavailable.
     """
@@ -37,7 +38,7 @@ async def open_stores(
 
 
 async def stores_of(db: Database) -> Stores:
-    """The five stores of an open database; their statements are prepared here, off the event loop."""
+    """The six stores of an open database; their statements are prepared here, off the event loop."""
     return await asyncio.to_thread(
         lambda: Stores(
             graph=CassandraGraph(db),
@@ -45,5 +46,6 @@ async def stores_of(db: Database) -> Stores:
             routes=CassandraRoutes(db),
             timelines=CassandraTimelines(db),
             readers=CassandraReaders(db),
+            counters=CassandraCounters(db),
         )
     )

@@ -76,4 +76,4 @@ def _order(value: object) -> Any:
     """Which of two values written at the same time wins: the larger one as the bytes Cassandra would hold."""
     if isinstance(value, int):
         return value % 2**64
-    return value if isinstance(value, str) else orjson.dumps(value, default=dict)
+    return value if isinstance(value, (str, bytes)) else orjson.dumps(value, default=dict)

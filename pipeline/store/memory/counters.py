@@ -1,0 +1,35 @@
+"""Live counters in memory."""
+
+from collections.abc import Iterable, Sequence
+
+from pipeline.domain.engagement import Sketch, from_bytes, growth, readers, to_bytes
+from pipeline.store.memory.cells import Clock, Table
+from pipeline.store.values import Engaged, Window
+
+
+class MemoryCounters:
+    """A `CounterStore`."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._windows = Table(clock)
+
+    async def engaged(self, post_ids: Iterable[int], since: int) -> dict[int, int]:
+        """See `CounterStore`."""
+        found = {post: self._windows.rows(post) for post in post_ids}
+        return {
+            post: sum(row["readers"] for (hour, _), row in rows.items() if hour >= since)
+            for post, rows in found.items()
+            if any(hour >= since for hour, _ in rows)
+        }
+
+    async def sketches(self, windows: Sequence[Window]) -> dict[Window, Sketch]:
+        """See `CounterStore`."""
+        rows = {each: self._windows.row(each.post_id, (each.hour, each.part)) for each in windows}
+        return {each: from_bytes(row["sketch"]) for each, row in rows.items() if row}
+
+    async def put_sketches(self, engaged: Sequence[Engaged]) -> None:
+        """See `CounterStore`."""
+        for each in engaged:
+            values = {"readers": readers(each.sketch), "sketch": to_bytes(each.sketch)}
+            post, *row = each.window
+            self._windows.write(post, tuple(row), growth(each.sketch), values, ttl_s=each.ttl_s)
