@@ -32,13 +32,13 @@ def site(tmp_path, monkeypatch):
     return folder
 
 
-def choose(tmp_path: Path, model: str, options: str = "{}"):
+def choose(tmp_path: Path, model: str, options: str = ""):
     """The ranking of the shipped topology under a profile that chooses a model."""
     folder = tmp_path / "topology"
     shutil.copytree(shipped.folder("topology"), folder)
     (folder / "profiles" / "mine.yaml").write_text(
         "apiVersion: tideline/v1\nkind: Profile\nmetadata: {name: mine}\nspec:\n"
-        f"  ranking: {{model: {model}, options: {{{model}: {options}}}}}\n"
+        f"  ranking: {{model: {model}{options and f', options: {{{model}: {options}}}'}}}\n"
     )
     return topology.load(folder, "mine").ranking
 
@@ -55,10 +55,16 @@ def test_the_shipped_model_is_made_of_the_shipped_options():
 
 
 def test_the_shipped_model_is_declared_as_any_other_is():
-    """And known without it, to an installation made before it was."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
     assert project["entry-points"][ranker.GROUP] == {"weighted": "pipeline.ranker:weighted"}
+
+
+def test_the_shipped_model_is_known_where_nothing_is_declared(monkeypatch):
+    """As in a checkout that was installed before the declaration was there."""
+    monkeypatch.setattr(ranker, "entry_points", lambda group: [])
+
+    assert isinstance(ranker.load(topology.load().ranking), Weighted)
 
 
 def test_the_example_installed_ranks(tmp_path, site):
