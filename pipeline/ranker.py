@@ -49,5 +49,5 @@ def _installed() -> dict[str, set[EntryPoint]]:
     """Models by name. Installations that overlap tell the same twice; two of one name are no such case."""
     found: dict[str, set[EntryPoint]] = {}
     for entry in (_SHIPPED, *entry_points(group=GROUP)):
-        found.setdefault(entry.name, set()).add(EntryPoint(entry.name, entry.value, entry.group))
+        found.setdefault(entry.name, set()).add(entry)
     return found

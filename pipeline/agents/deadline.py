@@ -39,15 +39,15 @@ class Deadline:
             return None
 
     async def finish(
-        self, share: float, tasks: Collection["asyncio.Task[None]"]
-    ) -> list["asyncio.Task[None]"]:
+        self, share: float, tasks: Collection["asyncio.Task[Result]"]
+    ) -> list["asyncio.Task[Result]"]:
         """Wait for these until then; returns those that were cut, or failed for want of the store."""
         left = self.left(share)
         if left is None:
             await asyncio.gather(*tasks)
             return []
         await asyncio.wait(tasks, timeout=left)
-        lost: list[asyncio.Task[None]] = []
+        lost: list[asyncio.Task[Result]] = []
         for task in tasks:
             if not task.done():
                 task.cancel()

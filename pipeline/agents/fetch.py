@@ -14,7 +14,7 @@ from pipeline.agents.deadline import Deadline
 from pipeline.agents.known_routes import KnownRoutes, Route
 from pipeline.agents.page import Session
 from pipeline.agents.reader_view import ReaderView, views
-from pipeline.domain import snowflake
+from pipeline.domain import engagement, snowflake
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import EXHAUSTED, Candidate, Row, Source, frontier, merge, next_reads
 from pipeline.domain.page_request import PageRequest
@@ -218,7 +218,9 @@ class Fetch:
         tick = int(time.monotonic() / TICK_S)
 
         async def load(keys: Collection[tuple[int, int]]) -> dict[tuple[int, int], int]:
-            counts = await self.stores.counters.engaged([post for post, _ in keys], since_ms)
+            counts = await self.stores.counters.engaged(
+                [post for post, _ in keys], engagement.hour_of(since_ms)
+            )
             return {key: counts.get(key[0], 0) for key in keys}
 
         keys = [(post, tick) for post in post_ids]

@@ -4,7 +4,7 @@ from typing import Any
 
 import orjson
 
-from pipeline.agents.query import Item, Page
+from pipeline.agents.page import Item, Page
 
 
 def page(result: Page, *, explain: bool) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pipeline.domain.engagement import Hour
+from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
 from pipeline.errors import Unavailable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension

@@ -68,7 +68,7 @@ async def healthz(_: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """Ready: one cheap read answers. `routes_read` lets `tideline lag` see how far this process has read."""
-    await request.app[_QUERY].stores.readers.reader(1)
+    await request.app[_QUERY].fetch.stores.readers.reader(1)
     return web.json_response({"status": "ready", "routes_read": request.app[_ROUTES_READ]()})
 
 

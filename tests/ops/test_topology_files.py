@@ -109,6 +109,30 @@ def test_a_profile_may_add_a_setting_and_replace_a_list(folder: Path) -> None:
     assert loaded.stages["readers"].topics == ("activity",)
 
 
+def test_a_profile_may_choose_a_model_of_its_own_and_tell_it_anything(folder: Path) -> None:
+    (folder / "profiles" / "mine.yaml").write_text(
+        "apiVersion: tideline/v1\nkind: Profile\nmetadata: {name: mine}\nspec:\n"
+        "  ranking: {model: mine, diversity: 0, options: {mine: {depth: 3, layers: [1, 2]}}}\n"
+    )
+
+    plain, mine = topology.load(folder).ranking, topology.load(folder, "mine").ranking
+
+    assert (mine.model, mine.diversity, mine.of_model) == ("mine", 0, {"depth": 3, "layers": [1, 2]})
+    assert (mine.candidates, mine.options.weighted) == (plain.candidates, plain.options.weighted)
+    assert plain.of_model["half_life_hours"] == 6
+
+
+def test_a_profile_may_change_a_single_weight(folder: Path) -> None:
+    (folder / "profiles" / "mine.yaml").write_text(
+        "apiVersion: tideline/v1\nkind: Profile\nmetadata: {name: mine}\nspec:\n"
+        "  ranking: {options: {weighted: {weights: {age: 3}}}}\n"
+    )
+
+    plain, mine = topology.load(folder).ranking.of_model, topology.load(folder, "mine").ranking.of_model
+
+    assert mine == plain | {"weights": plain["weights"] | {"age": 3}}
+
+
 def test_the_api_stage_needs_nothing_but_workers(folder: Path) -> None:
     text = (folder / "stages.yaml").read_text()
     lines = [line for line in text.splitlines() if not line.startswith("  api:")]

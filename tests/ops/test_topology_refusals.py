@@ -167,12 +167,51 @@ API = [
     ("pages: 10000", "page: 5", "api.caches.page: unknown key, known are readers, authors, posts"),
     ("kind: Api", "kind: Policy", "kind: must be Api"),
 ]
+RANKING = [
+    ("model: weighted ", "models: weighted ", "ranking.models: unknown key, known are model, candidates"),
+    ("model: weighted ", "model: Weighted! ", "ranking.model: String should match pattern"),
+    ("model: weighted ", "model: 5 ", "ranking.model: should be a valid string"),
+    ("candidates: 2000 ", "candidates: 10001 ", "ranking.candidates: should be less than or equal to 10000"),
+    ("candidates: 2000 ", "candidates: 0 ", "ranking.candidates: should be greater than or equal to 1"),
+    ("pruned: 300 ", "pruned: 2001 ", "ranking.pruned: must not be above candidates, which is 2000"),
+    ("pruned: 300 ", "pruned: 99 ", "ranking.pruned: should be greater than or equal to 100"),
+    ("frontier: 100 ", "frontier: 0 ", "ranking.frontier: should be greater than or equal to 1"),
+    ("counters_hours: 24 ", "counters_hours: 1.5 ", "ranking.counters_hours: should be a valid integer"),
+    ("counters_hours: 24 ", "counters_hours: 169 ", "ranking.counters_hours: should be less than or equal"),
+    ("diversity: 0.5 ", "diversity: -0.5 ", "ranking.diversity: should be greater than or equal to 0"),
+    ("diversity: 0.5 ", "diversity: .inf ", "ranking.diversity: should be less than or equal to 100"),
+    (
+        "half_life_hours: 6 ",
+        "half_life_hours: 0 ",
+        "ranking.options.weighted.half_life_hours: should be greater than 0",
+    ),
+    (
+        "half_life_hours: 6 ",
+        "half_life: 6 ",
+        "ranking.options.weighted.half_life: unknown key, known are half_life_hours, weights",
+    ),
+    ("affinity: 0.5 ", "affinity: .nan ", "ranking.options.weighted.weights.affinity: should be"),
+    (
+        "affinity: 0.5 ",
+        "affinities: 0.5 ",
+        "ranking.options.weighted.weights.affinities: unknown key, known are age, affinity, author_prior",
+    ),
+    (
+        "negative: 2 ",
+        "negative: -2 ",
+        "ranking.options.weighted.weights.negative: should be greater than or equal to 0",
+    ),
+    ("weights:\n", "weights: {age: 1}\n    mine:\n", "ranking.options.weighted.weights.affinity: is missing"),
+    ("    weighted:\n", "    mine: 5\n    weighted:\n", "ranking.options.mine: should be a valid dictionary"),
+    ("options: ", "options: {mine: {}}\n  more: ", "ranking.options.weighted: is missing"),
+]
 CASES = [
     *(("api.yaml", *case) for case in API),
     *(("policy.yaml", *case) for case in POLICY),
     *(("tiers.yaml", *case) for case in TIERS),
     *(("stages.yaml", *case) for case in STAGES),
     *(("topics.yaml", *case) for case in TOPICS),
+    *(("ranking.yaml", *case) for case in RANKING),
 ]
 
 
@@ -215,7 +254,8 @@ def test_a_stage_there_is_code_for_must_be_there(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "file", ["topics.yaml", "stages.yaml", "tiers.yaml", "policy.yaml", "api.yaml", "tables.cql"]
+    "file",
+    ["topics.yaml", "stages.yaml", "tiers.yaml", "policy.yaml", "ranking.yaml", "api.yaml", "tables.cql"],
 )
 def test_a_missing_file_is_refused(folder: Path, file: str) -> None:
     (folder / file).unlink()
@@ -259,6 +299,9 @@ def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
             "margin_seconds: 1",
             "policy.margin_seconds: must be at least twice clock_ahead_seconds",
         ),
+        ("  tiers:", "  ranking: {prune: 5}\n  tiers:", "ranking.prune: nothing of this name to override"),
+        ("  tiers:", "  ranking: {options: 5}\n  tiers:", "ranking.options: should be a valid dictionary"),
+        ("  tiers:", "  ranking: {pruned: 5000}\n  tiers:", "ranking.pruned: must not be above candidates"),
         ("    small: ", "    tiny: ", "tiers.tiny: nothing of this name to override"),
         ("    small: ", "    small: 5 #", "tiers.small: must be a mapping"),
         ("max_followers: 300", "max_follower: 300", "tiers.medium.max_follower: unknown key"),
