@@ -48,7 +48,7 @@ class Scene:
         self.spoil, self.between = lambda posts: posts, lambda: None
         self.rows = Timelines(world.stores.timelines)
         world.stores = replace(world.stores, timelines=self.rows)
-        world.query = replace(world.query, stores=world.stores)
+        world.query = world.query_on(world.stores)
         limits = Limits(window, MARGIN, patience, edge_ms=0)
         self.auditor = Auditor(world.stores, self.serve, limits, TIERS, lambda: self.now, self.pause)
 
