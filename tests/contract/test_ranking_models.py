@@ -1,5 +1,6 @@
 """The seam for models: whatever is installed under `tideline.ranking` ranks; whatever cannot is refused."""
 
+import re
 import shutil
 import tomllib
 from pathlib import Path
@@ -41,6 +42,21 @@ def choose(tmp_path: Path, model: str, options: str = ""):
         f"  ranking: {{model: {model}{options and f', options: {{{model}: {options}}}'}}}\n"
     )
     return topology.load(folder, "mine").ranking
+
+
+def test_the_profiles_in_the_docs_load(tmp_path):
+    """And name the models and options they say they do."""
+    blocks = re.findall(r"^```\n(spec:\n.*?)^```", (ROOT / "docs" / "ranking.md").read_text(), re.M | re.S)
+    folder = tmp_path / "topology"
+    shutil.copytree(shipped.folder("topology"), folder)
+    for number, block in enumerate(blocks):
+        head = f"apiVersion: tideline/v1\nkind: Profile\nmetadata: {{name: docs{number}}}\n"
+        (folder / "profiles" / f"docs{number}.yaml").write_text(head + block)
+
+    tuned, own = (topology.load(folder, f"docs{number}").ranking for number in range(len(blocks)))
+
+    assert (tuned.diversity, tuned.options.weighted.weights.age) == (1, 3)
+    assert (own.model, own.of_model) == ("chronological", {"hours_an_engagement": 1.5})
 
 
 def candidate(post_id, hours, likes):
