@@ -1,1 +1,1 @@
-"""What is kept: the five ports, Cassandra behind them, and their in-memory twins for tests."""
+"""What is kept: the six ports, Cassandra behind them, and their in-memory twins for tests."""

@@ -119,3 +119,9 @@ def lapsed(reader: int) -> Event:
 def policy(kind: str, **about: Any) -> Event:
     """A block, mute, suspension or take-down, or the end of one."""
     return {"topic": "policy", "type": kind, **about, "at": now()}
+
+
+def about_a_post(kind: str, reader: int, published: Event) -> Event:
+    """A reader engaged with a post, hid it, or wants to see it again."""
+    ids = {name: published[name] for name in ("post_id", "author_id")}
+    return {"topic": "activity", "type": kind, "reader_id": reader, **ids, "at": now()}

@@ -33,7 +33,7 @@ REPOSITORY = Path(__file__).parents[2]
 PROFILE = "small-graph"
 
 START_S = 240
-"""Engines and ten processes on two busy cores; a quiet machine needs 20 s."""
+"""Engines and a dozen processes on two busy cores; a quiet machine needs 20 s."""
 
 FLUSH_S = 120
 """Until the broker has everything; one that is being started again takes its time."""
