@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+DomainName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=16)]
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=249)]
 Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
 Count = Annotated[int, Field(ge=1)]
@@ -92,6 +93,7 @@ class PolicySpec(_Spec):
     dormant_after_days: Annotated[int, Field(ge=1)]
     segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
     tasks_per_post: Count
+    cap: Count | None = None  # posts of a session of pages
 
     @property
     def window_ms(self) -> int:
@@ -117,3 +119,10 @@ class PolicySpec(_Spec):
     def clock_ahead_ms(self) -> int:
         """How much newer than the broker's time a post id may be."""
         return round(self.clock_ahead_seconds * 1000)
+
+
+class DomainSpec(_Spec):
+    """What a domain says beside the values it overrides. `shares`: topics it reads from the home feed."""
+
+    name: DomainName
+    shares: Annotated[tuple[TopicName, ...], Field(strict=False)] = ()
