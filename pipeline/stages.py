@@ -175,8 +175,8 @@ def core_of(r: Resources) -> tuple[Query, TopicView[RouteRecord]]:
         r.stores.routes,
         r.stores.readers,
     )
-    key = r.settings.cursor_key.get_secret_value().encode()
-    return Query(r.stores, known, key, spec.window_ms, spec.margin_ms), routes
+    secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
+    return Query(r.stores, known, secret.encode(), spec.window_ms, spec.margin_ms, cap=spec.cap), routes
 
 
 def query(r: Resources) -> Handler:

@@ -14,7 +14,7 @@ The HTTP API (`web.api`) calls the same `page`.
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pipeline import metrics
 from pipeline.agents.known_routes import KnownRoutes
@@ -61,7 +61,8 @@ class _Reader:
 class Query:
     """Assembles pages.
 
-    `pulls_took`: told the seconds of a round of pulls, and how many sources; `saw`: told who reads.
+    `pulls_took`: told the seconds of a round of pulls, and how many sources; `saw`: told who reads. `cap`:
+    posts that a session of pages may reach; None: as far as there are any.
     """
 
     stores: Stores
@@ -71,11 +72,14 @@ class Query:
     margin_ms: int
     pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
     saw: Callable[[int], None] = lambda reader_id: None
+    cap: int | None = None
 
     async def page(self, request: PageRequest) -> Page:
         """The page. Raises Unavailable when the store does not answer."""
         started = time.perf_counter()
         self.saw(request.reader_id)
+        if self.cap is not None:
+            request = replace(request, limit=min(request.limit, max(0, self.cap - request.seen)))
         window_start = snowflake.first_id(request.as_of - self.window_ms)
         timeline = Source("push", 0, window_start, request.below)
         own = Source("own", request.reader_id, window_start, request.below)
@@ -83,9 +87,9 @@ class Query:
         await self._read(request, [timeline, own])  # not at once: a backfill may fulfil a bound in between
         sources = [timeline, own, *await self._pulled(reader, window_start, request.below)]
         items, boundary, widths = await self._fill(request, reader, sources)
-        following = None
-        if boundary is not None:
-            place = cursor.Cursor(request.mode, request.as_of, boundary)
+        following, seen = None, request.seen + len(items)
+        if boundary is not None and (self.cap is None or seen < self.cap):
+            place = cursor.Cursor(request.mode, request.as_of, boundary, seen)
             following = cursor.seal(place, request.reader_id, self.cursor_key)
         metrics.PAGE_SECONDS.observe(time.perf_counter() - started)
         metrics.PAGE_SOURCES.observe(widths["sources_read"])

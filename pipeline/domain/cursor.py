@@ -1,8 +1,8 @@
 """A place in a reader's feed, opaque to the client and authenticated.
 
-The token is base64url of `version, mode, as_of, boundary, tag`; the tag binds it to the reader and to the
-key, so a forged, cut or foreign cursor is refused. A boundary is a post id: pages go on strictly below it,
-whatever has arrived above.
+The token is base64url of `version, mode, as_of, boundary, seen, tag`; the tag binds it to the reader and to
+the key, so a forged, cut or foreign cursor is refused. A boundary is a post id: pages go on strictly below
+it, whatever has arrived above.
 """
 
 import base64
@@ -12,20 +12,21 @@ import hmac
 import struct
 from dataclasses import dataclass
 
-_BODY = struct.Struct(">BBqq")
+_BODY = struct.Struct(">BBqqI")
 _TAG_BYTES = 16
-_VERSION = 1
+_VERSION = 2
 _MODES = {"latest": 1}
 _LONGEST = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Go on below post `boundary`, in a session that began at `as_of` (ms)."""
+    """Go on below post `boundary`, in a session that began at `as_of` (ms) and has shown `seen` posts."""
 
     mode: str
     as_of: int
     boundary: int
+    seen: int = 0
 
 
 class CursorError(ValueError):
@@ -34,7 +35,7 @@ class CursorError(ValueError):
 
 def seal(cursor: Cursor, reader_id: int, key: bytes) -> str:
     """The token for a client."""
-    body = _BODY.pack(_VERSION, _MODES[cursor.mode], cursor.as_of, cursor.boundary)
+    body = _BODY.pack(_VERSION, _MODES[cursor.mode], cursor.as_of, cursor.boundary, cursor.seen)
     return _text(body + _tag(body, reader_id, key))
 
 
@@ -48,7 +49,7 @@ def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
         if _text(raw) != token:
             raise CursorError("not a cursor")  # base64 has many texts for the same bytes, a place has one
         body, tag = raw[: _BODY.size], raw[_BODY.size :]
-        version, mode_code, as_of, boundary = _BODY.unpack(body)
+        version, mode_code, as_of, boundary, seen = _BODY.unpack(body)
     except (ValueError, binascii.Error, struct.error) as error:
         raise CursorError("not a cursor") from error
     if not hmac.compare_digest(tag, _tag(body, reader_id, key)):
@@ -56,7 +57,7 @@ def unseal(token: str, reader_id: int, key: bytes) -> Cursor:
     mode = next((name for name, code in _MODES.items() if code == mode_code), None)
     if version != _VERSION or mode is None:
         raise CursorError("of another version")
-    return Cursor(mode, as_of, boundary)
+    return Cursor(mode, as_of, boundary, seen)
 
 
 def _text(raw: bytes) -> str:

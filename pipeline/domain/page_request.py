@@ -10,7 +10,10 @@ DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page of one reader's feed: at most `limit` posts with ids below `below`."""
+    """A page of one reader's feed: at most `limit` posts with ids below `below`.
+
+    `seen`: posts that the session has shown before.
+    """
 
     reader_id: int
     limit: int
@@ -18,6 +21,7 @@ class PageRequest:
     explain: bool
     as_of: int
     below: int
+    seen: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +59,7 @@ def parse(
             place = unseal(cursor, reader, cursor_key)
         except CursorError as error:
             return BadRequest("cursor", str(error))
-    return PageRequest(reader, size, "latest", explain == "1", place.as_of, place.boundary)
+    return PageRequest(reader, size, "latest", explain == "1", place.as_of, place.boundary, place.seen)
 
 
 def _integer(text: str, most: int) -> int | None:

@@ -84,12 +84,12 @@ def test_explain_is_zero_or_one(text):
 
 def test_a_cursor_brings_its_place_and_its_time():
     """The session goes on as of when it began, below the last post it showed."""
-    token = seal(Cursor("latest", NOW - 5_000, 77), 1, KEY)
+    token = seal(Cursor("latest", NOW - 5_000, 77, 40), 1, KEY)
 
-    assert ask(cursor=token, limit="5") == PageRequest(1, 5, "latest", False, NOW - 5_000, 77)
+    assert ask(cursor=token, limit="5") == PageRequest(1, 5, "latest", False, NOW - 5_000, 77, 40)
 
 
-@pytest.mark.parametrize("token", ["", "x", "A" * 46, seal(Cursor("latest", NOW, 77), 2, KEY)])
+@pytest.mark.parametrize("token", ["", "x", "A" * 51, seal(Cursor("latest", NOW, 77), 2, KEY)])
 def test_a_cursor_that_is_not_the_readers_is_refused(token):
     """Empty, cut, forged, or another reader's."""
     assert getattr(ask(cursor=token), "field", None) == "cursor"
