@@ -24,7 +24,8 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
     """
     spec = r.topology.tiers.get(stage.removeprefix("fanout.")) or r.topology.stages[stage]
     topics = [spec.topic] if isinstance(spec, TierSpec) else list(spec.topics)
-    partitions = sum(r.topology.topics[topic].partitions for topic in topics)
+    records = {r.topology.topics[topic].name: TOPICS[topic] for topic in topics}
+    places = r.topology.places(topics)
     buffer = 4096
     app = faust.App(
         spec.group,
@@ -38,27 +39,26 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         web_enabled=False,
         stream_wait_empty=True,
         stream_buffer_maxsize=buffer,
-        broker_max_poll_records=max(1, buffer // 5 // partitions),
+        broker_max_poll_records=max(1, buffer // 5 // len(places)),
         broker_commit_interval=0.2,
         broker_session_timeout=10.0,
         broker_heartbeat_interval=3.0,
         consumer_auto_offset_reset="earliest",
     )
     loop = SafeLoop(
-        {topic: TOPICS[topic] for topic in topics},
+        records,
         DeadLetters(r.outbox),
         batch=spec.batch,
         in_flight=spec.in_flight,
         kept_elsewhere=_read_before(stage, topics, r.topology),
     )
     handle = handler_of(stage, r)
-    source = app.topic(*topics, key_type=bytes, value_type=bytes)
+    source = app.topic(*records, key_type=bytes, value_type=bytes)
 
     async def process(stream: Any) -> None:
         await loop.run(stream, handle)
 
     app.agent(source, name=stage, concurrency=1)(process)
-    places = [(topic, number) for topic in topics for number in range(r.topology.topics[topic].partitions)]
     return app, Watchdog(r.kafka, spec.group, places, partial(_assigned, app), loop.idle_s)
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import Any
 
 from pipeline import codec
+from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.registry import SchemaRegistry
 from pipeline.kafka.view import Kept, TopicView
@@ -33,10 +34,15 @@ class Resources:
     def view(self, topic: str, kept: Kept[Any] | None = None, *, from_end: bool = False) -> TopicView[Any]:
         """A topic, read to its end, or from its end on, and followed until the process stops."""
         decode = partial(codec.decode, expected=TOPICS[topic])
-        view: TopicView[Any] = TopicView(self.kafka, topic, decode, kept, from_end=from_end)
+        name = self.topology.names.topic(topic)
+        view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, from_end=from_end)
         view.start()
         self.stack.callback(view.close)
         return view
+
+    def emit(self, stage: str) -> Emit:
+        """How this stage speaks."""
+        return Emit(self.outbox, self.topology.names.stage(stage))
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this beside the stage until the process stops."""
@@ -48,11 +54,12 @@ async def resources(
     settings: Settings, kafka: str, cassandra: str, topology: Topology
 ) -> AsyncIterator[Resources]:
     """Open the store and the outbox; close everything in reverse at the end."""
+    names = topology.names
     if settings.schema_registry_url:
-        codec.use(SchemaRegistry(settings.schema_registry_url).lookups())
+        codec.use(SchemaRegistry(settings.schema_registry_url, names).lookups())
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_stores(cassandra, settings.keyspace))
-        outbox = await stack.enter_async_context(Outbox(kafka))
+        stores = await stack.enter_async_context(open_stores(cassandra, names.keyspace(settings.keyspace)))
+        outbox = await stack.enter_async_context(Outbox(kafka, names))
         yield Resources(settings, kafka, topology, stores, outbox, stack)
 
 

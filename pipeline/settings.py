@@ -17,6 +17,7 @@ class Settings(BaseSettings):
     cassandra: str = Field(default="", description="Cassandra contact points, host:port[,…]")
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "tideline"
     profile: str = Field(default="default", description="a file in topology/profiles, or `default`")
+    domain: str = Field(default="", description="whom commands are about; empty: the home feed")
     topology: Path | None = Field(default=None, description="a topology folder of your own")
     schema_registry_url: str = ""
     api: str = Field(

@@ -62,7 +62,7 @@ def graph(r: Resources) -> Handler:
     return Graph(
         store=r.stores.graph,
         routes=r.stores.routes,
-        emit=Emit(r.outbox, "graph"),
+        emit=r.emit("graph"),
         now_ms=now_ms,
         segment_size=spec.segment_size,
         margin_ms=spec.margin_ms,
@@ -72,7 +72,7 @@ def graph(r: Resources) -> Handler:
 
 def readers(r: Resources) -> Handler:
     """accounts, activity → reader_state, reader.cohorts, repairs."""
-    spec, emit = r.topology.policy, Emit(r.outbox, "readers")
+    spec, emit = r.topology.policy, r.emit("readers")
     routes, costs = r.view("author.routes"), r.view("costs")
 
     def measured() -> cost.Costs | None:
@@ -91,7 +91,7 @@ def counters(r: Resources) -> Handler:
 
 def policy(r: Resources) -> Handler:
     """Policy → relations_by_reader, author.suspensions, take-downs, repairs."""
-    return Policy(r.stores, Emit(r.outbox, "policy"), r.topology.policy.tasks_per_post).handle
+    return Policy(r.stores, r.emit("policy"), r.topology.policy.tasks_per_post).handle
 
 
 def classify(r: Resources) -> Handler:
@@ -111,7 +111,7 @@ def classify(r: Resources) -> Handler:
         posts=r.stores.posts,
         graph=r.stores.graph,
         routes=r.stores.routes,
-        emit=Emit(r.outbox, "classify"),
+        emit=r.emit("classify"),
         thresholds=thresholds,
         window=Window(spec.window_ms, spec.clock_behind_ms, spec.clock_ahead_ms),
         tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
@@ -130,7 +130,7 @@ def fanout(tier: str, r: Resources) -> Handler:
     cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
     active = ActiveReaders(max_age_s=fresh_s)
     active.age_s = r.view("reader.cohorts", active).age_s
-    rows, emit = MeanCost(ROWS_REMEMBERED), Emit(r.outbox, name)
+    rows, emit = MeanCost(ROWS_REMEMBERED), r.emit(name)
     r.background(tell({f"{cost.ROW}@{name}": rows}, emit, now_ms))
     return Fanout(
         tier=tier,
@@ -151,7 +151,7 @@ def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
     rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
     busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
     r.stack.callback(busy.close)
-    return Emit(r.outbox, stage), Pace(rows_per_s, busy, time.monotonic)
+    return r.emit(stage), Pace(rows_per_s, busy, time.monotonic)
 
 
 def backfill(r: Resources) -> Handler:
@@ -169,7 +169,7 @@ def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
     """The core of the read path for `query` or `api`, and the routes it follows."""
     pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
-    r.background(tell(measures, Emit(r.outbox, stage), now_ms))
+    r.background(tell(measures, r.emit(stage), now_ms))
     core, routes = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
     return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
 
@@ -192,10 +192,12 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[
         r.stores.readers,
     )
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
+    secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
     core = Query(
         Fetch(r.stores, known, _caches(r, sizes, fresh_s), spec.window_ms, spec.margin_ms),
         ranking_of(r.topology),
-        r.settings.cursor_key.get_secret_value().encode(),
+        secret.encode(),
+        cap=spec.cap,
         tier_of=lambda followers: tier_for(followers, by_size).name,
     )
     return core, routes
@@ -225,7 +227,7 @@ def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
 
 def query(r: Resources) -> Handler:
     """timeline.requests → timeline.replies."""
-    return Ask(pages(r, "query")[0], Emit(r.outbox, "query"), now_ms).handle
+    return Ask(pages(r, "query")[0], r.emit("query"), now_ms).handle
 
 
 def http_api(r: Resources) -> web.Application:
@@ -237,13 +239,14 @@ def http_api(r: Resources) -> web.Application:
 async def auditor(r: Resources) -> Auditor:
     """The API and the tables → metrics of what differs."""
     client = await r.stack.enter_async_context(feeds.session())
-    asked = feeds.ApiOrCore(client, partial(_api_of, r.settings), lambda: core_of(r)[0])
+    address = partial(_api_of, r.settings, r.topology.names.domain)
+    asked = feeds.ApiOrCore(client, address, lambda: core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)
 
 
-def _api_of(settings: Settings) -> str | None:
+def _api_of(settings: Settings, domain: str) -> str | None:
     try:
-        return settings.api or find(settings.home).api
+        return settings.api or find(settings.home).api_of(domain)
     except NoInstanceError:
         return None
 

@@ -1,4 +1,4 @@
-"""One stage in one process: `tideline worker STAGE`.
+"""One stage in one process: `tideline worker STAGE`, or `DOMAIN/STAGE`.
 
 It refuses to start when the topology does not match, tells the supervisor when it has its partitions, serves
 its metrics on a loopback port, stops cleanly on SIGTERM and SIGINT, and ends with an error when its Faust app
@@ -33,10 +33,14 @@ _log = structlog.get_logger()
 
 
 def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:
-    """Run the stage until a signal. Raises ConfigError for an unknown stage, EngineError when it crashed."""
-    names = stages.stage_names(topology)
-    if stage not in names:
-        raise ConfigError(f"no stage {stage}", f"stages: {', '.join(names)}")
+    """Run the stage of this topology, the home feed's or a domain's, until a signal.
+
+    Raises ConfigError for an unknown stage, EngineError when it crashed.
+    """
+    known = stages.stage_names(topology)
+    if stage not in known:
+        called = topology.names.stage
+        raise ConfigError(f"no stage {called(stage)}", f"stages: {', '.join(map(called, known))}")
     _log_plainly(settings.log_level)
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
 

@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 import structlog
 
-from pipeline.agents.expectation import Expectation, expectation_of, standing_of
+from pipeline.agents.expectation import Expectation, Standing, expectation_of, standing_of
 from pipeline.agents.roll import readers_after
 from pipeline.agents.verdicts import Found, Labels, Verdict, tell
 from pipeline.domain import budgets, snowflake
@@ -51,12 +51,14 @@ class Limits:
     """What has to have its time. `patience_ms`: a post's way to its readers, the largest lag budget.
 
     `edge_ms`: posts this close to the window's end are not asked for, as rows and pages drop them one by one.
+    `cap`: posts that a session of pages may reach.
     """
 
     window_ms: int
     margin_ms: int
     patience_ms: int
     edge_ms: int = 60_000
+    cap: int | None = None
 
 
 Key = tuple[str, int]
@@ -121,6 +123,7 @@ class Auditor:
             since = snowflake.first_id(at - limits.window_ms + limits.edge_ms)
             standing = await standing_of(self.stores, reader_id, since)
             feed = await self.serve(reader_id, standing.since)
+            standing = _reached(standing, feed, limits.cap)
             served = [post.post_id for post in feed.posts]
             expected = await expectation_of(self.stores, standing, served, margin_ms=limits.margin_ms)
             return _seen(expected, feed, at, time.perf_counter() - began)
@@ -169,6 +172,13 @@ class Auditor:
             if not some:
                 await self.pause(period_s)
             place = some[-1][0] if some else FIRST
+
+
+def _reached(standing: Standing, feed: Feed, cap: int | None) -> Standing:
+    """What can be audited: a session that ended at its cap says nothing about what is older."""
+    if cap is None or len(feed.posts) < cap:
+        return standing
+    return replace(standing, since=max(standing.since, min(post.post_id for post in feed.posts)))
 
 
 def _seen(expected: Expectation, feed: Feed, at: int, seconds: float) -> _Look:

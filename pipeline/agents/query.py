@@ -101,7 +101,9 @@ class Query:
 
     async def _next(self, session: Session) -> Page:
         place, reader_id = session.request.place, session.reader.reader_id
-        wanted = session.limit if self.cap is None else min(session.limit, self.cap - place.served)
+        wanted = session.limit if self.cap is None else min(session.limit, max(self.cap - place.served, 0))
+        if not wanted:
+            return Page((), None)
         following: Cursor | None
         if place.mode == "ranked":
             items, following = await ranked.page(self.fetch, session, wanted, self.ranking)

@@ -25,7 +25,7 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
             offsets,
             topology_of(given),
             now_ms=lambda: time.time_ns() // 1_000_000,
-            routes_read=partial(routes_read, instance.api) if instance else None,
+            routes_read=partial(routes_read, instance.api_of(given.domain)) if instance else None,
         )
         most = 0
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.meter import PATIENCE, Meter
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -44,6 +44,7 @@ def audit(
             help="How long a post may take to its readers. 0 when nothing is unprocessed (tideline lag).",
         ),
     ] = None,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -58,7 +59,7 @@ def audit(
     from pipeline.cli.running import print_json, print_table
 
     wanted = None if readers == "all" else _number(readers)
-    given = settings(home=home, profile=profile)
+    given = settings(home=home, profile=profile, domain=domain)
     tally = asyncio.run(_audited(given, partial(_drawn, reader or [], wanted, seed), patience))
     if json:
         print_json(tally.document())
@@ -112,6 +113,7 @@ async def _shown(tally: "Tally", meter: "Meter") -> None:
 
 def _places(given: "Settings") -> tuple[str, str, str]:
     """The API, Cassandra and the keyspace: of the instance, or as the environment says when none runs."""
+    from pipeline.cli.running import keyspace_of
     from pipeline.local.instance import NoInstanceError, endpoints_of, find
 
     try:
@@ -119,8 +121,8 @@ def _places(given: "Settings") -> tuple[str, str, str]:
     except NoInstanceError:
         if not given.api:
             raise
-        return given.api, endpoints_of(given).cassandra, given.keyspace
-    return given.api or instance.api, instance.cassandra, instance.keyspace
+        return given.api, endpoints_of(given).cassandra, keyspace_of(given)
+    return given.api or instance.api_of(given.domain), instance.cassandra, keyspace_of(given)
 
 
 async def _drawn(

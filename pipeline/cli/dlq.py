@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,15 +21,17 @@ def register(app: typer.Typer) -> None:
 
 def listing(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="The newest N.")] = 50,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
     """Show the newest dead letters: the reason, where each came from, and how its bytes begin."""
-    from pipeline.cli.running import print_json, print_table
+    from pipeline.cli.running import names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import dead_letters
 
-    found = dead_letters.newest(kafka_of(settings(home=home)), limit)
+    given = settings(home=home, domain=domain)
+    found = dead_letters.newest(kafka_of(given), limit, names_of(given))
     if json:
         print_json([one.document() for one in found.letters])
         return

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
@@ -24,6 +24,7 @@ def follows(
         str, typer.Argument(metavar="FILE|-", help="Lines FOLLOWER FOLLOWED, plain or .gz; -: stdin.")
     ],
     at: Annotated[int | None, typer.Option(metavar="MS", help="When they followed; default: now.")] = None,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
@@ -34,7 +35,6 @@ def follows(
     """
     from pipeline.cli import _delivery
     from pipeline.domain import fields
-    from pipeline.local.instance import kafka_of
     from pipeline.ops import import_follows
 
     try:
@@ -45,4 +45,5 @@ def follows(
     def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         return import_follows.batches(blocks, at=event_time, now_ms=_delivery.now_ms)
 
-    _delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Importing", as_json=json)
+    given = settings(home=home, domain=domain)
+    _delivery.run(file, batches, given=given, title="Importing", as_json=json)

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,6 +22,7 @@ def lag(
     wait: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0, help="Wait until nothing is unprocessed.")
     ] = None,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -39,9 +40,9 @@ def lag(
     from pipeline.local.instance import NoInstanceError, find, kafka_of
     from pipeline.ops.lag import Lag, document, routes_read, settled
 
-    given = settings(home=home, profile=profile)
+    given = settings(home=home, profile=profile, domain=domain)
     try:
-        read = partial(routes_read, find(given.home).api)
+        read = partial(routes_read, find(given.home).api_of(given.domain))
     except NoInstanceError:
         read = None
     with Offsets(kafka_of(given)) as offsets, Meter("Waiting") as meter:

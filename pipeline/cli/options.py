@@ -26,6 +26,16 @@ HomeOption = Annotated[
 ProfileOption = Annotated[
     str, typer.Option("--profile", envvar="TIDELINE_PROFILE", help="Topology profile: default, small-graph …")
 ]
+DomainOption = Annotated[
+    str,
+    typer.Option(
+        "--domain",
+        envvar="TIDELINE_DOMAIN",
+        metavar="NAME",
+        show_default="the home feed",
+        help="A file in topology/domains: notifications …",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print the result as JSON on stdout.")]
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
-    from pathlib import Path
 
     from pipeline.ops.policy_settings import InForce
     from pipeline.settings import Settings
@@ -43,14 +42,18 @@ def register(app: typer.Typer) -> None:
 
 
 def get(
-    home: HomeOption = DEFAULT_HOME, profile: ProfileOption = "default", json: JsonOption = False
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
 ) -> None:
     """Show the thresholds in force, and which of them were changed since when."""
-    _show(_read(home, profile)[1], json=json)
+    _show(_read(settings(home=home, profile=profile, domain=domain)), json=json)
 
 
 def change(
     changes: Annotated[list[str], typer.Argument(metavar=_CHANGES, help="Followers; one or both.")],
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -58,19 +61,23 @@ def change(
     """Change thresholds; each author's next post goes by them. Posts already published keep their class."""
     import asyncio
 
+    from pipeline.cli.running import names_of
+    from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_settings
 
     wanted = dict(map(_setting, changes))
-    kafka, now = _read(home, profile)
-    settings = policy_settings.changed(now, wanted, time.time_ns() // 1_000_000)
-    asyncio.run(policy_settings.write(kafka, settings))
-    _show(policy_settings.InForce(now.files, settings), json=json)
+    given = settings(home=home, profile=profile, domain=domain)
+    now = _read(given)
+    changed = policy_settings.changed(now, wanted, time.time_ns() // 1_000_000)
+    asyncio.run(policy_settings.write(kafka_of(given), changed, names_of(given)))
+    _show(policy_settings.InForce(now.files, changed), json=json)
 
 
 def force(
     author: AuthorArgument,
     author_class: Annotated[Class, typer.Argument(metavar="CLASS", help="push, partial or pull.")],
     reason: Annotated[str, typer.Option(help="Why, for whoever asks `policy explain`.")] = "",
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
     """Force a class on an author, whatever followers, budgets and costs say, until it is released.
@@ -79,23 +86,27 @@ def force(
     """
     import asyncio
 
+    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_forced
     from pipeline.records import AuthorClass, ForcedClass
 
     forced = ForcedClass(author, AuthorClass(author_class), reason, time.time_ns() // 1_000_000)
-    asyncio.run(policy_forced.force(kafka_of(settings(home=home)), forced))
+    given = settings(home=home, domain=domain)
+    asyncio.run(policy_forced.force(kafka_of(given), forced, names_of(given)))
     typer.echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
 
 
-def release(author: AuthorArgument, home: HomeOption = DEFAULT_HOME) -> None:
+def release(author: AuthorArgument, domain: DomainOption = "", home: HomeOption = DEFAULT_HOME) -> None:
     """Take a forced class back: from the author's next post on, followers, budgets and costs decide again."""
     import asyncio
 
+    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_forced
 
-    asyncio.run(policy_forced.release(kafka_of(settings(home=home)), author))
+    given = settings(home=home, domain=domain)
+    asyncio.run(policy_forced.release(kafka_of(given), author, names_of(given)))
     typer.echo(f"{author}: not forced from the next post on", err=True)
 
 
@@ -103,6 +114,7 @@ def explain(
     ids: Annotated[
         list[int], typer.Argument(metavar="[READER] AUTHOR", help="An author, or a reader of one.")
     ],
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -121,7 +133,7 @@ def explain(
 
     if len(ids) > 2:
         raise typer.BadParameter("give AUTHOR, or READER AUTHOR")
-    given = settings(home=home, profile=profile)
+    given = settings(home=home, profile=profile, domain=domain)
     topology = topology_of(given)
     now = policy_explain.in_force(kafka_of(given), topology, time.time_ns() // 1_000_000)
     *readers, author = ids
@@ -140,14 +152,11 @@ def explain(
 
 async def _asked(given: "Settings", ask: "Callable[[Stores], Awaitable[Found]]") -> "Found":
     """What somebody finds in the tables of the running instance, or of the settings."""
-    from pipeline.local.instance import NoInstanceError, endpoints_of, find
+    from pipeline.cli.running import keyspace_of
+    from pipeline.local.instance import endpoints_of
     from pipeline.store.cassandra import open_stores
 
-    try:
-        keyspace = find(given.home).keyspace
-    except NoInstanceError:
-        keyspace = given.keyspace
-    async with open_stores(endpoints_of(given).cassandra, keyspace) as stores:
+    async with open_stores(endpoints_of(given).cassandra, keyspace_of(given)) as stores:
         return await ask(stores)
 
 
@@ -158,15 +167,14 @@ def _setting(text: str) -> tuple[str, int]:
     return name, int(value)
 
 
-def _read(home: "Path", profile: str) -> "tuple[str, InForce]":
-    """Where Kafka is, and what is in force there."""
+def _read(given: "Settings") -> "InForce":
+    """What is in force."""
     from pipeline.cli.running import topology_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_settings
 
-    given = settings(home=home, profile=profile)
-    kafka = kafka_of(given)
-    return kafka, policy_settings.read(kafka, topology_of(given).policy)
+    topology = topology_of(given)
+    return policy_settings.read(kafka_of(given), topology.policy, topology.names)
 
 
 def _show(now: "InForce", *, json: bool) -> None:

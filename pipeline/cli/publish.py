@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
@@ -22,6 +22,7 @@ def register(app: typer.Typer) -> None:
 def publish(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="Lines of JSON, plain or .gz; -: stdin.")],
     topic: Annotated[str, typer.Option(help="The topic of lines that name none.")] = "",
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
@@ -32,7 +33,6 @@ def publish(
     """
     from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
-    from pipeline.local.instance import kafka_of
     from pipeline.ops.publish import batch_of
 
     if topic and topic not in TOPICS:
@@ -42,4 +42,5 @@ def publish(
         async for lines in blocks:
             yield batch_of(lines, default_topic=topic or None, source=SOURCE, now_ms=_delivery.now_ms())
 
-    _delivery.run(file, batches, kafka=kafka_of(settings(home=home)), title="Publishing", as_json=json)
+    given = settings(home=home, domain=domain)
+    _delivery.run(file, batches, given=given, title="Publishing", as_json=json)

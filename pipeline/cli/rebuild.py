@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pipeline.local.instance import Instance
     from pipeline.settings import Settings
 
 
@@ -25,6 +24,7 @@ def rebuild(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Return once the rows are written, or at once.")
     ] = True,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -44,12 +44,12 @@ def rebuild(
 
     if bool(readers) == every:
         raise typer.BadParameter("name readers, or --all")
-    given = settings(home=home, profile=profile)
+    given = settings(home=home, profile=profile, domain=domain)
     try:
         instance = find(given.home)
     except NoInstanceError:
         instance = None
-    asked = asyncio.run(_ask(given, instance, readers or []))
+    asked = asyncio.run(_ask(given, readers or []))
     done = False
     if wait and asked:
         with Offsets(kafka_of(given)) as offsets:
@@ -60,20 +60,20 @@ def rebuild(
         typer.echo(f"{asked:,} timelines {'are written' if done else 'will be written'}")
 
 
-async def _ask(given: "Settings", instance: "Instance | None", readers: list[int]) -> int:
+async def _ask(given: "Settings", readers: list[int]) -> int:
     """Ask for all of them; returns how many."""
     from pipeline.cli.meter import Meter
+    from pipeline.cli.running import keyspace_of, names_of
     from pipeline.local.instance import endpoints_of, kafka_of
     from pipeline.ops import rebuild as rebuilding
     from pipeline.store.cassandra import open_stores
 
     now = time.time_ns() // 1_000_000
     asked = 0
-    keyspace = given.keyspace if instance is None else instance.keyspace
-    async with open_stores(endpoints_of(given).cassandra, keyspace) as stores:
+    async with open_stores(endpoints_of(given).cassandra, keyspace_of(given)) as stores:
         named = _named(readers) if readers else stores.readers.not_seen_since(2**63 - 1)
         with Meter("Asking for timelines", len(readers)) as meter:
-            async for asked in rebuilding.rebuild(kafka_of(given), named, now):
+            async for asked in rebuilding.rebuild(kafka_of(given), named, now, names_of(given)):
                 meter.show(asked, "readers")
     return asked
 

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import Instance
+    from pipeline.names import Names
     from pipeline.ops.replay import Target
     from pipeline.settings import Settings
 
@@ -31,6 +32,7 @@ def replay(
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Return once nothing is unprocessed, or at once.")
     ] = True,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     json: JsonOption = False,
@@ -50,13 +52,13 @@ def replay(
 
     if bool(stages) == every:
         raise typer.BadParameter("name stages, or --all")
-    given = settings(home=home, profile=profile)
+    given = settings(home=home, profile=profile, domain=domain)
     with Offsets(kafka_of(given)) as offsets:
         targets = replaying.plan(topology_of(given), offsets, stages or [])
         if not json:
             print_table(_table(targets))
         settled = _execute(given, offsets, targets, wait=wait) if execute else None
-    command = _command(targets, every=every, home=home)
+    command = _command(targets, every=every, domain=domain, home=home)
     if json:
         document = {"executed": execute, "settled": settled, "command": command}
         print_json({"stages": replaying.document(targets), **document})
@@ -70,21 +72,22 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
 
     from pipeline.cli._settling import settle
     from pipeline.cli.meter import Meter
-    from pipeline.local import control
+    from pipeline.cli.running import names_of
     from pipeline.local.instance import NoInstanceError, find, kafka_of
     from pipeline.ops import replay as replaying
 
-    groups = replaying.KafkaGroups(kafka_of(given))
+    groups, names = replaying.KafkaGroups(kafka_of(given)), names_of(given)
     try:
         instance = find(given.home)
     except NoInstanceError:
         instance = None
         replaying.refuse_strangers(targets, groups)
-    still = [target.stage for target in targets if instance is None or _is_stopped(instance, target.stage)]
+    called = {target.stage: names.stage(target.stage) for target in targets}
+    still = [stage for stage, name in called.items() if instance is None or _is_stopped(instance, name)]
     with Meter("Replaying", len(targets)) as meter:
         for done, target in enumerate(targets):
             meter.show(done, f"{target.stage}: stopping, moving, starting")
-            order = None if instance is None else partial(control.order, instance.control)
+            order = None if instance is None else partial(_order, instance.control, names)
             replaying.replay(target, groups, None if target.stage in still else order)
             meter.say(f"{target.stage}: from the beginning")
     if still:
@@ -92,13 +95,20 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
     return None if still or not wait else settle("Replaying", given, offsets, instance)
 
 
+def _order(control: str, names: "Names", verb: str, stage: str) -> None:
+    from pipeline.local.control import order
+
+    order(control, verb, names.stage(stage))
+
+
 def _is_stopped(instance: "Instance", stage: str) -> bool:
     """Whether somebody stopped the stage: then it stays so."""
     return all(worker.state == "stopped" for worker in instance.workers if worker.stage == stage)
 
 
-def _command(targets: "list[Target]", *, every: bool, home: "Path") -> str:
+def _command(targets: "list[Target]", *, every: bool, domain: str, home: "Path") -> str:
     what = "--all" if every else " ".join(target.stage for target in targets)
+    what += f" --domain {domain}" if domain else ""
     return f"tideline replay {what} --execute" + ("" if home == DEFAULT_HOME else f" --home {home}")
 
 

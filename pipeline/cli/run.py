@@ -10,9 +10,11 @@ from pipeline.cli.options import DEFAULT_HOME, HomeOption, ProfileOption, settin
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from pipeline.local.instance import Instance
+
 DEFAULT_PORT = 8480
 
-StageArgument = Annotated[str, typer.Argument(help="classify, fanout.large …")]
+StageArgument = Annotated[str, typer.Argument(help="classify, fanout.large, notifications/classify …")]
 
 
 def register(app: typer.Typer) -> None:
@@ -31,8 +33,14 @@ def run(
     port: Annotated[
         int, typer.Option(min=0, max=65535, envvar="TIDELINE_PORT", help="Of the HTTP API; 0: any free one.")
     ] = DEFAULT_PORT,
+    domain: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Beside the home feed; may be given several times."),
+    ] = None,
 ) -> None:
     """Run engines, topology and every stage until Ctrl-C; prints `ready URL` when all of it answers.
+
+    A domain's API gets the next free port, and a line `NAME URL`.
 
     Workers that die are started again. Engines that ran before keep running afterwards. Logs are on stderr
     and in HOME/logs; `stage stop` and `stage start` take single stages out and back in.
@@ -41,9 +49,16 @@ def run(
 
     launch.run(
         settings(home=home, profile=profile, port=port),
+        domain or (),
         say=lambda text: typer.echo(text, err=True),
-        ready=lambda url: typer.echo(f"ready {url}"),
+        ready=_ready,
     )
+
+
+def _ready(instance: "Instance") -> None:
+    typer.echo(f"ready {instance.api}")
+    for domain, url in instance.domains.items():
+        typer.echo(f"{domain} {url}")
 
 
 def stop(home: HomeOption = DEFAULT_HOME) -> None:

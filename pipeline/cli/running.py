@@ -8,12 +8,16 @@ import typer
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from pipeline.names import Names
     from pipeline.settings import Settings
     from pipeline.topology import Topology
 
 
 def topology_of(given: "Settings") -> "Topology":
-    """The topology of the running instance; of the environment and the options when none runs."""
+    """The topology of the running instance; of the environment and the options when none runs.
+
+    Raises ConfigError when there is no such domain.
+    """
     from pipeline import topology
     from pipeline.local.instance import NoInstanceError, find
 
@@ -21,7 +25,25 @@ def topology_of(given: "Settings") -> "Topology":
         profile = find(given.home).profile
     except NoInstanceError:
         profile = given.profile
-    return topology.load(given.topology, profile)
+    return topology.load(given.topology, profile).of(given.domain)
+
+
+def names_of(given: "Settings") -> "Names":
+    """What the topics of the domain are called, without reading a topology for the home feed."""
+    from pipeline.names import HOME
+
+    return topology_of(given).names if given.domain else HOME
+
+
+def keyspace_of(given: "Settings") -> str:
+    """The keyspace of the domain: of the running instance, or as the environment says when none runs."""
+    from pipeline.local.instance import NoInstanceError, find
+
+    try:
+        home = find(given.home).keyspace
+    except NoInstanceError:
+        home = given.keyspace
+    return names_of(given).keyspace(home)
 
 
 def print_json(value: Any) -> None:

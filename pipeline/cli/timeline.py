@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
 from pipeline.errors import TidelineError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ def timeline(
     limit: Annotated[int, typer.Option(metavar="N", help="Posts a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each post came there.")] = False,
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
@@ -37,7 +38,8 @@ def timeline(
         asked["cursor"] = cursor
     if explain:
         asked["explain"] = 1
-    page = _get(find(settings(home=home).home).api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}")
+    api = find(settings(home=home).home).api_of(domain)
+    page = _get(api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}")
     if json:
         print_json(page)
         return

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
     from pipeline.ops.topology_apply import Cluster
@@ -25,7 +25,10 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(profile: ProfileOption = "default", json: JsonOption = False) -> None:
-    """Check the files alone: types, names, thresholds. Every problem is a line FILE:LINE: key: reason."""
+    """Check the files alone, with every domain: types, names, thresholds.
+
+    Every problem is a line FILE:LINE: key: reason.
+    """
     from pipeline import topology
     from pipeline.errors import ConfigError
 
@@ -40,10 +43,13 @@ def validate(profile: ProfileOption = "default", json: JsonOption = False) -> No
         _print({"valid": True, "problems": []})
     else:
         parts = f"{len(loaded.topics)} topics, {len(loaded.stages)} stages, {len(loaded.tiers)} tiers"
+        if loaded.domains:
+            parts += f"; domains: {', '.join(loaded.domains)}"
         typer.echo(f"{loaded.folder}, profile {loaded.profile}: valid: {parts}")
 
 
 def diff(
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     fail_on_changes: Annotated[
@@ -56,13 +62,14 @@ def diff(
 
     from pipeline.ops.topology_apply import compare
 
-    plan = asyncio.run(compare(*_target(home, profile)))
+    plan = asyncio.run(compare(*_target(home, profile, domain)))
     _tell(plan, json=json, done="")
     if plan and fail_on_changes:
         raise typer.Exit(CHANGES)
 
 
 def apply(
+    domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     dry_run: Annotated[
@@ -78,17 +85,17 @@ def apply(
 
     from pipeline.ops import topology_apply
 
-    plan = asyncio.run(topology_apply.apply(*_target(home, profile), dry_run=dry_run))
+    plan = asyncio.run(topology_apply.apply(*_target(home, profile, domain), dry_run=dry_run))
     _tell(plan, json=json, done="not done, a dry run" if dry_run else "done")
 
 
-def _target(home: Any, profile: str) -> "tuple[Topology, Cluster]":
+def _target(home: Any, profile: str, domain: str) -> "tuple[Topology, Cluster]":
     from pipeline import topology
     from pipeline.local.instance import endpoints_of
     from pipeline.ops.topology_apply import Cluster
 
-    given = settings(home=home, profile=profile)
-    loaded = topology.load(given.topology, given.profile)
+    given = settings(home=home, profile=profile, domain=domain)
+    loaded = topology.load(given.topology, given.profile).of(given.domain)
     endpoints = endpoints_of(given)
     return loaded, Cluster(endpoints.kafka, endpoints.cassandra, given.keyspace, given.schema_registry_url)
 

@@ -15,7 +15,11 @@ def register(app: typer.Typer) -> None:
 
 def worker(
     stage: Annotated[
-        str, typer.Argument(help="graph, readers, policy, classify, fanout.TIER, query, api or auditor.")
+        str,
+        typer.Argument(
+            metavar="[DOMAIN/]STAGE",
+            help="graph, readers, policy, classify, fanout.TIER, query, api or auditor.",
+        ),
     ],
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
@@ -26,11 +30,12 @@ def worker(
     if lifeline.VARIABLE in os.environ:  # before anything slow: the supervisor may be gone already
         lifeline.hold()
 
-    from pipeline import topology
+    from pipeline import names, topology
     from pipeline import worker as body
     from pipeline.local.instance import endpoints_of, signing
 
     given = signing(settings(home=home, profile=profile))
     endpoints = endpoints_of(given)
-    wanted = topology.load(given.topology, given.profile)
-    body.run(stage, given, endpoints.kafka, endpoints.cassandra, wanted)
+    domain, name = names.split(stage)
+    wanted = topology.load(given.topology, given.profile).of(domain)
+    body.run(name, given, endpoints.kafka, endpoints.cassandra, wanted)

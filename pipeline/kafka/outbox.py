@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import Unavailable
+from pipeline.names import HOME, Names
 
 Headers = Sequence[tuple[str, bytes]]
 
@@ -65,7 +66,16 @@ class Outgoing:
 class Outbox:
     """Send messages and await their acknowledgement. Use as an async context manager."""
 
-    def __init__(self, bootstrap: str, *, linger_ms: int = 2, delivery_timeout_ms: int = 120_000) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        names: Names = HOME,
+        *,
+        linger_ms: int = 2,
+        delivery_timeout_ms: int = 120_000,
+    ) -> None:
+        """`names`: what the topics of messages are called on this Kafka."""
+        self._names = names
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
@@ -118,9 +128,10 @@ class Outbox:
         return await flight.wait()
 
     def _produce(self, message: Outgoing, flight: "_Flight") -> None:
+        topic = self._names.topic(message.topic)
         try:
             self._producer.produce(
-                message.topic,
+                topic,
                 value=message.value,
                 key=message.key,
                 headers=list(message.headers),
@@ -128,9 +139,9 @@ class Outbox:
                 partition=_BY_KEY if message.partition is None else message.partition,
             )
         except KafkaException as error:
-            raise _failure(message.topic, error.args[0]) from error
+            raise _failure(topic, error.args[0]) from error
         except BufferError as error:
-            raise NotDelivered(f"{message.topic}: not sent: {error}") from error
+            raise NotDelivered(f"{topic}: not sent: {error}") from error
 
     async def close(self) -> None:
         """Wait for what is under way, then end the polling thread and the producer with its connections."""

@@ -14,6 +14,7 @@ from urllib.request import Request, urlopen
 
 from pipeline.codec import CodecError, Registry
 from pipeline.errors import ConfigError, EngineError, Unavailable
+from pipeline.names import HOME, Names
 from pipeline.schemas import source
 from pipeline.topics import TOPICS
 
@@ -23,9 +24,9 @@ _NOT_FOUND = 404
 _JSON = "application/vnd.schemaregistry.v1+json"
 
 
-def subjects() -> dict[str, type[Any]]:
+def subjects(names: Names = HOME) -> dict[str, type[Any]]:
     """By subject, the record whose current schema has to be registered there."""
-    return {f"{topic}-value": record for topic, record in TOPICS.items() if record is not bytes}
+    return {f"{names.topic(topic)}-value": record for topic, record in TOPICS.items() if record is not bytes}
 
 
 class SchemaRegistry:
@@ -34,7 +35,8 @@ class SchemaRegistry:
     Every method raises Unavailable when it does not answer, EngineError when it says no.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, names: Names = HOME) -> None:
+        self._names = names
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("TIDELINE_SCHEMA_REGISTRY_URL: not an http or https URL")
@@ -61,7 +63,7 @@ class SchemaRegistry:
 
     def id_of(self, record: type[Any]) -> int:
         """The id of a record's current schema. EngineError when it is not registered."""
-        subject = next(subject for subject, kind in subjects().items() if kind is record)
+        subject = next(subject for subject, kind in subjects(self._names).items() if kind is record)
         found = self.registered(subject, record)
         if found is None:
             raise EngineError(

@@ -10,7 +10,7 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ class NoInstanceError(TidelineError):
 
 @dataclass(frozen=True, slots=True)
 class Instance:
-    """What instance.json says. `supervisor` is a process, `control` the socket it listens on."""
+    """What instance.json says. `supervisor` is a process, `control` the socket it listens on.
+
+    `domains`: those that run beside the home feed, and where the API of each answers.
+    """
 
     supervisor: Child
     api: str
@@ -41,6 +44,15 @@ class Instance:
     cursor_key: str
     control: str
     workers: tuple[WorkerStatus, ...] = ()
+    domains: dict[str, str] = field(default_factory=dict)
+
+    def api_of(self, domain: str) -> str:
+        """Where the API of a domain answers. Raises NoInstanceError when the domain does not run here."""
+        if domain and domain not in self.domains:
+            raise NoInstanceError(
+                f"domain {domain} does not run in this instance", f"tideline run --domain {domain}"
+            )
+        return self.domains[domain] if domain else self.api
 
 
 def find(home: Path) -> Instance:

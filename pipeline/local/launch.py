@@ -7,7 +7,7 @@ workers. What was started here is stopped at the end; engines that ran before ke
 import asyncio
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -27,24 +27,31 @@ from pipeline.settings import Settings
 from pipeline.topology import Topology
 
 
-def run(settings: Settings, *, say: Progress, ready: Callable[[str], None]) -> None:
-    """Run the whole pipeline until a signal says stop. `settings.port` 0: any free port.
+def run(
+    settings: Settings, domains: Iterable[str] = (), *, say: Progress, ready: Callable[[Instance], None]
+) -> None:
+    """Run the home feed, and these domains beside it, until a signal says stop.
 
-    `say` hears what happens before the workers start, `ready` the URL of the API once everything answers.
+    `settings.port` 0: any free port; domains get the next free ones. `say` hears what happens before the
+    workers start, `ready` the instance once everything answers.
     Raises TidelineError when an instance runs in this home already, or something cannot be started.
     """
     home = settings.home
-    wanted = topology.load(settings.topology, settings.profile)
+    whole = topology.load(settings.topology, settings.profile)
+    wanted = [whole, *(whole.of(domain) for domain in dict.fromkeys(domains))]
     with suppress(KeyboardInterrupt), signals.interrupting(), instance.claimed(home):
-        port = _port(settings.port, home)
+        ports = _ports(settings.port, home, wanted)
         with _engines(home, say) as endpoints:
             say("topics and tables")
             cluster = topology_apply.Cluster(endpoints.kafka, endpoints.cassandra, settings.keyspace)
-            for change in asyncio.run(topology_apply.apply(wanted, cluster)).changes:
-                say(str(change))
-            described = _described(settings, endpoints, port)
-            Supervisor(home, _jobs(described, wanted, settings, port)).run(
-                described, answers=lambda: _answers(described.api), ready=lambda: ready(described.api)
+            for each in wanted:
+                for change in asyncio.run(topology_apply.apply(each, cluster)).changes:
+                    say(str(change))
+            described = _described(settings, endpoints, ports)
+            jobs = [job for each in wanted for job in _jobs(described, each, settings, ports)]
+            apis = (described.api, *described.domains.values())
+            Supervisor(home, jobs).run(
+                described, answers=lambda: all(map(_answers, apis)), ready=lambda: ready(described)
             )
 
 
@@ -61,22 +68,25 @@ def _engines(home: Path, say: Progress) -> Iterator[Endpoints]:
                 engines.down(home)
 
 
-def _described(settings: Settings, endpoints: Endpoints, port: int) -> Instance:
+def _described(settings: Settings, endpoints: Endpoints, ports: Mapping[str, int]) -> Instance:
     me = psutil.Process()
+    apis = {domain: f"http://127.0.0.1:{port}" for domain, port in ports.items()}
     return Instance(
         supervisor=Child(me.pid, me.create_time()),
-        api=f"http://127.0.0.1:{port}",
+        api=apis.pop(""),
         profile=settings.profile,
         kafka=endpoints.kafka,
         cassandra=endpoints.cassandra,
         keyspace=settings.keyspace,
         cursor_key=str(instance.cursor_key(settings.home)),
         control="",
+        domains=apis,
     )
 
 
-def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) -> list[Job]:
+def _jobs(described: Instance, wanted: Topology, settings: Settings, ports: Mapping[str, int]) -> list[Job]:
     """Every worker of the topology, in path order."""
+    names, port = wanted.names, ports[wanted.names.domain]
     key = instance.signing(settings).cursor_key.get_secret_value()
     environment = {
         "TIDELINE_HOME": str(settings.home),
@@ -85,12 +95,12 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) 
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
         "TIDELINE_CURSOR_KEY": key,
-        "TIDELINE_API": described.api,
+        "TIDELINE_API": described.api_of(names.domain),
     }
     command = [sys.executable, "-m", "pipeline", "worker"]
     return [
         Job(stage, worker, [*command, stage], {**environment, "TIDELINE_PORT": str(port + worker)})
-        for stage, workers in workers_by_stage(wanted).items()
+        for stage, workers in ((names.stage(one), n) for one, n in workers_by_stage(wanted).items())
         for worker in range(workers)
     ]
 
@@ -103,12 +113,17 @@ def workers_by_stage(wanted: Topology) -> dict[str, int]:
     return {**stages, **tiers, "query": query, "api": api, "auditor": auditor}
 
 
-def _port(wanted: int, home: Path) -> int:
-    if not wanted:
-        return process.free_ports([], 1, first_port(home.expanduser().absolute()) + 4, set())[0]
-    if not process.is_free(wanted):
+def _ports(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:
+    """By domain, the first port of its API; each process of an API has one."""
+    if wanted and not process.is_free(wanted):
         raise TidelineError(f"port {wanted} is taken", "--port 0 takes any free one")
-    return wanted
+    begin = wanted or first_port(home.expanduser().absolute()) + 4
+    found: dict[str, int] = {}
+    for each in topologies:
+        port = process.free_ports([], 1, begin, set())[0]
+        found[each.names.domain] = port
+        begin = port + workers_by_stage(each)["api"]
+    return found
 
 
 def _answers(api: str) -> bool:

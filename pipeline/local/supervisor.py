@@ -48,8 +48,8 @@ class Supervisor:
             described = replace(described, control=str(socket))
             try:
                 for job in self._jobs:
-                    file = self._home / "run" / f"{job.stage}.{job.worker}.json"
-                    self._workers.append(Worker(job, file, logs.of(job.stage, _name(job))))
+                    file = self._home / "run" / f"{job.file}.{job.worker}.json"
+                    self._workers.append(Worker(job, file, logs.of(job.file, _name(job))))
                 self._watch(described, wakeup, answers, ready)
             finally:
                 with self._starting:

@@ -39,6 +39,11 @@ class Job:
     command: Sequence[str]
     environment: Mapping[str, str]
 
+    @property
+    def file(self) -> str:
+        """The stage in the name of a file: that of a domain is no folder."""
+        return self.stage.replace("/", ".")
+
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:

@@ -97,7 +97,8 @@ def auditor_of(stores: Stores, topology: Topology, serve: Serve, patience_ms: in
     spec = topology.policy
     tiers = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in topology.tiers.values()]
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
-    limits = Limits(spec.window_ms, spec.margin_ms, budget_ms if patience_ms is None else patience_ms)
+    patience = budget_ms if patience_ms is None else patience_ms
+    limits = Limits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
     return Auditor(stores, serve, limits, tiers, lambda: time.time_ns() // 1_000_000)
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pipeline.kafka.dead_letters import TOPIC
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.tail import tail
+from pipeline.names import HOME, Names
 
 _PREFIX = "__streams.errors."
 _PREVIEW_BYTES = 32
@@ -58,9 +59,9 @@ class Newest:
     total: int
 
 
-def newest(bootstrap: str, limit: int) -> Newest:
+def newest(bootstrap: str, limit: int, names: Names = HOME) -> Newest:
     """The newest `limit` dead letters. Raises EngineError when Kafka does not answer."""
-    found = tail(bootstrap, TOPIC, limit)
+    found = tail(bootstrap, names.topic(TOPIC), limit)
     return Newest([_letter(message) for message in found.messages], found.total)
 
 

@@ -98,8 +98,13 @@ class Consumer:
 
     stage: str
     group: str
-    topics: tuple[str, ...]
+    places: tuple[Partition, ...]
     lag_budget_s: float | None = None
+
+    @property
+    def topics(self) -> tuple[str, ...]:
+        """The topics, as Kafka knows them."""
+        return tuple(dict.fromkeys(topic for topic, _ in self.places))
 
 
 Positions = Mapping[tuple[str, Partition], int | None]
@@ -127,15 +132,12 @@ class Lag:
         self._offsets, self._now_ms, self._routes_read = offsets, now_ms, routes_read
         found = consumers(topology, api=routes_read is not None)
         self._consumers = [one for one in found if only is None or one.stage in only]
-        self._places = {
-            topic: [(topic, number) for number in range(spec.partitions)]
-            for topic, spec in topology.topics.items()
-        }
+        self._routes = topology.topics[ROUTES].name
 
     def snapshot(self) -> list[StageLag]:
         """Every stage in path order, the API's view last."""
         positions = self._positions()  # before the ends: see above
-        ends = self._offsets.ends({place for consumer in self._consumers for place in self._of(consumer)})
+        ends = self._offsets.ends({place for consumer in self._consumers for place in consumer.places})
         behind = {place for (_, place), at in positions.items() if at != ends.get(place)}
         begins = self._offsets.begins(behind) if behind else {}
         return [self._stage(consumer, positions, begins, ends) for consumer in self._consumers]
@@ -150,21 +152,18 @@ class Lag:
                 return stages
             time.sleep(POLL_S)
 
-    def _of(self, consumer: Consumer) -> list[Partition]:
-        return [place for topic in consumer.topics for place in self._places[topic]]
-
     def _positions(self) -> Positions:
-        groups = {consumer.group: self._of(consumer) for consumer in self._consumers if consumer.group}
+        groups = {consumer.group: consumer.places for consumer in self._consumers if consumer.group}
         read = self._routes_read() if self._routes_read is not None else {}
         return {
             **self._offsets.committed(groups),
-            **{("", (ROUTES, number)): offset for number, offset in read.items()},
+            **{("", (self._routes, number)): offset for number, offset in read.items()},
         }
 
     def _stage(self, consumer: Consumer, positions: Positions, begins: Bounds, ends: Bounds) -> StageLag:
         waits: dict[Partition, int] = {}
         """By partition, the next offset this consumer processes, as far as all of it is known."""
-        for place in self._of(consumer):
+        for place in consumer.places:
             if (consumer.group, place) in positions and place in ends:
                 at = positions[consumer.group, place]
                 if at == ends[place]:
@@ -174,7 +173,7 @@ class Lag:
         origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]})
         now = self._now_ms()
         partitions = []
-        for place in self._of(consumer):
+        for place in consumer.places:
             lag = ends[place] - waits[place] if place in waits else None
             oldest = origins.get(place)
             partitions.append(
@@ -200,12 +199,13 @@ def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
     """Every consumer in path order: the tiers come between the stages that write and those that read."""
     for name, stage in topology.stages.items():
         if stage.topics and name != "query":
-            yield Consumer(name, stage.group, stage.topics, stage.lag_budget)
+            yield Consumer(name, stage.group, tuple(topology.places(stage.topics)), stage.lag_budget)
     for name, tier in topology.tiers.items():
-        yield Consumer(f"fanout.{name}", tier.group, (tier.topic,), tier.lag_budget)
-    yield Consumer("query", topology.stages["query"].group, topology.stages["query"].topics)
+        yield Consumer(f"fanout.{name}", tier.group, tuple(topology.places([tier.topic])), tier.lag_budget)
+    query = topology.stages["query"]
+    yield Consumer("query", query.group, tuple(topology.places(query.topics)))
     if api:
-        yield Consumer("api", "", (ROUTES,))
+        yield Consumer("api", "", tuple(topology.places([ROUTES])))
 
 
 def routes_read(api: str) -> dict[int, int]:

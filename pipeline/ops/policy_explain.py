@@ -47,13 +47,14 @@ class InForce:
 
 def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
     """Read the compacted topics. Raises EngineError when Kafka does not answer."""
-    spec = topology.policy
-    set_now = policy_settings.read(bootstrap, spec)
+    spec, names = topology.policy, topology.names
+    set_now = policy_settings.read(bootstrap, spec, names)
     thresholds = Thresholds(
         set_now.value("push_below"), set_now.value("pull_above"), spec.hysteresis, spec.cost_floor
     )
-    forced = {one.author_id: one for one in _all(bootstrap, policy_forced.TOPIC, ForcedClass)}
-    return InForce(topology, thresholds, forced, _all(bootstrap, "costs", CostSample), now_ms)
+    forced = {one.author_id: one for one in _all(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
+    samples = _all(bootstrap, names.topic("costs"), CostSample)
+    return InForce(topology, thresholds, forced, samples, now_ms)
 
 
 def _all(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:

@@ -6,20 +6,21 @@ the class they have: forcing never moves what was pushed or pulled before.
 
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
+from pipeline.names import HOME, Names
 from pipeline.records import ForcedClass
 
 TOPIC = "policy.forced"
 
 
-async def force(bootstrap: str, forced: ForcedClass) -> None:
+async def force(bootstrap: str, forced: ForcedClass, names: Names = HOME) -> None:
     """Put the class in force; returns when the broker has acknowledged it."""
-    async with Outbox(bootstrap) as outbox:
-        emit = Emit(outbox, "policy")
+    async with Outbox(bootstrap, names) as outbox:
+        emit = Emit(outbox, names.stage("policy"))
         await emit.all([emit.event(TOPIC, str(forced.author_id), forced, at_ms=forced.at)])
 
 
-async def release(bootstrap: str, author_id: int) -> None:
+async def release(bootstrap: str, author_id: int, names: Names = HOME) -> None:
     """Take it back, if there is one; returns when the broker has acknowledged it."""
-    async with Outbox(bootstrap) as outbox:
-        emit = Emit(outbox, "policy")
+    async with Outbox(bootstrap, names) as outbox:
+        emit = Emit(outbox, names.stage("policy"))
         await emit.all([emit.tombstone(TOPIC, str(author_id))])

@@ -11,6 +11,7 @@ from pipeline.errors import ConfigError
 from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import Outbox, Outgoing
 from pipeline.kafka.tail import tail
+from pipeline.names import HOME, Names
 from pipeline.records import PolicySettings
 from pipeline.topology import PolicySpec, rules
 
@@ -47,9 +48,9 @@ class InForce:
         return {**values, "changed_at": self.changed.at if self.changed else None}
 
 
-def read(bootstrap: str, files: PolicySpec) -> InForce:
+def read(bootstrap: str, files: PolicySpec, names: Names = HOME) -> InForce:
     """What is in force now. Raises EngineError when Kafka does not answer."""
-    for newest in tail(bootstrap, TOPIC, 1).messages:
+    for newest in tail(bootstrap, names.topic(TOPIC), 1).messages:
         return InForce(files, decode(newest.value, PolicySettings) if newest.value else None)
     return InForce(files, None)
 
@@ -67,14 +68,14 @@ def changed(now: InForce, changes: dict[str, int], at: int) -> PolicySettings:
     return PolicySettings(**wanted, at=at)
 
 
-async def write(bootstrap: str, settings: PolicySettings) -> None:
+async def write(bootstrap: str, settings: PolicySettings, names: Names = HOME) -> None:
     """Put the settings in force; returns when the broker has acknowledged them."""
     headers = cloud_event(
         event_id=f"{TOPIC}:{settings.at}",
         event_type=f"io.tideline.{TOPIC}",
-        source="tideline/policy",
+        source=f"tideline/{names.stage('policy')}",
         at_ms=settings.at,
         carried=published(settings.at),
     )
-    async with Outbox(bootstrap) as outbox:
+    async with Outbox(bootstrap, names) as outbox:
         await outbox.send(Outgoing(TOPIC, encode(settings), KEY.encode(), headers))

@@ -9,15 +9,18 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
+from pipeline.names import HOME, Names
 from pipeline.records import ActivityEvent
 
 _AT_ONCE = 1_000
 
 
-async def rebuild(kafka: str, readers: AsyncIterable[int], at: int) -> AsyncIterator[int]:
+async def rebuild(
+    kafka: str, readers: AsyncIterable[int], at: int, names: Names = HOME
+) -> AsyncIterator[int]:
     """Have the timelines of these readers written anew as of now; yields how many were asked for."""
-    async with Outbox(kafka) as outbox:
-        emit = Emit(outbox, "rebuild")
+    async with Outbox(kafka, names) as outbox:
+        emit = Emit(outbox, names.stage("rebuild"))
         waiting: list[int] = []
         sent = 0
         async for reader in readers:

@@ -80,7 +80,7 @@ def plan(topology: Topology, offsets: Offsets, stages: Sequence[str]) -> list[Ta
 
 
 def _target(topology: Topology, offsets: Offsets, one: Consumer) -> Target:
-    places = [(topic, n) for topic in one.topics for n in range(topology.topics[topic].partitions)]
+    places = one.places
     at = offsets.committed({one.group: places})
     begins, ends = offsets.begins(places), offsets.ends(places)
     again: int | None = 0

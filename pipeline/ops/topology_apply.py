@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pipeline.errors import ConfigError
 from pipeline.kafka.admin import Admin
 from pipeline.kafka.registry import SchemaRegistry, subjects
+from pipeline.names import Names
 from pipeline.ops.topology_plan import (
     Change,
     ChangeTables,
@@ -30,7 +31,9 @@ from pipeline.topology import Topology
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """Where a topology runs: bootstrap servers, contact points, keyspace, and a schema registry or none."""
+    """Where a topology runs: bootstrap servers, contact points, the keyspace of the home feed, and a schema
+    registry or none.
+    """
 
     kafka: str
     cassandra: str
@@ -63,14 +66,15 @@ async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) 
         for change in plan.changes:
             await asyncio.to_thread(_change_topic, change, admin)
         if not dry_run:
-            await asyncio.to_thread(_register, plan, cluster.registry)
+            await asyncio.to_thread(_register, plan, cluster.registry, topology.names)
             await apply_tables(db, await _cql(topology, cluster, db))
     return plan
 
 
 async def _plan(topology: Topology, cluster: Cluster, db: Database) -> Plan:
-    topics = await asyncio.to_thread(Admin(cluster.kafka).topics, topology.topics)
-    schemas = await asyncio.to_thread(_unregistered, cluster.registry)
+    known = [spec.name for spec in topology.topics.values()]
+    topics = await asyncio.to_thread(Admin(cluster.kafka).topics, known)
+    schemas = await asyncio.to_thread(_unregistered, cluster.registry, topology.names)
     return plan_topics(topology.topics, topics) + schemas + await _tables(topology, cluster, db)
 
 
@@ -86,19 +90,19 @@ def _change_topic(change: Change, admin: Admin) -> None:
             pass  # not of a topic; they come after all topics
 
 
-def _unregistered(url: str) -> Plan:
+def _unregistered(url: str, names: Names) -> Plan:
     registry = SchemaRegistry(url) if url else None
     return plan_of(
         RegisterSchema(subject, record.__name__)
-        for subject, record in subjects().items()
+        for subject, record in subjects(names).items()
         if registry is not None and registry.registered(subject, record) is None
     )
 
 
-def _register(plan: Plan, url: str) -> None:
+def _register(plan: Plan, url: str, names: Names) -> None:
     for change in plan.changes:
         if isinstance(change, RegisterSchema):
-            SchemaRegistry(url).register(change.subject, subjects()[change.subject])
+            SchemaRegistry(url).register(change.subject, subjects(names)[change.subject])
 
 
 @asynccontextmanager
@@ -124,8 +128,9 @@ async def _cql(topology: Topology, cluster: Cluster, db: Database) -> str:
 
     A new keyspace gets, in every data centre, as many copies as the best kept topic has replicas.
     """
+    keyspace = topology.names.keyspace(cluster.keyspace)
     rows = await db.query(
-        "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", cluster.keyspace
+        "SELECT replication FROM system_schema.keyspaces WHERE keyspace_name = %s", keyspace
     )
     replication: Mapping[str, str]
     if rows:
@@ -136,4 +141,4 @@ async def _cql(topology: Topology, cluster: Cluster, db: Database) -> str:
             "SELECT data_center FROM system.peers_v2"
         )
         replication = {"class": "NetworkTopologyStrategy"} | {centre: copies for (centre,) in centres}
-    return topology.tables(cluster.keyspace, replication)
+    return topology.tables(keyspace, replication)

@@ -1,9 +1,10 @@
 """What runs: topics, stages, tiers, policy, ranking and tables, as `topology/` says it, typed and checked.
 
-`load` reads a folder of five YAML files, `tables.cql` and `profiles/`, lays one profile over them, and
-refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that
-contradict each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type
-can say · `load` all of it together.
+`load` reads a folder of six YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
+them, and over that each domain, which runs beside the home feed under names of its own (`pipeline.names`). It
+refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that contradict
+each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type can say ·
+`tables` the CQL · `load` all of it together.
 """
 
 from pipeline.topology.load import Topology, load

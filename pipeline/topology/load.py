@@ -1,7 +1,7 @@
 """A folder and a profile become a Topology, or a ConfigError that lists every problem with file and line."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -9,22 +9,25 @@ from pydantic import BaseModel, ValidationError
 
 from pipeline import shipped
 from pipeline.errors import ConfigError
-from pipeline.topology import rules
+from pipeline.names import HOME, Names
+from pipeline.topology import rules, tables
 from pipeline.topology.specs import (
     WITHOUT_TOPICS,
     ApiSpec,
+    DomainSpec,
     PolicySpec,
     RankingSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
 )
-from pipeline.topology.tree import Keys, Place, Tree, documents
+from pipeline.topology.tree import Document, Keys, Place, Tree, documents
 
 DEFAULT = "default"
 """The profile that overrides nothing."""
 
 Spec = TypeVar("Spec", bound=BaseModel)
+Consumer = TypeVar("Consumer", StageSpec, TierSpec)
 
 _FLAT = ("policy", "ranking", "api")
 """The sections whose values have no name above them."""
@@ -34,7 +37,11 @@ _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
 @dataclass(frozen=True, slots=True)
 class Topology:
-    """Everything that runs, by name. `stages` and `tiers` are in path order, `tiers` from small to large."""
+    """Everything that runs, of the home feed or of one domain, by the names that the code speaks.
+
+    `stages` and `tiers` are in path order, `tiers` from small to large. What Kafka calls a topic is
+    `topics[…].name`; groups are Kafka's own already. `domains`: those beside the home feed, each as a whole.
+    """
 
     folder: Path
     profile: str
@@ -45,13 +52,29 @@ class Topology:
     ranking: RankingSpec
     api: ApiSpec
     cql: str
+    names: Names = HOME
+    domains: Mapping[str, "Topology"] = field(default_factory=dict)
+
+    def of(self, domain: str) -> "Topology":
+        """The topology of a domain; "": of the home feed. Raises ConfigError when there is no such domain."""
+        if not domain:
+            return self
+        if domain not in self.domains:
+            known = ", ".join(self.domains) or "none"
+            raise ConfigError(f"{self.folder / 'domains'}: no domain {domain}", f"domains: {known}")
+        return self.domains[domain]
+
+    def places(self, topics: Iterable[str]) -> list[tuple[str, int]]:
+        """Every partition of these topics, as Kafka knows it."""
+        specs = [self.topics[topic] for topic in topics]
+        return [(spec.name, number) for spec in specs for number in range(spec.partitions)]
 
     def tables(self, keyspace: str, replication: int | Mapping[str, str]) -> str:
         """The CQL that creates the keyspace and its tables where they are missing.
 
         `replication`: copies in every data centre, or Cassandra's own map of them.
         """
-        return _render(self.cql, keyspace, replication, self.policy)
+        return tables.render(self.cql, keyspace, replication, self.policy)
 
 
 def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
@@ -63,6 +86,12 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
     tree = _files(folder)
     if profile != DEFAULT:
         _lay(_profile(folder, profile), over=tree)
+    home = _checked(folder, profile, tree)
+    return replace(home, domains={one.name: _domain(home, tree, one) for one in _domains(folder)})
+
+
+def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Topology:
+    """What the tree says, with the names that the engines know. Raises ConfigError as `load` does."""
     problems: list[str] = []
     topics = _named(TopicSpec, "topics", tree, problems)
     stages = _named(StageSpec, "stages", tree, problems)
@@ -82,8 +111,42 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
         *rules.api(api),
     ]
     _raise(tree.problem(keys, reason) for keys, reason in found)
-    cql = _cql(folder / "tables.cql", policy)
-    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql)
+    topics = {name: spec.model_copy(update={"name": names.topic(name)}) for name, spec in topics.items()}
+    stages, tiers = _grouped(stages, names), _grouped(tiers, names)
+    cql = tables.read(folder / "tables.cql", policy)
+    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql, names)
+
+
+def _grouped(specs: dict[str, Consumer], names: Names) -> dict[str, Consumer]:
+    """With the groups that Kafka knows."""
+    return {
+        name: spec.model_copy(update={"group": names.group(spec.group)}) if spec.group else spec
+        for name, spec in specs.items()
+    }
+
+
+def _domain(home: Topology, tree: Tree, document: Document) -> Topology:
+    """The home feed with a domain's values laid over it, under the domain's names."""
+    own, problems = document.spec, list[str]()
+    shares = own.values.pop("shares", ())
+    spec = _spec(DomainSpec, (), {"shares": shares}, own, problems, name=document.name)
+    _raise(problems)
+    assert spec is not None
+    _raise(own.problem(keys, reason) for keys, reason in rules.shares(spec.shares, own.values))
+    whole = tree.copy()
+    _lay(own, over=whole)
+    try:
+        domain = _checked(home.folder, home.profile, whole, Names(spec.name, frozenset(spec.shares)))
+    except ConfigError as error:  # at a line of another file, perhaps, which is right without the domain
+        _raise(f"{line} (domain {spec.name})" for line in error.message.splitlines())
+        raise
+    _raise(own.problem((), reason) for reason in rules.apart(_called(home), _called(domain), spec.shares))
+    return domain
+
+
+def _called(of: Topology) -> set[str]:
+    groups = (spec.group for specs in (of.stages, of.tiers) for spec in specs.values() if spec.group)
+    return {spec.name for spec in of.topics.values()} | set(groups)
 
 
 def _files(folder: Path) -> Tree:
@@ -128,8 +191,17 @@ def _profile(folder: Path, name: str) -> Tree:
     return only.spec
 
 
+def _domains(folder: Path) -> Iterator[Document]:
+    for file in sorted((folder / "domains").glob("*.yaml")):
+        only, *more = documents(file, "Domain")
+        if more or only.name != file.stem:
+            line = only.place.line
+            raise ConfigError(f"{file}:{line}: metadata.name: one document named {file.stem}, like its file")
+        yield only
+
+
 def _lay(profile: Tree, *, over: Tree) -> None:
-    """A profile sets values of what is there; it adds no stage, tier or topic."""
+    """A profile, or a domain, sets values of what is there; it adds no stage, tier or topic."""
     for section, entries in profile.values.items():
         if section not in over.values:
             raise profile.refuse((section,), f"unknown section, known are {', '.join(over.values)}")
@@ -182,28 +254,6 @@ def _reason(error: Any, model: type[BaseModel], named: Mapping[str, str]) -> str
             return "is missing"
         case _:
             return str(error["msg"]).removeprefix("Input ")
-
-
-def _cql(file: Path, policy: PolicySpec) -> str:
-    try:
-        cql = file.read_text()
-        _render(cql, "trial", 1, policy)
-    except OSError as error:
-        raise ConfigError(f"{file}: {error.strerror}") from error
-    except (KeyError, IndexError, ValueError) as error:
-        raise ConfigError(
-            f"{file}: {error}: not a placeholder", "there are {keyspace}, {replication} and {window_seconds}"
-        ) from error
-    return cql
-
-
-def _render(cql: str, keyspace: str, replication: int | Mapping[str, str], policy: PolicySpec) -> str:
-    if isinstance(replication, int):
-        replication = {"class": "NetworkTopologyStrategy", "replication_factor": str(replication)}
-    options = ", ".join(f"'{option}': '{value}'" for option, value in replication.items())
-    return cql.format(
-        keyspace=keyspace, replication=f"{{{options}}}", window_seconds=policy.window_ms // 1000
-    )
 
 
 def _raise(problems: Iterable[str]) -> None:

@@ -1,7 +1,8 @@
 """What no single type can say: how the parts of a topology have to agree. Each rule yields its problems."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from pipeline.records import FanoutTask
 from pipeline.topics import TOPICS
@@ -24,6 +25,12 @@ COMPACTED = (
     *("policy.forced", "costs"),
 )
 """Held whole by their readers, who would lose what retention deletes."""
+
+
+SHARABLE = ("accounts", "posts", "policy")
+"""Topics that only users write to. On `follows` and `activity` stages tell themselves things as well: what
+one domain found out would be done in the other.
+"""
 
 
 def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
@@ -57,6 +64,22 @@ def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> I
                 yield ("stages", name, "topics", at), f"no topic {topic} in topics.yaml"
             elif TOPICS.get(topic, bytes) is bytes:
                 yield ("stages", name, "topics", at), f"no record is known to travel on {topic}"
+
+
+def shares(names: Sequence[str], overridden: Mapping[str, Any]) -> Iterator[Problem]:
+    """A domain reads from the home feed only what nobody but users writes, and as the home feed has it."""
+    for at, topic in enumerate(names):
+        if topic not in SHARABLE:
+            reason = f"must be one of {', '.join(SHARABLE)}: to {topic} a pipeline writes, and would to both"
+            yield ("shares", at), reason
+        elif topic in (overridden.get("topics") or ()):
+            yield ("topics", topic), "is shared, so it is as the home feed has it"
+
+
+def apart(home: set[str], domain: set[str], shared: Sequence[str]) -> Iterator[str]:
+    """No topic or group of a domain's own is called like one of the home feed."""
+    for name in sorted(home & domain - set(shared)):
+        yield f"{name} is of the home feed already: another name for the domain tells them apart"
 
 
 def tiers(specs: Mapping[str, TierSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:

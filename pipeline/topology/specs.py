@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pipeline.domain.page_request import MAX_LIMIT
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
+DomainName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$", max_length=16)]
 TopicName = Annotated[str, Field(pattern=r"^[a-zA-Z0-9_-][a-zA-Z0-9._-]*$", max_length=249)]
 Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
 Count = Annotated[int, Field(ge=1)]
@@ -104,6 +105,7 @@ class PolicySpec(_Spec):
     dormant_after_days: Annotated[int, Field(ge=1)]
     segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
     tasks_per_post: Count
+    cap: Count | None = None  # posts of a session of pages
 
     @property
     def window_ms(self) -> int:
@@ -202,3 +204,10 @@ class ApiSpec(_Spec):
     deadline_ms: Count
     deadline_max_ms: Count
     caches: CachesSpec
+
+
+class DomainSpec(_Spec):
+    """What a domain says beside the values it overrides. `shares`: topics it reads from the home feed."""
+
+    name: DomainName
+    shares: Annotated[tuple[TopicName, ...], Field(strict=False)] = ()

@@ -5,6 +5,7 @@ problem is one line, `FILE:LINE: key: reason`, the shape editors and people can 
 """
 
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,10 @@ class Tree:
             values[key.value] = self.put(here, value, file)
             self.places[here] = place
         return values
+
+    def copy(self) -> "Tree":
+        """The same values and places, to be changed."""
+        return Tree(deepcopy(self.values), dict(self.places))
 
     def overlay(self, above: Keys, other: "Tree") -> None:
         """Lay the values another tree has under a path over this one's, key by key; lists are replaced."""

@@ -6,8 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -52,10 +52,13 @@ class Answer:
 
 
 class Instance:
-    """A `tideline run` on a home, as a context manager. `environment`: the TIDELINE_ variables it gets."""
+    """A `tideline run` on a home, as a context manager. `environment`: the TIDELINE_ variables it gets.
 
-    def __init__(self, home: Path, environment: Mapping[str, str]) -> None:
-        self.home = home
+    `domains` run beside the home feed; `of` shows one of them as the home feed is shown.
+    """
+
+    def __init__(self, home: Path, environment: Mapping[str, str], domains: Sequence[str] = ()) -> None:
+        self.home, self.domains = home, domains
         others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
         self.environment = {**others, **environment, "TIDELINE_HOME": str(home), "TIDELINE_PROFILE": PROFILE}
         self._said = home / "stdout"
@@ -67,7 +70,10 @@ class Instance:
         self.home.mkdir(parents=True, exist_ok=True)
         with self._said.open("wb") as said, (self.home / "stderr").open("wb") as talk:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline", "run", "--port", "0"],
+                [
+                    *(sys.executable, "-m", "pipeline", "run", "--port", "0"),
+                    *(word for domain in self.domains for word in ("--domain", domain)),
+                ],
                 cwd=REPOSITORY,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -78,8 +84,20 @@ class Instance:
     def await_ready(self) -> None:
         """Return when it says so, with connections to its engines open."""
         eventually(self._is_ready, START_S)
+        self._connect()
+
+    @contextmanager
+    def of(self, domain: str) -> "Iterator[Instance]":
+        """A domain of this instance: its topics, tables and pages; commands are about it."""
+        one = Instance(self.home, {**self.environment, "TIDELINE_DOMAIN": domain})
+        one._connect(domain)
+        with one._connections:
+            yield one
+
+    def _connect(self, domain: str = "") -> None:
         found = self.description()
-        self.api, self.kafka = found["api"], found["kafka"]
+        self.api, self.kafka = found["domains"][domain] if domain else found["api"], found["kafka"]
+        self.topology = topology.load(profile=PROFILE).of(domain)
         client = {"bootstrap.servers": self.kafka, "log_level": 0}
         self._producer = Producer({**client, "partitioner": "murmur2_random", "enable.idempotence": True})
         self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
@@ -90,9 +108,8 @@ class Instance:
             [host], port=int(port), protocol_version=5, execution_profiles={EXEC_PROFILE_DEFAULT: nodes}
         )
         self._connections.callback(cluster.shutdown)
-        self._tables = cluster.connect(found["keyspace"])
+        self._tables = cluster.connect(self.topology.names.keyspace(found["keyspace"]))
         self._offsets = Offsets(self.kafka)
-        self.topology = topology.load(profile=PROFILE)
         now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(routes_read, self.api)
         self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, routes_read=read)
         self._connections.callback(self._forget)
@@ -195,7 +212,7 @@ class Instance:
 
     def send(self, topic: str, value: bytes | None, key: bytes | None = None, **more: Any) -> None:
         """Write bytes straight to a topic; `flush` waits for the broker."""
-        self._producer.produce(topic, value, key, **more)
+        self._producer.produce(self.topology.names.topic(topic), value, key, **more)
 
     def flush(self) -> None:
         """Return when the broker has everything sent."""
@@ -221,18 +238,16 @@ class Instance:
 
     def ends(self, *topics: str) -> dict[tuple[str, int], int]:
         """By topic and partition, where the next message goes."""
-        places = [(topic, p) for topic in topics for p in range(self.topology.topics[topic].partitions)]
+        return self._ends(self.topology.places(topics))
+
+    def _ends(self, places: Collection[tuple[str, int]]) -> dict[tuple[str, int], int]:
         found = self._offsets.ends(places)
         assert len(found) == len(places), "Kafka did not answer"
         return found
 
     def messages(self, since: Mapping[tuple[str, int], int]) -> list[Message]:
         """All messages of some topics from `ends` taken before until now."""
-        left = {
-            place: end
-            for place, end in self.ends(*{topic for topic, _ in since}).items()
-            if end > since[place]
-        }
+        left = {place: end for place, end in self._ends(since).items() if end > since[place]}
         self._consumer.assign([TopicPartition(*place, since[place]) for place in left])
         found: list[Message] = []
         deadline = time.monotonic() + 30

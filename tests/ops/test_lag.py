@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
 from pipeline.kafka.offsets import Offsets
+from pipeline.names import Names
 from pipeline.ops import lag
 from pipeline.ops.lag import Lag, PartitionLag, StageLag
 from tests.waiting import eventually
@@ -27,7 +28,7 @@ def now_ms():
 
 
 class Bench:
-    """A path of stages with topics and groups under a name of its own, 2 partitions a topic."""
+    """A domain of its own: topics and groups under its name, 2 partitions a topic."""
 
     def __init__(self, kafka):
         self.kafka, self.mark = kafka, f"lag_{uuid4().hex[:8]}"
@@ -35,25 +36,21 @@ class Bench:
         self.topology = replace(
             LOADED,
             topics={
-                self.name(topic): spec.model_copy(update={"partitions": 2})
+                topic: spec.model_copy(update={"partitions": 2, "name": self.name(topic)})
                 for topic, spec in LOADED.topics.items()
             },
-            stages={
-                name: spec.model_copy(
-                    update={"group": self.name(spec.group), "topics": tuple(map(self.name, spec.topics))}
-                )
-                for name, spec in LOADED.stages.items()
-            },
-            tiers={
-                name: spec.model_copy(update={"group": self.name(spec.group), "topic": self.name(spec.topic)})
-                for name, spec in LOADED.tiers.items()
-            },
+            stages={name: self.grouped(spec) for name, spec in LOADED.stages.items()},
+            tiers={name: self.grouped(spec) for name, spec in LOADED.tiers.items()},
+            names=Names(self.mark),
         )
         self.offsets = Offsets(kafka)
         self.lag = Lag(self.offsets, self.topology, now_ms=now_ms)
 
     def name(self, word):
         return f"{self.mark}.{word}"
+
+    def grouped(self, spec):
+        return spec.model_copy(update={"group": self.name(spec.group)})
 
     def create(self, *topics):
         wanted = [NewTopic(self.name(topic), 2, 1) for topic in topics or LOADED.topics]

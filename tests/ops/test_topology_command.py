@@ -47,5 +47,5 @@ def test_every_problem_is_told(folder: Path) -> None:
         "policy.push_below: is missing",
         "policy.push_belo: unknown key, known are push_below, pull_above, hysteresis, cost_floor, window_days,"
         " margin_seconds, clock_behind_seconds, clock_ahead_seconds, dormant_after_days, segment_size,"
-        " tasks_per_post",
+        " tasks_per_post, cap",
     ]
