@@ -6,11 +6,15 @@ from pipeline.domain.cursor import Cursor, CursorError, unseal
 from pipeline.domain.snowflake import MAX_ID
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
+MODES = ("latest",)
 
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
-    """A page of one reader's feed: at most `limit` posts with ids below `below`."""
+    """A page of one reader's feed: at most `limit` posts with ids below `below`.
+
+    `timeout_ms`: the time the page may take; None: as long as the store needs.
+    """
 
     reader_id: int
     limit: int
@@ -18,6 +22,7 @@ class PageRequest:
     explain: bool
     as_of: int
     below: int
+    timeout_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +42,17 @@ def parse(
     explain: str | None,
     now_ms: int,
     cursor_key: bytes,
+    timeout_ms: int | None = None,
 ) -> PageRequest | BadRequest:
     """A request from its text parts, as an HTTP client or an `ask` message gives them."""
-    reader = _integer(reader_id, MAX_ID)
+    reader = integer(reader_id, MAX_ID)
     if reader is None:
         return BadRequest("reader_id", f"must be an integer from 1 to {MAX_ID}")
-    size = DEFAULT_LIMIT if limit is None else _integer(limit, MAX_LIMIT)
+    size = DEFAULT_LIMIT if limit is None else integer(limit, MAX_LIMIT)
     if size is None:
         return BadRequest("limit", f"must be an integer from 1 to {MAX_LIMIT}")
-    if mode not in (None, "latest"):
-        return BadRequest("mode", "must be latest")
+    if mode is not None and mode not in MODES:
+        return BadRequest("mode", f"must be {' or '.join(MODES)}")
     if explain not in (None, "0", "1"):
         return BadRequest("explain", "must be 0 or 1")
     place = Cursor("latest", now_ms, MAX_ID)
@@ -55,10 +61,10 @@ def parse(
             place = unseal(cursor, reader, cursor_key)
         except CursorError as error:
             return BadRequest("cursor", str(error))
-    return PageRequest(reader, size, "latest", explain == "1", place.as_of, place.boundary)
+    return PageRequest(reader, size, "latest", explain == "1", place.as_of, place.boundary, timeout_ms)
 
 
-def _integer(text: str, most: int) -> int | None:
+def integer(text: str, most: int) -> int | None:
     """A plain decimal from 1 to `most`, or None."""
     if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
         return None

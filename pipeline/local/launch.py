@@ -78,6 +78,7 @@ def _described(settings: Settings, endpoints: Endpoints, port: int) -> Instance:
 def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) -> list[Job]:
     """Every worker of the topology, in path order."""
     key = instance.signing(settings).cursor_key.get_secret_value()
+    given = settings.token_keys.get_secret_value()
     environment = {
         "TIDELINE_HOME": str(settings.home),
         "TIDELINE_KAFKA": described.kafka,
@@ -85,6 +86,7 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, port: int) 
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
         "TIDELINE_CURSOR_KEY": key,
+        "TIDELINE_TOKEN_KEYS": given or instance.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api,
     }
     command = [sys.executable, "-m", "pipeline", "worker"]

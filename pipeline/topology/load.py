@@ -162,7 +162,8 @@ def _reason(error: Any, model: type[BaseModel], named: Iterable[str]) -> str:
     match error["type"]:
         case "extra_forbidden":
             for key in error["loc"][:-1]:
-                model = model.model_fields[key].annotation or model
+                inner = model.model_fields[key].annotation
+                model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
             return (
                 f"unknown key, known are {', '.join(key for key in model.model_fields if key not in named)}"
             )
