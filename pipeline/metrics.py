@@ -20,6 +20,10 @@ PAGE_SECONDS = Histogram(
 PAGE_SOURCES = Histogram(
     "tideline_page_sources", "Sources read for a page", buckets=(1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 )
+API_ANSWERS = Counter("tideline_api_answers", "Answers of the HTTP API", ["route", "status"])
+STALE_REFRESHES = Counter(
+    "tideline_stale_refreshes", "Pages asked for again and unchanged: answered with 304, without a body"
+)
 DEAD_LETTERS = Counter("tideline_dead_letters", "Messages kept in dead.letters", ["topic"])
 
 _AUDITED = ["author_class", "cohort", "path"]
