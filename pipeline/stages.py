@@ -210,7 +210,7 @@ def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
 
 async def auditor(r: Resources) -> Auditor:
     """The API and the tables → metrics of what differs."""
-    client = await r.stack.enter_async_context(feeds.session())
+    client = await r.stack.enter_async_context(feeds.session(tokens_of(r.settings)))
     asked = feeds.ApiOrCore(client, partial(_api_of, r.settings), lambda: core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)
 

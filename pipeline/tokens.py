@@ -28,6 +28,9 @@ SECRET_BYTES = 32
 LEEWAY_S = 5
 """How far the clocks of who signs and who verifies may be apart."""
 
+AT_ONCE_S = 60
+"""How long a token lives that is made for one request."""
+
 LONGEST = 2_048
 """Characters of a token that are looked at."""
 
@@ -67,6 +70,10 @@ class TokenKeys:
             claims["roles"] = [OPERATOR]
         kid, secret = next(iter(self.secrets.items()))
         return jwt.encode(claims, secret, ALGORITHM, headers={"kid": kid})
+
+    def shown_by(self, caller: Caller) -> dict[str, str]:
+        """The header with which this caller makes one request, now."""
+        return {"Authorization": f"Bearer {self.sign(caller, life_s=AT_ONCE_S)}"}
 
     def verify(self, token: str) -> Caller:
         """Who this token is of. Raises TokenError unless one of these keys signed it, for us and for now."""

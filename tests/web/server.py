@@ -7,6 +7,7 @@ from typing import Any
 
 import aiohttp
 from aiohttp import web
+from multidict import CIMultiDict
 
 from pipeline import tokens, topology
 from pipeline.agents.known_routes import KnownRoutes
@@ -47,11 +48,10 @@ class Server:
         routes = KnownRoutes({}.get, {}.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers)
         self.query = Query(self.stores, routes, b"k" * 32, 10**9, 0)
         self.spec = replace_spec(**spec)
+        self.served = lambda page: page
 
     async def __aenter__(self):
-        app = api.create(
-            Asked(self.query, self.requests), self.spec, self.keys, lambda: {0: 5}, lambda: self.now
-        )
+        app = api.create(Asked(self), self.spec, self.keys, lambda: {0: 5}, lambda: self.now)
         self._runner = web.AppRunner(app, access_log=None, max_line_size=api.LONGEST_LINE)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
@@ -73,8 +73,11 @@ class Server:
         return event.post_id
 
     async def get(self, path, token=..., method="GET", body=None, **headers):
-        """What it answers; names of headers have `_` for `-`."""
-        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        """What it answers; names of headers have `_` for `-`, and a list of values sends each."""
+        sent = CIMultiDict()
+        for name, values in headers.items():
+            for value in values if isinstance(values, list) else [values]:
+                sent.add(name.replace("_", "-"), value)
         if token is ... and self.keys is not None:
             token = self.keys.sign(Caller(READER), life_s=60)
         if token is not ... and token is not None:
@@ -85,17 +88,17 @@ class Server:
 
 
 class Asked:
-    """The core, and what it was asked."""
+    """The core; it notes what it was asked, and pages pass through `served`."""
 
-    def __init__(self, query, requests):
-        self._query, self._requests = query, requests
+    def __init__(self, server):
+        self._server = server
 
     def __getattr__(self, name):
-        return getattr(self._query, name)
+        return getattr(self._server.query, name)
 
     async def page(self, request):
-        self._requests.append(request)
-        return await self._query.page(request)
+        self._server.requests.append(request)
+        return self._server.served(await self._server.query.page(request))
 
 
 def replace_spec(**changed):

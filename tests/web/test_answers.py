@@ -1,5 +1,8 @@
 """An unchanged refresh costs its headers, a long answer is compressed, and caches keep apart what must be."""
 
+from dataclasses import replace
+from functools import partial
+
 import pytest
 
 from pipeline import metrics
@@ -58,6 +61,19 @@ async def test_a_page_that_goes_on_differs_from_one_that_ends(server):
 
     assert goes_on.status == 200
     assert goes_on.body["items"] == page["items"]
+
+
+async def test_a_page_that_lacks_something_differs_from_a_whole_one(server):
+    """With the same items: who has the one must hear of the other."""
+    for _ in range(2):
+        await server.publish()
+    whole = await server.get(f"{TIMELINE}?limit=1")
+
+    server.served = partial(replace, degraded=("enrichment",))
+    lacking = await server.get(f"{TIMELINE}?limit=1", If_None_Match=whole.headers["ETag"])
+
+    assert lacking.status == 200
+    assert lacking.body["degraded"] == ["enrichment"]
 
 
 async def test_a_cursor_is_renewed_each_hour(server, monkeypatch):

@@ -92,6 +92,13 @@ async def test_a_header_of_another_form_is_401(server, header):
     problem(await server.get(TIMELINE, None, Authorization=header.format(signed())), 401)
 
 
+async def test_two_tokens_are_401(server):
+    """Whatever stands before us may look at the other one."""
+    both = [f"Bearer {signed()}", f"Bearer {signed()}"]
+
+    problem(await server.get(TIMELINE, None, Authorization=both), 401)
+
+
 @pytest.mark.parametrize("scheme", ["Bearer", "bearer", "BEARER"])
 async def test_the_scheme_is_read_in_any_case(server, scheme):
     """As every scheme of HTTP is."""

@@ -52,6 +52,11 @@ async def test_a_page_has_the_time_its_request_gives_it(server, given, timeout_m
     assert [request.timeout_ms for request in server.requests] == ([] if timeout_ms is None else [timeout_ms])
 
 
+async def test_a_time_that_is_given_twice_is_refused(server):
+    """It could mean either."""
+    problem(await server.get(TIMELINE, Request_Timeout_Ms=["5", "6"]), 400, "Request-Timeout-Ms: ")
+
+
 async def test_one_post_is_an_item_of_a_page(server):
     """The same fields."""
     post = await server.publish()
