@@ -9,16 +9,15 @@ import math
 import structlog
 from aiohttp import web
 
-from pipeline.domain.page_request import integer
-from pipeline.domain.snowflake import MAX_ID
 from pipeline.tokens import Caller, TokenError
+from pipeline.web.parameters import identifier, once
 from pipeline.web.parts import PARTS
 
-_SCHEME = "bearer"
+_NAME, _SCHEME = "reader_id", "bearer"
 _log = structlog.get_logger()
 
 
-def reader_asked_for(request: web.Request, named: str | None) -> int:
+def reader_asked_for(request: web.Request) -> int:
     """The reader this request is about: the one it names, else the one whose token it shows.
 
     Raises 401 without a token that proves something, 429 when its reader asked too often, 400 when no reader
@@ -27,7 +26,10 @@ def reader_asked_for(request: web.Request, named: str | None) -> int:
     caller = _caller(request)
     if caller is not None and not caller.operator:
         _count(request, caller.reader_id)
-    reader = _reader(named, caller)
+    named = request.match_info.get(_NAME) or once(request, _NAME)
+    if named is None and caller is not None:
+        return caller.reader_id
+    reader = identifier(_NAME, named)
     if caller is None:
         _count(request, reader)
     elif reader != caller.reader_id and not caller.operator:
@@ -54,15 +56,6 @@ def _caller(request: web.Request) -> Caller | None:
 def _unauthorized(challenge: str) -> web.HTTPUnauthorized:
     text = "show a valid bearer token in the Authorization header"
     return web.HTTPUnauthorized(text=text, headers={"WWW-Authenticate": challenge})
-
-
-def _reader(named: str | None, caller: Caller | None) -> int:
-    if named is None and caller is not None:
-        return caller.reader_id
-    reader = None if named is None else integer(named, MAX_ID)
-    if reader is None:
-        raise web.HTTPBadRequest(text=f"reader_id: must be an integer from 1 to {MAX_ID}")
-    return reader
 
 
 def _count(request: web.Request, reader_id: int) -> None:

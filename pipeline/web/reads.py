@@ -13,9 +13,9 @@ from pipeline import metrics
 from pipeline.agents import render
 from pipeline.agents.query import Page
 from pipeline.domain.page_request import BadRequest, integer, parse
-from pipeline.domain.snowflake import MAX_ID
 from pipeline.web.answers import answer
 from pipeline.web.callers import reader_asked_for
+from pipeline.web.parameters import identifier, once
 from pipeline.web.parts import PARTS
 
 TIMEOUT = "Request-Timeout-Ms"
@@ -29,13 +29,13 @@ counts as changed once, so that this cursor stays much younger than one that has
 async def timeline(request: web.Request) -> web.Response:
     """One page of a reader's feed."""
     query, now_ms = request.app[PARTS].query, time.time_ns() // 1_000_000
-    reader_id = reader_asked_for(request, request.match_info["reader_id"])
+    reader_id = reader_asked_for(request)
     wanted = parse(
         reader_id=str(reader_id),
-        limit=_once(request, "limit"),
-        cursor=_once(request, "cursor"),
-        mode=_once(request, "mode"),
-        explain=_once(request, "explain"),
+        limit=once(request, "limit"),
+        cursor=once(request, "cursor"),
+        mode=once(request, "mode"),
+        explain=once(request, "explain"),
         now_ms=now_ms,
         cursor_key=query.cursor_key,
         timeout_ms=_timeout_ms(request),
@@ -51,8 +51,10 @@ async def timeline(request: web.Request) -> web.Response:
 
 async def post(request: web.Request) -> web.Response:
     """One post. One that this reader may not see is one that is not there."""
-    reader_id = reader_asked_for(request, _once(request, "reader_id"))
-    found = await request.app[PARTS].query.post(reader_id, _id(request, "post_id"))
+    reader_id = reader_asked_for(request)
+    found = await request.app[PARTS].query.post(
+        reader_id, identifier("post_id", request.match_info["post_id"])
+    )
     if found is None:
         raise web.HTTPNotFound(text="no such post for this reader")
     return answer(request, render.post(found))
@@ -60,24 +62,11 @@ async def post(request: web.Request) -> web.Response:
 
 async def following(request: web.Request) -> web.Response:
     """How a reader stands to an author; to one who is not there, not at all."""
-    reader_id = reader_asked_for(request, request.match_info["reader_id"])
-    found = await request.app[PARTS].query.following(reader_id, _id(request, "author_id"))
+    reader_id = reader_asked_for(request)
+    found = await request.app[PARTS].query.following(
+        reader_id, identifier("author_id", request.match_info["author_id"])
+    )
     return answer(request, render.following(found))
-
-
-def _once(request: web.Request, name: str) -> str | None:
-    """A parameter. Given twice it could mean either, so it is refused."""
-    values = request.query.getall(name, [])
-    if len(values) > 1:
-        raise web.HTTPBadRequest(text=f"{name}: must be given once")
-    return values[0] if values else None
-
-
-def _id(request: web.Request, name: str) -> int:
-    found = integer(request.match_info[name], MAX_ID)
-    if found is None:
-        raise web.HTTPBadRequest(text=f"{name}: must be an integer from 1 to {MAX_ID}")
-    return found
 
 
 def _timeout_ms(request: web.Request) -> int:

@@ -111,6 +111,12 @@ async def test_a_token_in_the_address_is_not_looked_at(server, name):
     problem(await server.get(f"{TIMELINE}?{name}={signed()}", None), 401)
 
 
+@pytest.mark.parametrize("path", ["/v1/readers/seven/timeline", "/v1/posts/5?reader_id=7&reader_id=8"])
+async def test_who_shows_no_token_hears_of_nothing_else(server, path):
+    """What is wrong with the rest is told to those who may ask."""
+    problem(await server.get(path, None), 401)
+
+
 async def test_a_token_is_never_logged(server):
     """Why it was refused is, with the request."""
     token = REFUSED["wrong key"]
