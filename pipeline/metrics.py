@@ -24,6 +24,10 @@ PAGES_DEGRADED = Counter("tideline_pages_degraded", "Pages that took this step o
 CACHE_READS = Counter(
     "tideline_cache_reads", "Keys looked up in the caches of the read path", ["cache", "outcome"]
 )
+API_ANSWERS = Counter("tideline_api_answers", "Answers of the HTTP API", ["route", "status"])
+STALE_REFRESHES = Counter(
+    "tideline_stale_refreshes", "Pages asked for again and unchanged: answered with 304, without a body"
+)
 DEAD_LETTERS = Counter("tideline_dead_letters", "Messages kept in dead.letters", ["topic"])
 
 _AUDITED = ["author_class", "cohort", "path"]

@@ -24,6 +24,10 @@ class Settings(BaseSettings):
         default="", description="the HTTP API that audits ask; empty: that of the instance in `home`"
     )
     cursor_key: SecretStr = Field(default=SecretStr(""), description="signs cursors; the same in every API")
+    token_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="kid:secret[,kid:secret]: the first signs reader tokens, all verify",
+    )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     log_level: str = "info"

@@ -33,16 +33,18 @@ from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.policy import Influences, Thresholds
+from pipeline.errors import ConfigError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.view import TopicView
-from pipeline.local.instance import NoInstanceError, find
+from pipeline.local.instance import NoInstanceError, find, tokens_of
 from pipeline.ops import feeds
 from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.live_lag import LiveLag
 from pipeline.records import RouteRecord, Suspension
 from pipeline.resources import Resources, now_ms
 from pipeline.settings import Settings
+from pipeline.tokens import TokenKeys
 from pipeline.topology import Topology
 from pipeline.web import api
 
@@ -233,12 +235,28 @@ def query(r: Resources) -> Handler:
 def http_api(r: Resources) -> web.Application:
     """HTTP → a page."""
     core, routes = pages(r, "api")
-    return api.create(core, routes.positions)
+    return api.create(core, r.topology.api, token_keys(r.settings, r.topology), routes.positions)
+
+
+def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
+    """The keys that readers' tokens are verified with; None where the topology asks for none.
+
+    Raises ConfigError when it asks for tokens and nobody has given keys: such an API could serve nobody.
+    """
+    if topology.api.auth == "none":
+        return None
+    keys = tokens_of(settings)
+    if keys is None:
+        raise ConfigError(
+            "api: the topology asks readers for tokens, and there is no key to verify them with",
+            "set TIDELINE_TOKEN_KEYS=kid:secret, the same in every API, or `auth: none` in topology/api.yaml",
+        )
+    return keys
 
 
 async def auditor(r: Resources) -> Auditor:
     """The API and the tables → metrics of what differs."""
-    client = await r.stack.enter_async_context(feeds.session())
+    client = await r.stack.enter_async_context(feeds.session(tokens_of(r.settings)))
     address = partial(_api_of, r.settings, r.topology.names.domain)
     asked = feeds.ApiOrCore(client, address, lambda: core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)

@@ -28,6 +28,7 @@ from pipeline.resources import Resources
 from pipeline.resources import resources as open_resources
 from pipeline.settings import Settings
 from pipeline.topology import Topology
+from pipeline.web.api import LONGEST_LINE
 
 _log = structlog.get_logger()
 
@@ -41,6 +42,8 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
     if stage not in known:
         called = topology.names.stage
         raise ConfigError(f"no stage {called(stage)}", f"stages: {', '.join(map(called, known))}")
+    if stage == "api":
+        stages.token_keys(settings, topology)  # before anything is opened: without keys there is no API
     _log_plainly(settings.log_level)
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
 
@@ -50,6 +53,7 @@ def _log_plainly(level: str) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     structlog.configure(
         processors=[
+            structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
             structlog.processors.format_exc_info,
@@ -130,7 +134,9 @@ def _on_assigned(stage: str):  # type: ignore[no-untyped-def]
 @asynccontextmanager
 async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
-    runner = web.AppRunner(stages.http_api(resources), access_log=None, handle_signals=False)
+    runner = web.AppRunner(
+        stages.http_api(resources), access_log=None, handle_signals=False, max_line_size=LONGEST_LINE
+    )
     await runner.setup()
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()

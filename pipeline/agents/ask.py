@@ -86,6 +86,6 @@ class Ask:
         """A reply; a text is the detail of a problem."""
         ask = delivery.record
         if isinstance(body, str):
-            body = render.problem(status, status.phrase, body)
+            body = render.problem(status, status.phrase, body, ask.request_id)
         reply = TimelineReply(ask.request_id, status, body)
         return self.emit.message(ask.reply_to, ask.request_id, reply, source=delivery)

@@ -5,7 +5,7 @@ and each of its posts are what they were: all of them are compared, none is trus
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline.agents.caches import Caches, Recent
 from pipeline.agents.page import Page, Session
@@ -92,4 +92,4 @@ def whatever(caches: Caches, session: Session) -> Page | None:
         and session.hides_author(post.author_id) is None
         and session.reader.hides_post(post) is None
     ]
-    return Page(items, kept.page.next_cursor, (*session.degraded, "cached first page"), kept.page.widths)
+    return replace(kept.page, items=items, degraded=(*session.degraded, "cached first page"))

@@ -29,7 +29,8 @@ class Item:
 class Page:
     """A page, the cursor of the next one (None: the feed ends here), and the widths of the chain.
 
-    `degraded`: the steps of the ladder that were taken; `lacks`: authors whose posts may be missing.
+    `degraded`: the steps of the ladder that were taken; `lacks`: authors whose posts may be missing; `as_of`:
+    when its session began (ms).
     """
 
     items: Sequence[Item]
@@ -37,6 +38,7 @@ class Page:
     degraded: Sequence[str] = ()
     widths: Mapping[str, int] = field(default_factory=dict)
     lacks: Sequence[int] = ()
+    as_of: int = 0
 
 
 @dataclass(slots=True)

@@ -127,6 +127,7 @@ class Query:
                 "items": len(items),
             },
             session.lacks,
+            place.as_of,
         )
 
     async def _with_tiers(self, items: Sequence[Item]) -> list[Item]:

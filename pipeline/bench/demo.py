@@ -30,9 +30,11 @@ from pipeline.bench.watch import Watch
 from pipeline.domain.audit import Ledger
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
-from pipeline.local.instance import Instance
-from pipeline.ops import audit, dead_letters, lag
+from pipeline.local.instance import Instance, tokens_of
+from pipeline.ops import audit, dead_letters, feeds, lag
 from pipeline.records import FollowEvent
+from pipeline.settings import Settings
+from pipeline.tokens import TokenKeys
 
 PROFILE = "small-graph"
 
@@ -62,7 +64,8 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
     kinds = Kinds(graph.load(), spec)
     steps = demo_traffic.draw(kinds.graph, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
     async with AsyncExitStack() as stack:
-        session = await stack.enter_async_context(aiohttp.ClientSession())
+        keys = tokens_of(Settings(home=home))
+        session = await stack.enter_async_context(aiohttp.ClientSession(middlewares=feeds.as_operator(keys)))
         outbox = await stack.enter_async_context(Outbox(running.kafka))
         demo = _Demo(
             running=running,
@@ -71,6 +74,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
             watch=await stack.enter_async_context(Watch(home, running, spec)),
             publisher=Publisher(outbox, probe.Probe(session, running.api), kinds, Ledger()),
             view=view,
+            keys=keys,
             seconds={"start": time.monotonic() - begun},
         )
         stack.callback(demo.publisher.stop)  # before their session closes
@@ -98,6 +102,7 @@ class _Demo:
     watch: Watch
     publisher: Publisher
     view: View
+    keys: TokenKeys | None
     seconds: dict[str, float]
     moment: Moment = field(default_factory=lambda: Moment(""))
 
@@ -190,6 +195,7 @@ class _Demo:
             since_ms=0,
             class_of=self.kinds.class_of,
             progress=progress,
+            keys=self.keys,
         )
 
     async def figures(self, report: audit.Report) -> Figures:

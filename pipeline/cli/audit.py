@@ -88,12 +88,13 @@ async def _audited(
     from functools import partial
 
     from pipeline.cli.running import topology_of
+    from pipeline.local.instance import tokens_of
     from pipeline.ops import audit_live, feeds
     from pipeline.store.cassandra import open_stores
 
     api, cassandra, keyspace = _places(given)
     patience_ms = None if patience is None else round(patience * 1000)
-    async with open_stores(cassandra, keyspace) as stores, feeds.session() as client:
+    async with open_stores(cassandra, keyspace) as stores, feeds.session(tokens_of(given)) as client:
         serve = partial(feeds.over_http, client, api)
         auditor = audit_live.auditor_of(stores, topology_of(given), serve, patience_ms)
         tally = audit_live.Tally()

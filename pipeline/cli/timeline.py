@@ -31,15 +31,18 @@ def timeline(
 ) -> None:
     """Show a page of a reader's feed, asked of the running instance."""
     from pipeline.cli.running import print_json, print_table
-    from pipeline.local.instance import find
+    from pipeline.local.instance import find, tokens_of
+    from pipeline.tokens import Caller
 
+    given = settings(home=home)
     asked: dict[str, str | int] = {"limit": limit}
     if cursor is not None:
         asked["cursor"] = cursor
     if explain:
         asked["explain"] = 1
-    api = find(settings(home=home).home).api_of(domain)
-    page = _get(api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}")
+    api, keys = find(given.home).api_of(domain), tokens_of(given)
+    shown = {} if keys is None else keys.shown_by(Caller(reader))
+    page = _get(api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}", shown)
     if json:
         print_json(page)
         return
@@ -52,14 +55,14 @@ def timeline(
         typer.echo(f"more: --cursor {page['next_cursor']}", err=True)
 
 
-def _get(api: str, path: str) -> dict[str, Any]:
+def _get(api: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
     """The JSON at this path. Raises TidelineError with the API's own reason when it gives none."""
     import orjson
 
     place = urlsplit(api)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_TIMEOUT_S)
     try:
-        connection.request("GET", path)
+        connection.request("GET", path, headers=headers)
         answer = connection.getresponse()
         body: dict[str, Any] = orjson.loads(answer.read())
     except (OSError, http.client.HTTPException, ValueError) as error:

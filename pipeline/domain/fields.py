@@ -21,7 +21,7 @@ REGIONS = 64
 
 _DECIMAL = re.compile(r"[1-9][0-9]{0,18}")
 _REGION = re.compile(r"[a-z0-9-]{1,16}")
-_VISIBILITIES = ("public", "followers", "private")
+VISIBILITIES = ("public", "followers", "private")
 
 
 class FieldError(Exception):
@@ -69,8 +69,8 @@ def regions(value: Any) -> tuple[str, ...]:
 
 def visibility(value: Any) -> str:
     """Who may see a post."""
-    if type(value) is not str or value not in _VISIBILITIES:
-        raise FieldError(f"must be one of {', '.join(_VISIBILITIES)}")
+    if type(value) is not str or value not in VISIBILITIES:
+        raise FieldError(f"must be one of {', '.join(VISIBILITIES)}")
     return value
 
 

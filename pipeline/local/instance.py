@@ -17,11 +17,13 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
+from pipeline import tokens
 from pipeline.errors import EngineError, TidelineError
 from pipeline.local.home import Endpoints
 from pipeline.local.process import Child
 from pipeline.local.worker import State, WorkerStatus
 from pipeline.settings import Settings
+from pipeline.tokens import TokenKeys
 
 
 class NoInstanceError(TidelineError):
@@ -105,13 +107,24 @@ def record(home: Path, instance: Instance) -> None:
 
 def cursor_key(home: Path) -> Path:
     """The file with the key that signs this home's cursors; made once, for its owner alone."""
-    file = home / "cursor.key"
+    return _made_once(home / "cursor.key", secrets.token_hex(32))
+
+
+def token_keys(home: Path) -> Path:
+    """The file with the keys of this home's reader tokens, as TIDELINE_TOKEN_KEYS has them; made likewise.
+
+    Keys are changed by putting a new one before the old one, and starting the instance again.
+    """
+    return _made_once(home / "token.keys", f"home:{secrets.token_hex(32)}")
+
+
+def _made_once(file: Path, content: str) -> Path:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return file
     with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path
-        fresh.write(secrets.token_hex(32))
+        fresh.write(content)
     return file
 
 
@@ -121,6 +134,17 @@ def signing(settings: Settings) -> Settings:
         return settings
     settings.home.mkdir(parents=True, exist_ok=True)
     return settings.model_copy(update={"cursor_key": SecretStr(cursor_key(settings.home).read_text())})
+
+
+def tokens_of(settings: Settings) -> TokenKeys | None:
+    """The keys of reader tokens: those given, else those of the home; None where nobody has made any."""
+    text = settings.token_keys.get_secret_value()
+    if not text:
+        try:
+            text = (settings.home / "token.keys").read_text()
+        except FileNotFoundError:
+            return None
+    return tokens.parse(text)
 
 
 def endpoints_of(settings: Settings) -> Endpoints:

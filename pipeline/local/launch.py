@@ -88,6 +88,7 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, ports: Mapp
     """Every worker of the topology, in path order."""
     names, port = wanted.names, ports[wanted.names.domain]
     key = instance.signing(settings).cursor_key.get_secret_value()
+    given = settings.token_keys.get_secret_value()
     environment = {
         "TIDELINE_HOME": str(settings.home),
         "TIDELINE_KAFKA": described.kafka,
@@ -95,6 +96,7 @@ def _jobs(described: Instance, wanted: Topology, settings: Settings, ports: Mapp
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
         "TIDELINE_CURSOR_KEY": key,
+        "TIDELINE_TOKEN_KEYS": given or instance.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api_of(names.domain),
     }
     command = [sys.executable, "-m", "pipeline", "worker"]

@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.domain.audit import KINDS, Finding, Ledger, compare
 from pipeline.ops import feeds
+from pipeline.tokens import TokenKeys
 
 CONCURRENCY = 8
 """Readers audited at once: enough to keep one API process busy, far too few to hurt it."""
@@ -70,6 +71,7 @@ async def audit(
     since_ms: int,
     class_of: Callable[[int], str],
     progress: Callable[[Report], None] = lambda _: None,
+    keys: TokenKeys | None = None,
 ) -> Report:
     """Audit these readers. `since_ms`: where the window starts; `class_of`: names an author's class.
 
@@ -91,7 +93,7 @@ async def audit(
         report.examples += [Example(reader_id, each, class_of(each.author_id)) for each in findings[:room]]
         progress(report)
 
-    async with feeds.session() as session:
+    async with feeds.session(keys) as session:
         try:
             async with asyncio.TaskGroup() as group:
                 for reader_id in readers:

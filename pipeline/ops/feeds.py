@@ -11,8 +11,12 @@ from pipeline.agents.query import Query
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.page_request import BadRequest, parse
 from pipeline.errors import TidelineError
+from pipeline.tokens import Caller, TokenKeys
 
 PAGE = 50
+
+_OPERATOR = Caller(1, operator=True)
+"""Whose id it is does not matter: operators ask for anyone."""
 
 _MOST_PAGES = 1_000
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
@@ -23,9 +27,23 @@ class ApiAwayError(TidelineError):
     """Nothing answers at the API's address."""
 
 
-def session() -> aiohttp.ClientSession:
-    """A session with the time-outs of an audit."""
-    return aiohttp.ClientSession(timeout=_TIMEOUT)
+def session(keys: TokenKeys | None) -> aiohttp.ClientSession:
+    """A session with the time-outs of an audit, in which an operator asks, where keys are known."""
+    return aiohttp.ClientSession(timeout=_TIMEOUT, middlewares=as_operator(keys))
+
+
+def as_operator(keys: TokenKeys | None) -> list[aiohttp.ClientMiddlewareType]:
+    """What has each request of a session show a fresh token of an operator; nothing without keys."""
+    if keys is None:
+        return []
+
+    async def shows(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        request.headers.update(keys.shown_by(_OPERATOR))
+        return await handler(request)
+
+    return [shows]
 
 
 async def over_http(client: aiohttp.ClientSession, api: str, reader_id: int, down_to: int = 0) -> Feed:

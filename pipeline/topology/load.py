@@ -247,7 +247,8 @@ def _reason(error: Any, model: type[BaseModel], named: Mapping[str, str]) -> str
     match error["type"]:
         case "extra_forbidden":
             for key in error["loc"][:-1]:
-                model = model.model_fields[key].annotation  # type: ignore[assignment]  # only specs forbid
+                inner = model.model_fields[key].annotation
+                model = inner if isinstance(inner, type) and issubclass(inner, BaseModel) else model
             known = [field for field in model.model_fields if field not in named]
             return f"unknown key, known are {', '.join(known)}"
         case "missing":

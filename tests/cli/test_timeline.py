@@ -15,6 +15,8 @@ from pipeline.errors import TidelineError
 from pipeline.local import instance
 from pipeline.local.instance import Instance
 from pipeline.local.process import Child
+from pipeline.settings import Settings
+from pipeline.tokens import Caller
 
 ITEM = {
     "post_id": "900000000000000001",
@@ -31,9 +33,11 @@ class Api(BaseHTTPRequestHandler):
 
     answer = 200, PAGE
     asked: ClassVar[list[str]]
+    shown: ClassVar[list[str | None]]
 
     def do_GET(self):
         self.asked.append(self.path)
+        self.shown.append(self.headers["Authorization"])
         status, body = self.answer
         self.send_response(status)
         self.end_headers()
@@ -47,6 +51,7 @@ class Api(BaseHTTPRequestHandler):
 def api():
     class OfThisTest(Api):
         asked: ClassVar[list[str]] = []
+        shown: ClassVar[list[str | None]] = []
 
     with ThreadingHTTPServer(("127.0.0.1", 0), OfThisTest) as server:
         Thread(target=server.serve_forever, daemon=True).start()
@@ -86,6 +91,19 @@ def test_limit_cursor_and_explain_are_passed_on(timeline, api):
 
 def test_json_is_the_page_as_it_came(timeline):
     assert json.loads(timeline("42", "--json").stdout) == PAGE
+
+
+def test_the_readers_token_is_shown_where_keys_are_known(timeline, api, tmp_path, monkeypatch):
+    """Those of the home; without any the command asks as it is."""
+    monkeypatch.delenv("TIDELINE_TOKEN_KEYS", raising=False)
+    timeline("42")
+    instance.token_keys(tmp_path)
+    timeline("42")
+
+    nothing, header = api.shown
+    keys = instance.tokens_of(Settings(home=tmp_path))
+    assert nothing is None
+    assert keys.verify(header.removeprefix("Bearer ")) == Caller(42)
 
 
 def test_the_reason_of_the_api_is_the_reason_of_the_command(timeline, api):

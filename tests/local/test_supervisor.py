@@ -15,6 +15,8 @@ from pipeline.local import control, instance
 from pipeline.local.instance import NoInstanceError
 from pipeline.local.logs import Logs
 from pipeline.local.worker import State
+from pipeline.settings import Settings
+from pipeline.tokens import Caller
 from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
@@ -301,3 +303,22 @@ def test_the_cursor_key_is_made_once_for_its_owner_alone(tmp_path):
     assert instance.cursor_key(tmp_path).read_text() == key
     assert len(bytes.fromhex(key)) == 32
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_the_token_keys_are_made_once_for_their_owner_alone(tmp_path):
+    settings = Settings(home=tmp_path, token_keys="")
+    assert instance.tokens_of(settings) is None
+
+    file = instance.token_keys(tmp_path)
+    token = instance.tokens_of(settings).sign(Caller(7), life_s=60)
+
+    assert instance.token_keys(tmp_path) == file
+    assert instance.tokens_of(settings).verify(token) == Caller(7)
+    assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_given_token_keys_come_before_those_of_the_home(tmp_path):
+    instance.token_keys(tmp_path)
+    given = Settings(home=tmp_path, token_keys=f"given:{'g' * 32}")
+
+    assert list(instance.tokens_of(given).secrets) == ["given"]

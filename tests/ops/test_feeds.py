@@ -3,6 +3,7 @@
 import structlog
 from aiohttp import web
 
+from pipeline import tokens
 from pipeline.ops import feeds
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
@@ -52,7 +53,7 @@ async def test_an_api_that_is_away_is_replaced_by_the_core_until_it_answers():
     url = f"http://127.0.0.1:{runner.addresses[0][1]}"
     addresses = iter([None, "http://127.0.0.1:9", "http://127.0.0.1:9", url, url])
     try:
-        async with feeds.session() as client:
+        async with feeds.session(None) as client:
             asked = feeds.ApiOrCore(client, lambda: next(addresses), lambda: core)
             with structlog.testing.capture_logs() as logs:
                 found = [len((await asked.feed(READER, 0)).posts) for _ in range(5)]
@@ -62,6 +63,31 @@ async def test_an_api_that_is_away_is_replaced_by_the_core_until_it_answers():
     assert found == [1, 1, 1, 0, 0]
     assert [line["whom"] for line in logs] == ["this process", url]
     assert posts
+
+
+async def test_audits_ask_as_an_operator_where_keys_are_known():
+    """With a token of its own for each request, so that none expires in a long run."""
+    shown = []
+
+    async def noting(request):
+        shown.append(request.headers.get("Authorization"))
+        return await answer(request)
+
+    app = web.Application()
+    app.router.add_get("/v1/readers/{reader}/timeline", noting)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    keys = tokens.parse(f"k1:{'s' * 32}")
+    try:
+        for given in (keys, None):
+            async with feeds.session(given) as client:
+                await feeds.over_http(client, f"http://127.0.0.1:{runner.addresses[0][1]}", READER)
+    finally:
+        await runner.cleanup()
+
+    assert keys.verify(shown[0].removeprefix("Bearer ")).operator
+    assert shown[1] is None
 
 
 async def answer(_):

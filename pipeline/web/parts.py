@@ -1,0 +1,25 @@
+"""What the routes are made of: one value that the application carries."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from aiohttp import web
+
+from pipeline.agents.query import Query
+from pipeline.tokens import TokenKeys
+from pipeline.topology import ApiSpec
+from pipeline.web.limits import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """`keys` None: nobody shows a token. `routes_read`: by partition of author.routes, the next offset."""
+
+    query: Query
+    spec: ApiSpec
+    keys: TokenKeys | None
+    limits: Limits
+    routes_read: Callable[[], dict[int, int]]
+
+
+PARTS = web.AppKey("parts", Parts)
