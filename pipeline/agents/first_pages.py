@@ -47,7 +47,7 @@ def rows_of(session: Session) -> list[Row]:
 
 def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]) -> Page | None:
     """The first page that was served last, if it still is the first page. The timeline has been read."""
-    kept = caches.pages.known((key_of(session.request),)).get(key_of(session.request))
+    kept = _kept(caches, session)
     if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
         return None
     posts = [item.post for item in kept.page.items]
@@ -81,7 +81,7 @@ def remember(
 
 def whatever(caches: Caches, session: Session) -> Page | None:
     """The first page that was served last, whatever has happened since, but for what may not be shown now."""
-    kept = caches.pages.known((key_of(session.request),)).get(key_of(session.request))
+    kept = _kept(caches, session)
     if kept is None:
         return None
     known = caches.posts.known([item.post.post_id for item in kept.page.items])
@@ -93,3 +93,8 @@ def whatever(caches: Caches, session: Session) -> Page | None:
         and session.reader.hides_post(post) is None
     ]
     return replace(kept.page, items=items, degraded=(*session.degraded, "cached first page"))
+
+
+def _kept(caches: Caches, session: Session) -> FirstPage | None:
+    key = key_of(session.request)
+    return caches.pages.known((key,)).get(key)
