@@ -40,7 +40,7 @@ def run(
     whole = topology.load(settings.topology, settings.profile)
     wanted = [whole, *(whole.of(domain) for domain in dict.fromkeys(domains))]
     with suppress(KeyboardInterrupt), signals.interrupting(), instance.claimed(home):
-        ports = _ports(settings.port, home, wanted)
+        ports = ports_of(settings.port, home, wanted)
         with _engines(home, say) as endpoints:
             say("topics and tables")
             cluster = topology_apply.Cluster(endpoints.kafka, endpoints.cassandra, settings.keyspace)
@@ -48,7 +48,7 @@ def run(
                 for change in asyncio.run(topology_apply.apply(each, cluster)).changes:
                     say(str(change))
             described = _described(settings, endpoints, ports)
-            jobs = [job for each in wanted for job in _jobs(described, each, settings, ports)]
+            jobs = [job for each in wanted for job in jobs_of(described, each, settings, ports)]
             apis = (described.api, *described.domains.values())
             Supervisor(home, jobs).run(
                 described, answers=lambda: all(map(_answers, apis)), ready=lambda: ready(described)
@@ -84,7 +84,7 @@ def _described(settings: Settings, endpoints: Endpoints, ports: Mapping[str, int
     )
 
 
-def _jobs(described: Instance, wanted: Topology, settings: Settings, ports: Mapping[str, int]) -> list[Job]:
+def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Mapping[str, int]) -> list[Job]:
     """Every worker of the topology, in path order."""
     names, port = wanted.names, ports[wanted.names.domain]
     key = instance.signing(settings).cursor_key.get_secret_value()
@@ -115,7 +115,7 @@ def workers_by_stage(wanted: Topology) -> dict[str, int]:
     return {**stages, **tiers, "query": query, "api": api, "auditor": auditor}
 
 
-def _ports(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:
+def ports_of(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:
     """By domain, the first port of its API; each process of an API has one."""
     if wanted and not process.is_free(wanted):
         raise TidelineError(f"port {wanted} is taken", "--port 0 takes any free one")

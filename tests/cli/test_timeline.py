@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import ClassVar
@@ -80,6 +81,20 @@ def test_a_page_is_a_table_and_says_how_to_go_on(timeline, api):
     assert "one line [b]not markup[/b]" in result.stdout
     assert "pull" not in result.stdout
     assert "--cursor NEXT" in result.stderr
+
+
+def test_a_domain_is_asked_at_its_own_api(timeline, api, tmp_path):
+    home = instance.find(tmp_path)
+    instance.record(tmp_path, replace(home, api="http://127.0.0.1:1", domains={"notifications": api.url}))
+
+    assert json.loads(timeline("42", "--domain", "notifications", "--json").stdout) == PAGE
+
+
+def test_a_domain_that_does_not_run_says_how_to_start_it(timeline):
+    result = timeline("42", "--domain", "notifications")
+
+    assert isinstance(result.exception, TidelineError)
+    assert result.exception.hint == "tideline run --domain notifications"
 
 
 def test_limit_cursor_and_explain_are_passed_on(timeline, api):

@@ -1,12 +1,16 @@
 """What `tideline run` starts, without starting it."""
 
 import socket
+from dataclasses import replace
 
 import pytest
 
 from pipeline import topology
-from pipeline.errors import TidelineError
-from pipeline.local.launch import run, workers_by_stage
+from pipeline.errors import ConfigError, TidelineError
+from pipeline.local import process
+from pipeline.local.instance import Instance, NoInstanceError
+from pipeline.local.launch import jobs_of, ports_of, run, workers_by_stage
+from pipeline.local.process import Child
 from pipeline.settings import Settings
 
 
@@ -36,3 +40,56 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path):
             run(Settings(home=tmp_path, port=port), say=pytest.fail, ready=pytest.fail)
 
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["lock", "run"]
+
+
+HOME = topology.load()
+INBOX = HOME.of("notifications")
+BOTH = Instance(
+    Child(1, 0.0), "http://h:1", "default", "k:1", "c:1", "tideline", "key", "",
+    domains={"notifications": "http://h:2"},
+)  # fmt: skip
+
+
+def test_an_unknown_domain_is_refused_before_anything_starts(tmp_path):
+    with pytest.raises(ConfigError, match="no domain inbox"):
+        run(Settings(home=tmp_path), ["inbox"], say=pytest.fail, ready=pytest.fail)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("any_port", [True, False])
+def test_each_api_gets_ports_of_its_own(tmp_path, any_port):
+    """The home feed's first, and behind all of them the next free one."""
+    spec = HOME.stages["api"].model_copy(update={"workers": 3})
+    home = replace(HOME, stages={**HOME.stages, "api": spec})
+
+    wanted = 0 if any_port else process.free_ports([], 1, 23_480, set())[0]
+    ports = ports_of(wanted, tmp_path, [home, INBOX])
+
+    assert list(ports) == ["", "notifications"]
+    assert ports["notifications"] >= ports[""] + 3
+    assert not wanted or ports[""] == wanted
+
+
+def test_the_workers_of_a_domain_are_told_whose_they_are(tmp_path):
+    jobs = jobs_of(BOTH, INBOX, Settings(home=tmp_path), {"": 8000, "notifications": 9000})
+
+    assert [job.stage for job in jobs] == [f"notifications/{stage}" for stage in workers_by_stage(INBOX)]
+    assert all(job.command[-2:] == ["worker", job.stage] for job in jobs)
+    api = next(job for job in jobs if job.stage == "notifications/api")
+    assert (api.environment["TIDELINE_PORT"], api.environment["TIDELINE_API"]) == ("9000", "http://h:2")
+    assert api.environment["TIDELINE_KEYSPACE"] == "tideline"  # of the home feed: each worker adds its domain
+
+
+def test_the_home_feed_is_started_as_ever(tmp_path):
+    jobs = jobs_of(BOTH, HOME, Settings(home=tmp_path), {"": 8000, "notifications": 9000})
+
+    assert [job.stage for job in jobs] == list(workers_by_stage(HOME))
+    assert {job.environment["TIDELINE_API"] for job in jobs} == {"http://h:1"}
+
+
+def test_an_instance_knows_where_each_domain_answers():
+    assert (BOTH.api_of(""), BOTH.api_of("notifications")) == ("http://h:1", "http://h:2")
+    with pytest.raises(NoInstanceError, match="domain channel does not run") as caught:
+        BOTH.api_of("channel")
+    assert caught.value.hint == "tideline run --domain channel"

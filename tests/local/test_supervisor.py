@@ -244,6 +244,20 @@ def test_a_stage_stopped_while_it_waits_to_be_restarted_is_not(supervise, tmp_pa
     assert worker(tmp_path, "graph").restarts == 3
 
 
+def test_a_stage_of_a_domain_has_files_that_are_no_folders(supervise, tmp_path):
+    process = supervise(**{"inbox/graph": GOOD, "graph": GOOD})
+    assert is_ready(process)
+
+    control.order(instance.find(tmp_path).control, "stop", "inbox/graph")
+
+    eventually(lambda: worker(tmp_path, "inbox/graph").state is State.STOPPED)
+    assert worker(tmp_path, "graph").state is State.READY
+    assert sorted(path.name for path in (tmp_path / "run").glob("*.json")) == [
+        "graph.0.json",
+        "inbox.graph.0.json",
+    ]
+
+
 def test_an_unknown_stage_is_refused_with_the_known_ones(supervise, tmp_path):
     assert is_ready(supervise(graph=GOOD, fanout_small=GOOD))
 
