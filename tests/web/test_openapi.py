@@ -30,7 +30,7 @@ def operation(document, path="/v1/readers/{reader_id}/timeline"):
 
 async def test_every_route_is_in_the_document(server, document):
     """And no other."""
-    routes = {route.resource.canonical for route in server._runner.app.router.routes()}
+    routes = {route.resource.canonical for route in server.app.router.routes()}
 
     assert document["paths"].keys() == routes
 
