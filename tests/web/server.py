@@ -10,8 +10,6 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pipeline import tokens, topology
-from pipeline.agents.known_routes import KnownRoutes
-from pipeline.agents.query import Query
 from pipeline.domain.snowflake import first_id
 from pipeline.records import PostEvent
 from pipeline.resources import now_ms
@@ -19,6 +17,7 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge
 from pipeline.tokens import Caller
 from pipeline.web import api
+from tests.agents.cores import core
 
 READER, AUTHOR, STRANGER = 7, 8, 9
 KEYS = tokens.parse(f"k1:{'s' * 64}")
@@ -45,14 +44,13 @@ class Server:
 
     def __init__(self, *, keys=KEYS, **spec):
         self.stores, self.keys, self.now, self.requests, self._made = memory_stores(), keys, 0.0, [], 0
-        routes = KnownRoutes({}.get, {}.get, lambda: 0.0, 1.0, self.stores.routes, self.stores.readers)
-        self.query = Query(self.stores, routes, b"k" * 32, 10**9, 0)
+        self.query = core(self.stores, window_ms=10**9, margin_ms=0)
         self.spec = replace_spec(**spec)
         self.served = lambda page: page
 
     async def __aenter__(self):
-        app = api.create(Asked(self), self.spec, self.keys, lambda: {0: 5}, lambda: self.now)
-        self._runner = web.AppRunner(app, access_log=None, max_line_size=api.LONGEST_LINE)
+        self.app = api.create(Asked(self), self.spec, self.keys, lambda: {0: 5}, lambda: self.now)
+        self._runner = web.AppRunner(self.app, access_log=None, max_line_size=api.LONGEST_LINE)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.address = self._runner.addresses[0][:2]

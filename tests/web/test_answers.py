@@ -51,16 +51,15 @@ async def test_a_page_that_has_changed_is_sent(server):
 
 async def test_a_page_that_goes_on_differs_from_one_that_ends(server):
     """The same items, and a cursor or none."""
-    await server.publish()
-    ends = await server.get(f"{TIMELINE}?limit=1")
-    page = ends.body
-    assert page["next_cursor"] is None
+    for _ in range(2):
+        await server.publish()
+    goes_on = await server.get(f"{TIMELINE}?limit=1")
 
-    await server.publish(post_id=int(page["items"][-1]["post_id"]) - 1_000)
-    goes_on = await server.get(f"{TIMELINE}?limit=1", If_None_Match=ends.headers["ETag"])
+    server.served = partial(replace, next_cursor=None)
+    ends = await server.get(f"{TIMELINE}?limit=1", If_None_Match=goes_on.headers["ETag"])
 
-    assert goes_on.status == 200
-    assert goes_on.body["items"] == page["items"]
+    assert (goes_on.body["next_cursor"] is None, ends.status) == (False, 200)
+    assert ends.body["items"] == goes_on.body["items"]
 
 
 async def test_a_page_that_lacks_something_differs_from_a_whole_one(server):
@@ -138,7 +137,7 @@ async def test_a_long_answer_is_compressed_for_those_who_can_read_it(server):
     assert "Content-Encoding" not in plain.headers
     assert zipped.headers["Content-Encoding"] == "gzip"
     assert len(zipped.raw) < 1_000 < len(plain.raw)
-    assert zipped.body == plain.body
+    assert zipped.body["items"] == plain.body["items"]
     assert (again.status, again.raw) == (304, b"")
 
 

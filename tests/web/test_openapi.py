@@ -30,7 +30,7 @@ def operation(document, path="/v1/readers/{reader_id}/timeline"):
 
 async def test_every_route_is_in_the_document(server, document):
     """And no other."""
-    routes = {route.resource.canonical for route in server._runner.app.router.routes()}
+    routes = {route.resource.canonical for route in server.app.router.routes()}
 
     assert document["paths"].keys() == routes
 
@@ -58,6 +58,7 @@ async def test_answers_are_as_the_document_says(server, document):
 
     holds(document, "Page", (await server.get(f"{TIMELINE}?limit=2&explain=1")).body)
     holds(document, "Page", (await server.get(TIMELINE)).body)
+    holds(document, "Page", (await server.get(f"{TIMELINE}?mode=ranked&explain=1")).body)
     holds(document, "Post", (await server.get(f"/v1/posts/{post}")).body)
     holds(document, "Following", (await server.get(f"/v1/readers/{READER}/following/{AUTHOR}")).body)
     holds(document, "Alive", (await server.get("/healthz")).body)
