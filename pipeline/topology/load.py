@@ -132,9 +132,9 @@ def _domain(home: Topology, tree: Tree, document: Document) -> Topology:
     spec = _spec(DomainSpec, (), {"shares": shares}, own, problems, name=document.name)
     _raise(problems)
     assert spec is not None
-    _raise(own.problem(keys, reason) for keys, reason in rules.shares(spec.shares, own.values))
     whole = tree.copy()
     _lay(own, over=whole)
+    _raise(own.problem(keys, reason) for keys, reason in rules.shares(spec.shares, own.values))
     try:
         domain = _checked(home.folder, home.profile, whole, Names(spec.name, frozenset(spec.shares)))
     except ConfigError as error:  # at a line of another file, perhaps, which is right without the domain

@@ -72,7 +72,7 @@ def shares(names: Sequence[str], overridden: Mapping[str, Any]) -> Iterator[Prob
         if topic not in SHARABLE:
             reason = f"must be one of {', '.join(SHARABLE)}: to {topic} a pipeline writes, and would to both"
             yield ("shares", at), reason
-        elif topic in (overridden.get("topics") or ()):
+        elif topic in (overridden.get("topics", ())):
             yield ("topics", topic), "is shared, so it is as the home feed has it"
 
 

@@ -69,7 +69,7 @@ def test_a_domain_has_everything_of_its_own_but_what_it_shares() -> None:
     assert {name for name, spec in inbox.topics.items() if spec.name == name} == {"accounts", "policy"}
     assert inbox.topics["author.routes"].name == "notifications.author.routes"
     groups = [spec.group for spec in (*inbox.stages.values(), *inbox.tiers.values()) if spec.group]
-    assert len(groups) == 10
+    assert len(groups) == len([spec for spec in (*home.stages.values(), *home.tiers.values()) if spec.group])
     assert all(group.startswith("notifications.tideline.") for group in groups)
     assert inbox.names.keyspace("tideline") == "tideline_notifications"
     assert inbox.names.stage("fanout.small") == "notifications/fanout.small"
@@ -116,6 +116,19 @@ def test_a_domain_is_laid_over_the_profile(folder: Path) -> None:
     assert (channel.push_below, channel.pull_above, channel.margin_ms) == (5, 5000, 2000)
 
 
+def test_a_domain_ranks_and_answers_in_its_own_way(folder: Path) -> None:
+    put(
+        folder,
+        CHANNEL.replace("policy: {window_days: 7}", "ranking: {pruned: 150}\n  api: {deadline_ms: 900}"),
+    )
+
+    home = topology.load(folder)
+
+    channel = home.of("channel")
+    assert (channel.ranking.pruned, channel.api.deadline_ms) == (150, 900)
+    assert (home.ranking.pruned, home.api.deadline_ms) == (300, 200)
+
+
 def test_a_folder_without_domains_has_the_home_feed_alone(folder: Path) -> None:
     shutil.rmtree(folder / "domains")
 
@@ -151,11 +164,7 @@ def test_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
         ("name: channel", "name: other", "metadata.name: one document named channel, like its file"),
         ("shares: [posts]", "shares: [5]", "shares.0: should be a valid string"),
         ("shares: [posts]", "shares: posts", "shares: should be a valid tuple"),
-        (
-            "shares: [posts]",
-            "share: [posts]",
-            "share: unknown section, known are stages, tiers, policy, topics",
-        ),
+        ("shares: [posts]", "share: [posts]", "share: unknown section, known are stages, tiers, policy"),
         ("{window_days: 7}", "{window: 7}", "policy.window: nothing of this name to override"),
         ("{window_days: 7}", "{window_days: 0}", "policy.window_days: should be greater than or equal to 1"),
         ("{window_days: 7}", "{cap: 0}", "policy.cap: should be greater than or equal to 1"),
@@ -164,6 +173,7 @@ def test_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
             "{pull_above: 5}",
             "policy.push_below: must not be above pull_above, which is 5",
         ),
+        ("policy: {window_days: 7}", "topics: 5", "topics: must be a mapping"),
         ("stages: {api:", "stages: {apis:", "stages.apis: nothing of this name to override"),
         ("stages: {api:", "topics: {posts:", "topics.posts: is shared, so it is as the home feed has it"),
     ],
