@@ -3,8 +3,8 @@
 `load` reads a folder of six YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
 them, and over that each domain, which runs beside the home feed under names of its own (`pipeline.names`). It
 refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that contradict
-each other. In order: `tree` YAML with its line numbers · `specs` the types · `rules` what no type can say ·
-`tables` the CQL · `load` all of it together.
+each other. In order: `tree` YAML with its line numbers · `files` what is laid over what · `specs` the types ·
+`rules` what no type can say · `tables` the CQL · `load` all of it together.
 """
 
 from pipeline.topology.load import Topology, load

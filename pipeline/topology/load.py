@@ -1,6 +1,6 @@
 """A folder and a profile become a Topology, or a ConfigError that lists every problem with file and line."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,7 +10,8 @@ from pydantic import BaseModel, ValidationError
 from pipeline import shipped
 from pipeline.errors import ConfigError
 from pipeline.names import HOME, Names
-from pipeline.topology import rules, tables
+from pipeline.topology import files, rules, tables
+from pipeline.topology.files import DEFAULT
 from pipeline.topology.specs import (
     WITHOUT_TOPICS,
     ApiSpec,
@@ -21,16 +22,10 @@ from pipeline.topology.specs import (
     TierSpec,
     TopicSpec,
 )
-from pipeline.topology.tree import Document, Keys, Place, Tree, documents
-
-DEFAULT = "default"
-"""The profile that overrides nothing."""
+from pipeline.topology.tree import Document, Keys, Tree
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Consumer = TypeVar("Consumer", StageSpec, TierSpec)
-
-_FLAT = ("policy", "ranking", "api")
-"""The sections whose values have no name above them."""
 
 _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
@@ -83,11 +78,11 @@ def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
     Raises ConfigError, one line `FILE:LINE: key: reason` a problem.
     """
     folder = folder or shipped.folder("topology")
-    tree = _files(folder)
+    tree = files.base(folder)
     if profile != DEFAULT:
-        _lay(_profile(folder, profile), over=tree)
+        files.lay(files.profile(folder, profile), over=tree)
     home = _checked(folder, profile, tree)
-    return replace(home, domains={one.name: _domain(home, tree, one) for one in _domains(folder)})
+    return replace(home, domains={one.name: _domain(home, tree, one) for one in files.domains(folder)})
 
 
 def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Topology:
@@ -133,7 +128,7 @@ def _domain(home: Topology, tree: Tree, document: Document) -> Topology:
     _raise(problems)
     assert spec is not None
     whole = tree.copy()
-    _lay(own, over=whole)
+    files.lay(own, over=whole)
     _raise(own.problem(keys, reason) for keys, reason in rules.shares(spec.shares, own.values))
     try:
         domain = _checked(home.folder, home.profile, whole, Names(spec.name, frozenset(spec.shares)))
@@ -147,72 +142,6 @@ def _domain(home: Topology, tree: Tree, document: Document) -> Topology:
 def _called(of: Topology) -> set[str]:
     groups = (spec.group for specs in (of.stages, of.tiers) for spec in specs.values() if spec.group)
     return {spec.name for spec in of.topics.values()} | set(groups)
-
-
-def _files(folder: Path) -> Tree:
-    """The files as one tree; a topic's values stand under its name."""
-    tree = Tree()
-    for section in ("stages", "tiers", *_FLAT):
-        kind = section.capitalize()
-        file = folder / f"{section}.yaml"
-        found = list(documents(file, kind))
-        if len(found) > 1:
-            raise ConfigError(f"{file}: one document of kind {kind}, not {len(found)}")
-        _hang(tree, (section,), found[0].spec)
-    file = folder / "topics.yaml"
-    tree.values["topics"], tree.places["topics",] = {}, Place(file, 1)
-    for topic in documents(file, "Topic"):
-        if topic.name in tree.values["topics"]:
-            raise ConfigError(f"{topic.place.file}:{topic.place.line}: topic {topic.name} is here twice")
-        _hang(tree, ("topics", topic.name), topic.spec)
-    return tree
-
-
-def _hang(tree: Tree, under: Keys, other: Tree) -> None:
-    into: Any = tree.values
-    for key in under[:-1]:
-        into = into[key]
-    into[under[-1]] = other.values
-    tree.places |= {(*under, *at): place for at, place in other.places.items()}
-
-
-def _profile(folder: Path, name: str) -> Tree:
-    known = sorted(path.stem for path in (folder / "profiles").glob("*.yaml"))
-    if name not in known:
-        raise ConfigError(
-            f"{folder / 'profiles'}: no profile {name}", f"profiles: {', '.join([DEFAULT, *known])}"
-        )
-    file = folder / "profiles" / f"{name}.yaml"
-    only, *more = documents(file, "Profile")
-    if more or only.name != name:
-        raise ConfigError(
-            f"{file}:{only.place.line}: metadata.name: one document named {name}, like its file"
-        )
-    return only.spec
-
-
-def _domains(folder: Path) -> Iterator[Document]:
-    for file in sorted((folder / "domains").glob("*.yaml")):
-        only, *more = documents(file, "Domain")
-        if more or only.name != file.stem:
-            line = only.place.line
-            raise ConfigError(f"{file}:{line}: metadata.name: one document named {file.stem}, like its file")
-        yield only
-
-
-def _lay(profile: Tree, *, over: Tree) -> None:
-    """A profile, or a domain, sets values of what is there; it adds no stage, tier or topic."""
-    for section, entries in profile.values.items():
-        if section not in over.values:
-            raise profile.refuse((section,), f"unknown section, known are {', '.join(over.values)}")
-        if not isinstance(entries, dict):
-            raise profile.refuse((section,), "must be a mapping")
-        for name, values in entries.items():
-            if name not in over.values[section]:
-                raise profile.refuse((section, name), "nothing of this name to override")
-            if section not in _FLAT and not isinstance(values, dict):
-                raise profile.refuse((section, name), "must be a mapping")
-    over.overlay((), profile)
 
 
 def _named(model: type[Spec], section: str, tree: Tree, problems: list[str]) -> dict[str, Spec]:
