@@ -256,7 +256,9 @@ def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
 
 async def auditor(r: Resources) -> Auditor:
     """The API and the tables → metrics of what differs."""
-    client = await r.stack.enter_async_context(feeds.session(tokens_of(r.settings)))
+    client = await r.stack.enter_async_context(
+        feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
+    )
     address = partial(_api_of, r.settings, r.topology.names.domain)
     asked = feeds.ApiOrCore(client, address, lambda: core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)

@@ -16,8 +16,6 @@ from contextlib import AsyncExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import aiohttp
-
 from pipeline import topology
 from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
 from pipeline.bench.demo_publish import Publisher, now_ms
@@ -65,7 +63,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
     steps = demo_traffic.draw(kinds.graph, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
     async with AsyncExitStack() as stack:
         keys = tokens_of(Settings(home=home))
-        session = await stack.enter_async_context(aiohttp.ClientSession(middlewares=feeds.as_operator(keys)))
+        session = await stack.enter_async_context(feeds.session(keys))
         outbox = await stack.enter_async_context(Outbox(running.kafka))
         demo = _Demo(
             running=running,
@@ -196,6 +194,7 @@ class _Demo:
             class_of=self.kinds.class_of,
             progress=progress,
             keys=self.keys,
+            timeout_ms=self.kinds.topology.api.deadline_max_ms,
         )
 
     async def figures(self, report: audit.Report) -> Figures:

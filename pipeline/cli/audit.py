@@ -94,9 +94,11 @@ async def _audited(
 
     api, cassandra, keyspace = _places(given)
     patience_ms = None if patience is None else round(patience * 1000)
-    async with open_stores(cassandra, keyspace) as stores, feeds.session(tokens_of(given)) as client:
+    wanted = topology_of(given)
+    session = feeds.session(tokens_of(given), wanted.api.deadline_max_ms)
+    async with open_stores(cassandra, keyspace) as stores, session as client:
         serve = partial(feeds.over_http, client, api)
-        auditor = audit_live.auditor_of(stores, topology_of(given), serve, patience_ms)
+        auditor = audit_live.auditor_of(stores, wanted, serve, patience_ms)
         tally = audit_live.Tally()
         with Meter("Auditing") as meter:
             showing = asyncio.create_task(_shown(tally, meter))

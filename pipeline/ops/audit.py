@@ -72,6 +72,7 @@ async def audit(
     class_of: Callable[[int], str],
     progress: Callable[[Report], None] = lambda _: None,
     keys: TokenKeys | None = None,
+    timeout_ms: int | None = None,
 ) -> Report:
     """Audit these readers. `since_ms`: where the window starts; `class_of`: names an author's class.
 
@@ -93,7 +94,7 @@ async def audit(
         report.examples += [Example(reader_id, each, class_of(each.author_id)) for each in findings[:room]]
         progress(report)
 
-    async with feeds.session(keys) as session:
+    async with feeds.session(keys, timeout_ms) as session:
         try:
             async with asyncio.TaskGroup() as group:
                 for reader_id in readers:

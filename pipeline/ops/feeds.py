@@ -27,9 +27,14 @@ class ApiAwayError(TidelineError):
     """Nothing answers at the API's address."""
 
 
-def session(keys: TokenKeys | None) -> aiohttp.ClientSession:
-    """A session with the time-outs of an audit, in which an operator asks, where keys are known."""
-    return aiohttp.ClientSession(timeout=_TIMEOUT, middlewares=as_operator(keys))
+def session(keys: TokenKeys | None, timeout_ms: int | None = None) -> aiohttp.ClientSession:
+    """A session with the time-outs of an audit, in which an operator asks, where keys are known.
+
+    `timeout_ms`: the time a page may take, by default what the API gives it. Who looks for what is missing
+    gives as much as the API allows: a page that is cut short for a reader's sake is no fault.
+    """
+    headers = {} if timeout_ms is None else {"Request-Timeout-Ms": str(timeout_ms)}
+    return aiohttp.ClientSession(timeout=_TIMEOUT, headers=headers, middlewares=as_operator(keys))
 
 
 def as_operator(keys: TokenKeys | None) -> list[aiohttp.ClientMiddlewareType]:

@@ -285,10 +285,11 @@ class Instance:
     # HTTP
 
     def get(self, path: str, body: bytes | None = None) -> Answer:
-        """What the API answers."""
+        """What the API answers, with as much time as it allows: a slow machine makes no short pages."""
+        patient = {"Request-Timeout-Ms": str(self.topology.api.deadline_max_ms)}
         connection = http.client.HTTPConnection(urlsplit(self.api).netloc, timeout=30)
         try:
-            connection.request("GET", path, body)
+            connection.request("GET", path, body, patient)
             answer = connection.getresponse()
             return Answer(answer.status, answer.headers["Content-Type"], json.loads(answer.read()))
         finally:

@@ -95,12 +95,16 @@ def _feeds(api: str, readers: Sequence[int]) -> Iterator[tuple[int, list[Shown]]
         connection.close()
 
 
+PATIENT = {"Request-Timeout-Ms": "10000"}
+"""As much time as the API allows: a page that is cut short for want of it is asked for with more, not believed."""
+
+
 def _answer(connection: http.client.HTTPConnection, path: str) -> dict[str, Any]:
     """What the API says in the end: a refused page is asked for again, as clients do."""
     deadline = time.monotonic() + ANSWER_S
     while True:
         try:
-            connection.request("GET", path)
+            connection.request("GET", path, headers=PATIENT)
             answer = connection.getresponse()
             body = answer.read()
         except (OSError, http.client.HTTPException) as error:

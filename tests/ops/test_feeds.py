@@ -67,10 +67,11 @@ async def test_an_api_that_is_away_is_replaced_by_the_core_until_it_answers():
 
 async def test_audits_ask_as_an_operator_where_keys_are_known():
     """With a token of its own for each request, so that none expires in a long run."""
-    shown = []
+    shown, times = [], []
 
     async def noting(request):
         shown.append(request.headers.get("Authorization"))
+        times.append(request.headers.get("Request-Timeout-Ms"))
         return await answer(request)
 
     app = web.Application()
@@ -80,14 +81,15 @@ async def test_audits_ask_as_an_operator_where_keys_are_known():
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     keys = tokens.parse(f"k1:{'s' * 32}")
     try:
-        for given in (keys, None):
-            async with feeds.session(given) as client:
+        for given, timeout_ms in ((keys, 5_000), (None, None)):
+            async with feeds.session(given, timeout_ms) as client:
                 await feeds.over_http(client, f"http://127.0.0.1:{runner.addresses[0][1]}", READER)
     finally:
         await runner.cleanup()
 
     assert keys.verify(shown[0].removeprefix("Bearer ")).operator
     assert shown[1] is None
+    assert times == ["5000", None]
 
 
 async def answer(_):
