@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from confluent_kafka import Message
@@ -46,6 +47,13 @@ def request_for(reader: int, **changed: object) -> TimelineRequest:
     return TimelineRequest(**(fields | changed))  # type: ignore[arg-type]
 
 
+def over_kafka(instance: Instance, reader: int, mode: str, cursor: str | None) -> Any:
+    """The page in a reply."""
+    reply = decode(ask(instance, reader, mode=mode, cursor=cursor).value(), TimelineReply)
+    assert reply.status == 200
+    return json.loads(reply.body)
+
+
 def send(instance: Instance, request: TimelineRequest) -> None:
     """Write a request to its topic."""
     instance.send("timeline.requests", encode(request), b"%d" % request.reader_id)
@@ -60,20 +68,18 @@ def reply_to(
     return found[0] if found else None
 
 
-def test_the_pages_over_kafka_are_those_over_http(instance: Instance, reader: int) -> None:
-    cursor, pages = None, []
-    while True:
-        reply = decode(ask(instance, reader, cursor=cursor).value(), TimelineReply)
-        assert reply.status == 200
-        pages.append(json.loads(reply.body))
-        cursor = pages[-1]["next_cursor"]
-        if cursor is None:
-            break
+@pytest.mark.parametrize("mode", ["latest", "ranked"])
+def test_the_pages_over_kafka_are_those_over_http(instance: Instance, reader: int, mode: str) -> None:
+    """The first ones but for the moment they are of; those of one session to the last part of a score."""
+    session = [over_kafka(instance, reader, mode, None)]
+    while (cursor := session[-1]["next_cursor"]) is not None:
+        session.append(over_kafka(instance, reader, mode, cursor))
+        assert instance.page(reader, limit=5, mode=mode, cursor=cursor) == session[-1]
 
-    over_http = list(instance.pages(reader, limit=5))
-    for item in (item for items in [*over_http, *(page["items"] for page in pages)] for item in items):
-        del item["age_ms"]  # as of the session, and there were two
-    assert [page["items"] for page in pages] == over_http
+    first = instance.page(reader, limit=5, mode=mode)
+    assert [item["post_id"] for item in first["items"]] == [item["post_id"] for item in session[0]["items"]]
+    everything = sorted(post for post, _ in instance.walk(reader))
+    assert sorted(int(item["post_id"]) for page in session for item in page["items"]) == everything
 
 
 def test_a_cursor_from_kafka_goes_on_over_http(instance: Instance, reader: int) -> None:

@@ -44,7 +44,8 @@ def test_pages_of_any_size_are_the_whole_feed(
     pages = [[int(item["post_id"]) for item in page] for page in instance.pages(reader, limit)]
 
     assert [post_id for page in pages for post_id in page] == newest_first(posts)
-    assert all(len(page) == limit for page in pages[:-1])
+    full = [len(page) for page in pages if page]
+    assert set(full[:-1]) <= {limit}
 
 
 def test_while_posts_arrive_no_page_repeats_or_skips_one(instance: Instance) -> None:
