@@ -8,11 +8,11 @@ from functools import partial
 from aiohttp import web
 
 from pipeline import ranker
+from pipeline.agents import changes
 from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
-from pipeline.agents.caches import TOPIC as CHANGES
 from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
@@ -223,7 +223,7 @@ def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
     if sizes is None:
         return Caches.none()
     caches = Caches(sizes, fresh_s)
-    caches.age_s = r.view(CHANGES, caches, from_end=True).age_s
+    caches.age_s = r.view(changes.TOPIC, caches, from_end=True).age_s
     return caches
 
 

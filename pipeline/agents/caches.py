@@ -22,8 +22,6 @@ from pipeline.domain.merge import Row
 from pipeline.records import PageChange
 from pipeline.store.values import StoredPost
 
-TOPIC = "page.changes"
-
 
 @dataclass(frozen=True, slots=True)
 class Recent:

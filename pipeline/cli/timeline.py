@@ -24,6 +24,9 @@ def timeline(
     reader: Annotated[int, typer.Argument(metavar="READER", help="The id of the reader.")],
     limit: Annotated[int, typer.Option(metavar="N", help="Posts a page.")] = 20,
     cursor: Annotated[str | None, typer.Option(help="The next_cursor of the page before.")] = None,
+    mode: Annotated[
+        str | None, typer.Option(metavar="latest|ranked", help="Newest first, or best first.")
+    ] = None,
     explain: Annotated[bool, typer.Option("--explain", help="Show how each post came there.")] = False,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
@@ -35,11 +38,8 @@ def timeline(
     from pipeline.tokens import Caller
 
     given = settings(home=home)
-    asked: dict[str, str | int] = {"limit": limit}
-    if cursor is not None:
-        asked["cursor"] = cursor
-    if explain:
-        asked["explain"] = 1
+    given_parts = {"limit": limit, "cursor": cursor, "mode": mode, "explain": 1 if explain else None}
+    asked = {name: part for name, part in given_parts.items() if part is not None}
     api, keys = find(given.home).api_of(domain), tokens_of(given)
     shown = {} if keys is None else keys.shown_by(Caller(reader))
     page = _get(api, f"/v1/readers/{reader}/timeline?{urlencode(asked)}", shown)
@@ -51,6 +51,8 @@ def timeline(
         typer.echo(f"{name.replace('_', ' ')}: {width}", err=True)
     if page["degraded"]:
         typer.echo(f"degraded: {', '.join(page['degraded'])}", err=True)
+    if page["lacks"]:
+        typer.echo(f"lacks posts of: {', '.join(page['lacks'])}", err=True)
     if page["next_cursor"]:
         typer.echo(f"more: --cursor {page['next_cursor']}", err=True)
 
@@ -80,13 +82,13 @@ def _table(items: list[dict[str, Any]], *, explain: bool) -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(
-        "post", "author", "created", *(["path"] if explain else []), "body", box=None, pad_edge=False
-    )
+    ranked = any("score" in item for item in items)
+    told = [*(["path", "tier"] if explain else []), *(["score"] if ranked else [])]
+    table = Table("post", "author", "created", *told, "body", box=None, pad_edge=False)
     for item in items:
         created = datetime.fromtimestamp(item["created_at"] / 1000).astimezone()
-        path = [item["path"]] if explain else []
+        known = {**item, "score": f"{item['score']:.2f}"} if ranked else item
         body = Text(" ".join(item["body"].split()), overflow="ellipsis", no_wrap=True)
         when = created.isoformat(sep=" ", timespec="milliseconds")[:23]
-        table.add_row(item["post_id"], item["author_id"], when, *path, body)
+        table.add_row(item["post_id"], item["author_id"], when, *(known[name] for name in told), body)
     return table

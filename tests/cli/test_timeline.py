@@ -25,8 +25,9 @@ ITEM = {
     "created_at": 1_800_000_000_000,
     "body": "one\nline [b]not markup[/b]",
     "path": "pull",
+    "tier": "large",
 }
-PAGE = {"items": [ITEM], "next_cursor": "NEXT", "degraded": []}
+PAGE = {"items": [ITEM], "next_cursor": "NEXT", "degraded": [], "lacks": []}
 
 
 class Api(BaseHTTPRequestHandler):
@@ -102,6 +103,17 @@ def test_limit_cursor_and_explain_are_passed_on(timeline, api):
 
     assert api.asked == ["/v1/readers/42/timeline?limit=5&cursor=a%3Db&explain=1"]
     assert "pull" in result.stdout
+
+
+def test_a_ranked_page_shows_its_scores_and_what_it_lacks(timeline, api):
+    api.answer = 200, PAGE | {"items": [ITEM | {"score": 1.234, "parts": {"age": 1.234}}], "lacks": ["77"]}
+
+    result = timeline("42", "--mode", "ranked", "--explain")
+
+    assert api.asked == ["/v1/readers/42/timeline?limit=20&mode=ranked&explain=1"]
+    assert "large" in result.stdout
+    assert "1.23" in result.stdout
+    assert "lacks posts of: 77" in result.stderr
 
 
 def test_json_is_the_page_as_it_came(timeline):
