@@ -194,7 +194,7 @@ class ReaderStore(Protocol):
 
     async def put_hidden(self, hides: Sequence[Hide]) -> None:
         """Hide posts from readers, or show them again. The newest event about a post wins, at the same time
-        the one that shows it; what is hidden is kept for a window.
+        the one that shows it; what is hidden stays so for a year.
         """
 
     async def hidden(self, reader_id: int) -> dict[int, int]:

@@ -43,9 +43,9 @@ def view(producer, topic):
     """A started view of the topic."""
     views = []
 
-    def start(decode=DECODE):
+    def start(decode=DECODE, **how):
         (broker,) = producer.list_topics(timeout=10).brokers.values()
-        views.append(TopicView(f"{broker.host}:{broker.port}", topic.name, decode))
+        views.append(TopicView(f"{broker.host}:{broker.port}", topic.name, decode, **how))
         views[-1].start()
         return views[-1]
 
@@ -66,6 +66,19 @@ def test_what_is_there_is_known_when_the_view_has_started(topic, view):
     started = view()
 
     assert [started.get(key) for key in "abcd"] == [settings(4), settings(2), None, None]
+
+
+def test_a_view_from_the_end_knows_what_comes_from_now_on(topic, view):
+    """Nothing of what was there before; and it knows at once that it has all of it."""
+    topic(a=settings(1), b=settings(2))
+    started = view(from_end=True)
+
+    assert (started.get("a"), started.get("b")) == (None, None)
+    assert started.age_s() < 5
+    topic(b=settings(3))
+    eventually(lambda: started.get("b") == settings(3))
+    assert started.get("a") is None
+    assert sum(started.positions().values()) == 3
 
 
 def test_what_comes_later_is_followed(topic, view):
