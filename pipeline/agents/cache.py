@@ -70,7 +70,8 @@ class Cache(Generic[Key, Value]):
         if not self._trusted():
             self._past.inc(len(missing))
             return dict(await load(missing))
-        waiting = {key: self._loading[key] for key in missing if key in self._loading}
+        asked = ((key, self._loading.get(key)) for key in missing)  # one look: a change may come after it
+        waiting = {key: loading for key, loading in asked if loading is not None}
         fresh = [key for key in missing if key not in waiting]
         self._joins.inc(len(waiting))
         if fresh:
