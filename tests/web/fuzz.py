@@ -1,6 +1,7 @@
 """A running API against its own document: requests made of the document by schemathesis, good ones and bad ones."""
 
 from collections import Counter
+from typing import Any
 
 import requests
 import schemathesis
@@ -27,14 +28,14 @@ def fuzz(url: str, examples: int, headers: dict[str, str]) -> Counter[tuple[str,
 
     Returns how often each path answered with each status.
     """
-    schema = schemathesis.openapi.from_url(f"{url}/v1/openapi.json")
+    schema = schemathesis.openapi.from_dict(described(url))
     told: Counter[tuple[str, int]] = Counter()
     with requests.Session() as session:
 
         def ask(case):
             if case.headers.get(TIMEOUT, "0").isdigit():
                 case.headers[TIMEOUT] = "10000"  # what has no time is a 503 by right
-            answer = case.call(session=session, headers=headers)
+            answer = case.call(url, session=session, headers=headers)
             told[case.path, answer.status_code] += 1
             case.validate_response(answer, checks=CHECKS)
 
@@ -44,6 +45,14 @@ def fuzz(url: str, examples: int, headers: dict[str, str]) -> Counter[tuple[str,
                 drawn = given(operations["GET"].as_strategy(mode))
                 bounded(examples)(drawn(ask))()
     return told
+
+
+def described(url: str) -> dict[str, Any]:
+    """The document, without its security: tokens are ours, and how bad ones are refused has tests of its own."""
+    document = requests.get(f"{url}/v1/openapi.json", timeout=30).json()
+    for operations in document["paths"].values():
+        operations["get"]["security"] = []
+    return document
 
 
 def bounded(examples: int) -> settings:
