@@ -34,8 +34,10 @@ ENGAGEMENTS = 5_000
 TICK_S = 10
 """Seconds for which live counters are remembered: they are a statistic."""
 
-READER_BY, FETCH_BY, ENRICH_BY, HYDRATE_BY = 0.5, 0.65, 0.8, 0.9
-"""The share of a request's time by which a step has to be done."""
+READER_BY, PULLS_BY, ENRICH_BY, ROWS_BY, HYDRATE_BY = 0.7, 0.65, 0.8, 0.85, 0.95
+"""The share of a request's time by which a step has to be done: the longest for what a page cannot do
+without.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,20 +122,21 @@ class Fetch:
         waiting = self._remembered(session, sources, asked)
         if not waiting:
             return
-        began, late = time.perf_counter(), session.deadline.left(FETCH_BY) == 0
-        if len(waiting) == 1:  # the timeline, while the cache has the rest
-            lost = (
-                []
-                if await session.deadline.within(FETCH_BY, self._deepen(session, waiting[0], asked))
-                else waiting
-            )
-        else:
-            tasks = {asyncio.create_task(self._deepen(session, one, asked)): one for one in waiting}
-            lost = [tasks[task] for task in await session.deadline.finish(FETCH_BY, tasks)]
-        for source in lost:
-            if source.path == "push":
-                raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
-            source.give_up()
+        began, late = time.perf_counter(), session.deadline.left(PULLS_BY) == 0
+        timeline = next((source for source in waiting if source.path == "push"), None)
+        tasks = {
+            asyncio.create_task(self._deepen(session, source, asked)): source
+            for source in waiting
+            if source is not timeline
+        }
+        if timeline is not None and not await session.deadline.within(
+            ROWS_BY, self._deepen(session, timeline, asked)
+        ):
+            for task in tasks:
+                task.cancel()
+            raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
+        for task in await session.deadline.finish(PULLS_BY, tasks) if tasks else ():
+            tasks[task].give_up()
             session.name("timeline only" if late else "pulled authors")
         self.pulls_took(time.perf_counter() - began, sum(source.path == "pull" for source in waiting))
 

@@ -9,7 +9,7 @@ score that moves between two pages can neither repeat a post nor skip one (decis
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.agents.fetch import FETCH_BY, Fetch
+from pipeline.agents.fetch import PULLS_BY, Fetch
 from pipeline.agents.frontier import nearest
 from pipeline.agents.latest import path_of
 from pipeline.agents.page import Item, Session
@@ -105,7 +105,7 @@ async def _ranked(
         negative[author] = negative.get(author, 0) + 1
     features = [_features(one, as_of, affinity, negative) for one in allowed]
     keep = how.pruned
-    if session.deadline.left(FETCH_BY) == 0:
+    if session.deadline.left(PULLS_BY) == 0:
         keep = max(keep // NARROW, session.limit)
         session.name("narrow prune")
     try:
