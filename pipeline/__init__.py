@@ -13,13 +13,14 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  9. `agents.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]
 10. `agents.query`      timeline + pulled authors → one page: `frontier`, `fetch`, `latest` or `ranked`
      [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
-    over HTTP (`web.api`) and over Kafka (`agents.ask`)
+     over HTTP (`web.api`) and over Kafka (`agents.ask`)
 11. `agents.auditor`    what readers are served, held against the tables [`audit`, `audit_rows`]
 
 Under it: `records` and `codec` (what is on the wire), `topology` (topics, tiers, budgets, policy) and
 `names` (what the engines call a domain's), `kafka` (`loop`: nothing acknowledged before it is durable;
 `dead_letters`: nothing dropped in silence), `store` (six ports, Cassandra behind them). Around it: `ranker`
-finds the model that ranks; `stages` binds each stage to its ports, `apps` makes a Faust app and `worker`
-runs one in a process; `tokens` says who may read; `ops` looks after them, `local` runs real engines and a
-supervisor on one machine, `bench` measures, `cli` is the command `tideline`.
+finds the model that ranks; `stages` binds each stage to its ports (`serving`: those that serve pages),
+`apps` makes a Faust app of it and `worker` runs one in a process; `tokens` says who may read; `ops` looks
+after them, `local` runs real engines and a supervisor on one machine, `bench` measures, `cli` is the command
+`tideline`.
 """

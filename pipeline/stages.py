@@ -2,49 +2,37 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from aiohttp import web
 
-from pipeline import ranker
-from pipeline.agents import changes
+from pipeline import serving
 from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
-from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.classify import Classify, Window
-from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
+from pipeline.agents.costs import MeanCost, tell
 from pipeline.agents.counters import Counters
 from pipeline.agents.fanout import Fanout
-from pipeline.agents.fetch import Fetch
 from pipeline.agents.graph import Graph
-from pipeline.agents.known_routes import ByAuthor, KnownRoutes
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
-from pipeline.agents.query import Query
-from pipeline.agents.ranked import Ranking
 from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
 from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost
-from pipeline.domain.budgets import Tier, tier_for
+from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import Influences, Thresholds
-from pipeline.errors import ConfigError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
-from pipeline.kafka.view import TopicView
-from pipeline.local.instance import NoInstanceError, find, tokens_of
+from pipeline.local.instance import tokens_of
 from pipeline.ops import feeds
 from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.live_lag import LiveLag
-from pipeline.records import RouteRecord, Suspension
 from pipeline.resources import Resources, now_ms
-from pipeline.settings import Settings
-from pipeline.tokens import TokenKeys
 from pipeline.topology import Topology
 from pipeline.web import api
 
@@ -54,8 +42,8 @@ CACHED_SEGMENTS = 512
 DEFAULT_ROWS_PER_S = 5_000
 """Repairs where the topology names no rate: a tenth of what two cores can write."""
 
-ROWS_REMEMBERED, PULLS_REMEMBERED = 100_000, 1_000
-"""Rows and pulls that a measured cost is the mean of: a burst, and a minute of a busy page."""
+ROWS_REMEMBERED = 100_000
+"""Rows that a measured cost is the mean of: a burst."""
 
 
 def graph(r: Resources) -> Handler:
@@ -167,91 +155,15 @@ def retract(r: Resources) -> Handler:
     return Retract(r.stores, *repairs("retract", r), now_ms, spec.window_ms, spec.margin_ms).handle
 
 
-def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
-    """The core of the read path for `query` or `api`, and the routes it follows."""
-    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
-    measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
-    r.background(tell(measures, r.emit(stage), now_ms))
-    core, routes = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
-    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
-
-
-def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[RouteRecord]]:
-    """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
-    tables.
-    """
-    spec, tiers = r.topology.policy, r.topology.tiers.values()
-    records: ByAuthor[RouteRecord] = ByAuthor()
-    suspensions: ByAuthor[Suspension] = ByAuthor()
-    routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)
-    fresh_s = spec.margin_ms / 2000
-    known = KnownRoutes(
-        records.records,
-        suspensions.records,
-        lambda: max(routes.age_s(), suspended.age_s()),
-        fresh_s,
-        r.stores.routes,
-        r.stores.readers,
-    )
-    by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
-    secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
-    core = Query(
-        Fetch(r.stores, known, _caches(r, sizes, fresh_s), spec.window_ms, spec.margin_ms),
-        ranking_of(r.topology),
-        secret.encode(),
-        cap=spec.cap,
-        tier_of=lambda followers: tier_for(followers, by_size).name,
-    )
-    return core, routes
-
-
-def ranking_of(topology: Topology) -> Ranking:
-    """The model of the topology, and how wide the steps before it are."""
-    spec = topology.ranking
-    return Ranking(
-        ranker.load(spec),
-        spec.candidates,
-        spec.pruned,
-        spec.frontier,
-        spec.diversity,
-        spec.counters_hours * 3_600_000,
-    )
-
-
-def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
-    """Caches that hear of changes; from now on, for they begin empty."""
-    if sizes is None:
-        return Caches.none()
-    caches = Caches(sizes, fresh_s)
-    caches.age_s = r.view(changes.TOPIC, caches, from_end=True).age_s
-    return caches
-
-
 def query(r: Resources) -> Handler:
     """timeline.requests → timeline.replies."""
-    return Ask(pages(r, "query")[0], r.emit("query"), now_ms).handle
+    return Ask(serving.pages(r, "query")[0], r.emit("query"), now_ms).handle
 
 
 def http_api(r: Resources) -> web.Application:
     """HTTP → a page."""
-    core, routes = pages(r, "api")
-    return api.create(core, r.topology.api, token_keys(r.settings, r.topology), routes.positions)
-
-
-def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
-    """The keys that readers' tokens are verified with; None where the topology asks for none.
-
-    Raises ConfigError when it asks for tokens and nobody has given keys: such an API could serve nobody.
-    """
-    if topology.api.auth == "none":
-        return None
-    keys = tokens_of(settings)
-    if keys is None:
-        raise ConfigError(
-            "api: the topology asks readers for tokens, and there is no key to verify them with",
-            "set TIDELINE_TOKEN_KEYS=kid:secret, the same in every API, or `auth: none` in topology/api.yaml",
-        )
-    return keys
+    core, routes = serving.pages(r, "api")
+    return api.create(core, r.topology.api, serving.token_keys(r.settings, r.topology), routes.positions)
 
 
 async def auditor(r: Resources) -> Auditor:
@@ -259,16 +171,9 @@ async def auditor(r: Resources) -> Auditor:
     client = await r.stack.enter_async_context(
         feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
     )
-    address = partial(_api_of, r.settings, r.topology.names.domain)
-    asked = feeds.ApiOrCore(client, address, lambda: core_of(r)[0])
+    address = partial(serving.api_of, r.settings, r.topology.names.domain)
+    asked = feeds.ApiOrCore(client, address, lambda: serving.core_of(r)[0])
     return auditor_of(r.stores, r.topology, asked.feed)
-
-
-def _api_of(settings: Settings, domain: str) -> str | None:
-    try:
-        return settings.api or find(settings.home).api_of(domain)
-    except NoInstanceError:
-        return None
 
 
 STAGES: dict[str, Callable[[Resources], Handler]] = {

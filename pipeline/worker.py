@@ -21,7 +21,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import start_http_server
 
-from pipeline import apps, stages
+from pipeline import apps, serving, stages
 from pipeline.errors import ConfigError, EngineError
 from pipeline.ops.topology_apply import Cluster, check
 from pipeline.resources import Resources
@@ -43,7 +43,7 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
         called = topology.names.stage
         raise ConfigError(f"no stage {called(stage)}", f"stages: {', '.join(map(called, known))}")
     if stage == "api":
-        stages.token_keys(settings, topology)  # before anything is opened: without keys there is no API
+        serving.token_keys(settings, topology)  # before anything is opened: without keys there is no API
     _log_plainly(settings.log_level)
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
 

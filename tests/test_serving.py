@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline import stages, topology, worker
+from pipeline import serving, topology, worker
 from pipeline.errors import ConfigError
 from pipeline.local import instance
 from pipeline.settings import Settings
@@ -13,18 +13,18 @@ def test_an_api_that_asks_for_tokens_has_keys(tmp_path):
     settings, wanted = Settings(home=tmp_path, token_keys=""), topology.load()
 
     with pytest.raises(ConfigError, match="no key to verify") as caught:
-        stages.token_keys(settings, wanted)
+        serving.token_keys(settings, wanted)
     assert "TIDELINE_TOKEN_KEYS" in caught.value.hint
 
     instance.token_keys(tmp_path)
-    assert stages.token_keys(settings, wanted) is not None
+    assert serving.token_keys(settings, wanted) is not None
 
 
 def test_one_that_asks_for_none_has_none(tmp_path):
     """Though the home has some."""
     instance.token_keys(tmp_path)
 
-    assert stages.token_keys(Settings(home=tmp_path), topology.load(profile="small-graph")) is None
+    assert serving.token_keys(Settings(home=tmp_path), topology.load(profile="small-graph")) is None
 
 
 def test_a_worker_refuses_before_it_opens_anything(tmp_path):

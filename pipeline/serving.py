@@ -1,0 +1,110 @@
+"""What serves pages: the core of the read path with its views and caches, and the keys of tokens."""
+
+import time
+from dataclasses import replace
+
+from pipeline import ranker
+from pipeline.agents import changes
+from pipeline.agents.caches import Caches, Sizes
+from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
+from pipeline.agents.fetch import Fetch
+from pipeline.agents.known_routes import ByAuthor, KnownRoutes
+from pipeline.agents.query import Query
+from pipeline.agents.ranked import Ranking
+from pipeline.domain import cost
+from pipeline.domain.budgets import Tier, tier_for
+from pipeline.errors import ConfigError
+from pipeline.kafka.view import TopicView
+from pipeline.local.instance import NoInstanceError, find, tokens_of
+from pipeline.records import RouteRecord, Suspension
+from pipeline.resources import Resources, now_ms
+from pipeline.settings import Settings
+from pipeline.tokens import TokenKeys
+from pipeline.topology import Topology
+
+PULLS_REMEMBERED = 1_000
+"""Pulls that a measured cost is the mean of: a minute of a busy page."""
+
+
+def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
+    """The core of the read path for `query` or `api`, and the routes it follows."""
+    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
+    measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
+    r.background(tell(measures, r.emit(stage), now_ms))
+    core, routes = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
+    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
+
+
+def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[RouteRecord]]:
+    """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
+    tables.
+    """
+    spec, tiers = r.topology.policy, r.topology.tiers.values()
+    records: ByAuthor[RouteRecord] = ByAuthor()
+    suspensions: ByAuthor[Suspension] = ByAuthor()
+    routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)
+    fresh_s = spec.margin_ms / 2000
+    known = KnownRoutes(
+        records.records,
+        suspensions.records,
+        lambda: max(routes.age_s(), suspended.age_s()),
+        fresh_s,
+        r.stores.routes,
+        r.stores.readers,
+    )
+    by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
+    secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
+    core = Query(
+        Fetch(r.stores, known, _caches(r, sizes, fresh_s), spec.window_ms, spec.margin_ms),
+        ranking_of(r.topology),
+        secret.encode(),
+        cap=spec.cap,
+        tier_of=lambda followers: tier_for(followers, by_size).name,
+    )
+    return core, routes
+
+
+def ranking_of(topology: Topology) -> Ranking:
+    """The model of the topology, and how wide the steps before it are."""
+    spec = topology.ranking
+    return Ranking(
+        ranker.load(spec),
+        spec.candidates,
+        spec.pruned,
+        spec.frontier,
+        spec.diversity,
+        spec.counters_hours * 3_600_000,
+    )
+
+
+def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
+    """Caches that hear of changes; from now on, for they begin empty."""
+    if sizes is None:
+        return Caches.none()
+    caches = Caches(sizes, fresh_s)
+    caches.age_s = r.view(changes.TOPIC, caches, from_end=True).age_s
+    return caches
+
+
+def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
+    """The keys that readers' tokens are verified with; None where the topology asks for none.
+
+    Raises ConfigError when it asks for tokens and nobody has given keys: such an API could serve nobody.
+    """
+    if topology.api.auth == "none":
+        return None
+    keys = tokens_of(settings)
+    if keys is None:
+        raise ConfigError(
+            "api: the topology asks readers for tokens, and there is no key to verify them with",
+            "set TIDELINE_TOKEN_KEYS=kid:secret, the same in every API, or `auth: none` in topology/api.yaml",
+        )
+    return keys
+
+
+def api_of(settings: Settings, domain: str) -> str | None:
+    """Where the API answers, if one is known."""
+    try:
+        return settings.api or find(settings.home).api_of(domain)
+    except NoInstanceError:
+        return None
