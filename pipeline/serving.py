@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import replace
+from typing import Any
 
 from pipeline import ranker
 from pipeline.agents import changes
@@ -22,20 +23,22 @@ from pipeline.settings import Settings
 from pipeline.tokens import TokenKeys
 from pipeline.topology import Topology
 
+Views = list[TopicView[Any]]
+
 PULLS_REMEMBERED = 1_000
 """Pulls that a measured cost is the mean of: a minute of a busy page."""
 
 
-def pages(r: Resources, stage: str) -> tuple[Query, TopicView[RouteRecord]]:
-    """The core of the read path for `query` or `api`, and the routes it follows."""
+def pages(r: Resources, stage: str) -> tuple[Query, Views]:
+    """The core of the read path for `query` or `api`, and what it follows (`topics.FOLLOWED`)."""
     pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
     r.background(tell(measures, r.emit(stage), now_ms))
-    core, routes = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
-    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), routes
+    core, views = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
+    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), views
 
 
-def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[RouteRecord]]:
+def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
     """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
     tables.
     """
@@ -52,16 +55,22 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, TopicView[
         r.stores.routes,
         r.stores.readers,
     )
+    caches, views = Caches.none(), [routes, suspended]
+    if sizes is not None:
+        caches = Caches(sizes, fresh_s)
+        heard = r.view(changes.TOPIC, caches, from_end=True)  # from now on, for they begin empty
+        caches.age_s = heard.age_s
+        views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
     secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
     core = Query(
-        Fetch(r.stores, known, _caches(r, sizes, fresh_s), spec.window_ms, spec.margin_ms),
+        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms),
         ranking_of(r.topology),
         secret.encode(),
         cap=spec.cap,
         tier_of=lambda followers: tier_for(followers, by_size).name,
     )
-    return core, routes
+    return core, views
 
 
 def ranking_of(topology: Topology) -> Ranking:
@@ -75,15 +84,6 @@ def ranking_of(topology: Topology) -> Ranking:
         spec.diversity,
         spec.counters_hours * 3_600_000,
     )
-
-
-def _caches(r: Resources, sizes: Sizes | None, fresh_s: float) -> Caches:
-    """Caches that hear of changes; from now on, for they begin empty."""
-    if sizes is None:
-        return Caches.none()
-    caches = Caches(sizes, fresh_s)
-    caches.age_s = r.view(changes.TOPIC, caches, from_end=True).age_s
-    return caches
 
 
 def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:

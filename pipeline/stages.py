@@ -162,8 +162,9 @@ def query(r: Resources) -> Handler:
 
 def http_api(r: Resources) -> web.Application:
     """HTTP → a page."""
-    core, routes = serving.pages(r, "api")
-    return api.create(core, r.topology.api, serving.token_keys(r.settings, r.topology), routes.positions)
+    core, views = serving.pages(r, "api")
+    keys = serving.token_keys(r.settings, r.topology)
+    return api.create(core, r.topology.api, keys, lambda: {view.topic: view.positions() for view in views})
 
 
 async def auditor(r: Resources) -> Auditor:

@@ -31,3 +31,6 @@ TOPICS: dict[str, type[Any]] = {
     "costs": records.CostSample,
 }
 """By topic, the record its values hold; `bytes`: the original bytes of whatever could not be processed."""
+
+FOLLOWED = ("author.routes", "author.suspensions", "page.changes")
+"""What whoever serves pages follows without a group: whole, or from its end."""

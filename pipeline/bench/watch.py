@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from pipeline.kafka.offsets import Offsets
 from pipeline.local import instance
 from pipeline.local.instance import Instance
-from pipeline.ops.lag import Lag, StageLag, routes_read
+from pipeline.ops.lag import Lag, StageLag, topics_read
 from pipeline.topology import Topology
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -28,7 +28,7 @@ class Watch:
             self._offsets,
             topology,
             now_ms=lambda: time.time_ns() // 1_000_000,
-            routes_read=partial(routes_read, running.api),
+            topics_read=partial(topics_read, running.api),
         )
         self._tiers = list(topology.tiers)
         self._rows: dict[tuple[str, int | None], int] = {}

@@ -18,14 +18,14 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
     from pipeline.cli.lag import left
     from pipeline.cli.meter import Meter
     from pipeline.cli.running import topology_of
-    from pipeline.ops.lag import Lag, routes_read, settled, unprocessed
+    from pipeline.ops.lag import Lag, settled, topics_read, unprocessed
 
     with Meter(what) as meter:
         looking = Lag(
             offsets,
             topology_of(given),
             now_ms=lambda: time.time_ns() // 1_000_000,
-            routes_read=partial(routes_read, instance.api_of(given.domain)) if instance else None,
+            topics_read=partial(topics_read, instance.api_of(given.domain)) if instance else None,
         )
         most = 0
 

@@ -38,11 +38,11 @@ def lag(
     from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, find, kafka_of
-    from pipeline.ops.lag import Lag, document, routes_read, settled
+    from pipeline.ops.lag import Lag, document, settled, topics_read
 
     given = settings(home=home, profile=profile, domain=domain)
     try:
-        read = partial(routes_read, find(given.home).api_of(given.domain))
+        read = partial(topics_read, find(given.home).api_of(given.domain))
     except NoInstanceError:
         read = None
     with Offsets(kafka_of(given)) as offsets, Meter("Waiting") as meter:
@@ -50,7 +50,7 @@ def lag(
             offsets,
             topology_of(given),
             now_ms=lambda: time.time_ns() // 1_000_000,
-            routes_read=read,
+            topics_read=read,
         )
         stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
     if json:

@@ -1,7 +1,8 @@
 """How far every stage is behind: lag in records, age of the oldest one, share of the lag budget spent.
 
 Everything is read from the broker, so it is right with every worker dead; the one exception is how far the
-API has read author.routes, which only the API knows. What could not be read is None, never 0.
+API has read the topics that it follows without a group, which only the API knows. What could not be read is
+None, never 0.
 
 A snapshot reads every position first and every end after it. Stages acknowledge a record only after all it
 causes is in the next topic, so a snapshot without lag means: whatever was published before it began has been
@@ -19,12 +20,11 @@ import orjson
 from pipeline.domain import budgets
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
+from pipeline.topics import FOLLOWED
 from pipeline.topology import Topology
 
 POLL_S = 0.1
 """Between two looks while waiting: a look costs the broker two small requests."""
-
-ROUTES = "author.routes"
 
 _API_TIMEOUT_S = 2.0
 
@@ -122,17 +122,16 @@ class Lag:
         topology: Topology,
         *,
         now_ms: Callable[[], int],
-        routes_read: Callable[[], Mapping[int, int]] | None = None,
+        topics_read: Callable[[], Mapping[Partition, int]] | None = None,
         only: Collection[str] | None = None,
     ) -> None:
-        """`routes_read`: by partition, how far the API has read author.routes; None: leave its row out.
+        """`topics_read`: how far the API has read what it follows; None: leave its row out.
 
         `only`: look at these stages alone.
         """
-        self._offsets, self._now_ms, self._routes_read = offsets, now_ms, routes_read
-        found = consumers(topology, api=routes_read is not None)
+        self._offsets, self._now_ms, self._topics_read = offsets, now_ms, topics_read
+        found = consumers(topology, api=topics_read is not None)
         self._consumers = [one for one in found if only is None or one.stage in only]
-        self._routes = topology.topics[ROUTES].name
 
     def snapshot(self) -> list[StageLag]:
         """Every stage in path order, the API's view last."""
@@ -154,10 +153,10 @@ class Lag:
 
     def _positions(self) -> Positions:
         groups = {consumer.group: consumer.places for consumer in self._consumers if consumer.group}
-        read = self._routes_read() if self._routes_read is not None else {}
+        read = self._topics_read() if self._topics_read is not None else {}
         return {
             **self._offsets.committed(groups),
-            **{("", (self._routes, number)): offset for number, offset in read.items()},
+            **{("", place): offset for place, offset in read.items()},
         }
 
     def _stage(self, consumer: Consumer, positions: Positions, begins: Bounds, ends: Bounds) -> StageLag:
@@ -205,17 +204,17 @@ def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
     query = topology.stages["query"]
     yield Consumer("query", query.group, tuple(topology.places(query.topics)))
     if api:
-        yield Consumer("api", "", tuple(topology.places([ROUTES])))
+        yield Consumer("api", "", tuple(topology.places(FOLLOWED)))
 
 
-def routes_read(api: str) -> dict[int, int]:
-    """By partition, how far the API at this address has read author.routes; empty when it does not answer."""
+def topics_read(api: str) -> dict[Partition, int]:
+    """How far the API at this address has read the topics it follows; empty when it does not answer."""
     place = urlsplit(api)
     connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_API_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
-        read = orjson.loads(connection.getresponse().read())["routes_read"]
-        return {int(number): offset for number, offset in read.items()}
+        read = orjson.loads(connection.getresponse().read())["read"]
+        return {(topic, int(n)): offset for topic, parts in read.items() for n, offset in parts.items()}
     except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError, AttributeError):
         return {}
     finally:

@@ -26,15 +26,15 @@ def create(
     query: Query,
     spec: ApiSpec,
     keys: TokenKeys | None,
-    routes_read: Callable[[], dict[int, int]],
+    topics_read: Callable[[], dict[str, dict[int, int]]],
     clock: Callable[[], float] = time.monotonic,
 ) -> web.Application:
-    """The application. `keys` None: nobody has to show a token. `routes_read`: by partition of author.routes,
-    the next offset to be read.
+    """The application. `keys` None: nobody has to show a token. `topics_read`: by topic that is followed and
+    by partition, the next offset to be read.
     """
     app = web.Application(middlewares=[request_ids.named, problems.told], client_max_size=LARGEST_BODY)
     limits = Limits(Rate(spec.rate_per_second, spec.burst), clock)
-    app[PARTS] = Parts(query, spec, keys, limits, routes_read)
+    app[PARTS] = Parts(query, spec, keys, limits, topics_read)
     document = orjson.dumps(openapi.document(spec, with_tokens=keys is not None))
 
     async def described(request: web.Request) -> web.Response:

@@ -12,10 +12,10 @@ async def healthz(_: web.Request) -> web.Response:
 
 
 async def readyz(request: web.Request) -> web.Response:
-    """Ready: one cheap read answers. `routes_read` lets `tideline lag` see how far this process has read."""
+    """Ready: one cheap read answers. `read` lets `tideline lag` see how far this process has read."""
     parts = request.app[PARTS]
     await parts.query.fetch.stores.readers.reader(1)
-    return web.json_response({"status": "ready", "routes_read": parts.routes_read()})
+    return web.json_response({"status": "ready", "read": parts.topics_read()})
 
 
 async def metrics(_: web.Request) -> web.Response:

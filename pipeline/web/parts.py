@@ -13,13 +13,13 @@ from pipeline.web.limits import Limits
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """`keys` None: nobody shows a token. `routes_read`: by partition of author.routes, the next offset."""
+    """`keys` None: nobody shows a token. `topics_read`: see `api.create`."""
 
     query: Query
     spec: ApiSpec
     keys: TokenKeys | None
     limits: Limits
-    routes_read: Callable[[], dict[int, int]]
+    topics_read: Callable[[], dict[str, dict[int, int]]]
 
 
 PARTS = web.AppKey("parts", Parts)

@@ -79,10 +79,10 @@ _PROBLEM: Schema = {
 }
 _READY: Schema = {
     "status": {"type": "string", "const": "ready"},
-    "routes_read": {
+    "read": {
         "type": "object",
-        "additionalProperties": {"type": "integer"},
-        "description": "By partition of author.routes, the next offset to be read.",
+        "additionalProperties": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "description": "By topic that it follows, and by partition, the next offset to be read.",
     },
 }
 

@@ -21,7 +21,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline import topology
 from pipeline.kafka.offsets import Offsets
-from pipeline.ops.lag import Lag, StageLag, routes_read, settled
+from pipeline.ops.lag import Lag, StageLag, settled, topics_read
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import batch_of
 from tests.engines import events
@@ -110,8 +110,8 @@ class Instance:
         self._connections.callback(cluster.shutdown)
         self._tables = cluster.connect(self.topology.names.keyspace(found["keyspace"]))
         self._offsets = Offsets(self.kafka)
-        now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(routes_read, self.api)
-        self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, routes_read=read)
+        now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(topics_read, self.api)
+        self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, topics_read=read)
         self._connections.callback(self._forget)
         self._connections.enter_context(self._offsets)
 

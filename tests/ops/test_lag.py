@@ -18,6 +18,7 @@ from pipeline.kafka.offsets import Offsets
 from pipeline.names import Names
 from pipeline.ops import lag
 from pipeline.ops.lag import Lag, PartitionLag, StageLag
+from pipeline.topics import FOLLOWED
 from tests.waiting import eventually
 
 LOADED = topology.load()
@@ -237,11 +238,11 @@ def test_every_position_is_read_before_any_end():
     """Otherwise a record that arrives between the two would count as processed."""
     recorded = Recorded()
 
-    def routes_read():
+    def topics_read():
         recorded.asked.append("api")
-        return dict.fromkeys(range(4), 0)
+        return dict.fromkeys(LOADED.places(FOLLOWED), 0)
 
-    stages = Lag(recorded, LOADED, now_ms=now_ms, routes_read=routes_read).snapshot()
+    stages = Lag(recorded, LOADED, now_ms=now_ms, topics_read=topics_read).snapshot()
 
     assert recorded.asked[-1] == "ends"
     assert sorted(recorded.asked) == ["api", "committed", "ends"]
@@ -249,15 +250,15 @@ def test_every_position_is_read_before_any_end():
 
 
 def test_an_api_that_does_not_answer_is_unknown():
-    stages = Lag(Recorded(), LOADED, now_ms=now_ms, routes_read=dict).snapshot()
+    stages = Lag(Recorded(), LOADED, now_ms=now_ms, topics_read=dict).snapshot()
 
     assert stages[-1].stage == "api"
     assert stages[-1].lag is None
     assert not lag.settled(stages)
 
 
-def test_no_server_has_read_no_routes():
-    assert lag.routes_read("http://127.0.0.1:1") == {}
+def test_no_server_has_read_anything():
+    assert lag.topics_read("http://127.0.0.1:1") == {}
 
 
 def partition(lagging, age):

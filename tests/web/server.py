@@ -49,7 +49,9 @@ class Server:
         self.served = lambda page: page
 
     async def __aenter__(self):
-        self.app = api.create(Asked(self), self.spec, self.keys, lambda: {0: 5}, lambda: self.now)
+        self.app = api.create(
+            Asked(self), self.spec, self.keys, lambda: {"author.routes": {0: 5}}, lambda: self.now
+        )
         self._runner = web.AppRunner(self.app, access_log=None, max_line_size=api.LONGEST_LINE)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()

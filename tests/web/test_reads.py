@@ -87,7 +87,7 @@ async def test_how_a_reader_stands_to_an_author(server):
 async def test_health_is_for_those_who_run_it(server):
     """Ready says how far routes are read; metrics are Prometheus'."""
     assert (await server.get("/healthz")).body == {"status": "ok"}
-    assert (await server.get("/readyz")).body == {"status": "ready", "routes_read": {"0": 5}}
+    assert (await server.get("/readyz")).body == {"status": "ready", "read": {"author.routes": {"0": 5}}}
     await server.get(TIMELINE)
 
     counted = (await server.get("/metrics")).raw.decode()
