@@ -11,6 +11,7 @@ Budget     none of its own; it shares no process, topic or group with the fan-ou
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -41,14 +42,22 @@ class Policy:
     tasks: int
 
     async def handle(self, batch: Sequence[Cause]) -> list[Refused]:
-        """Apply a batch, then send what it causes; the order inside does not matter, as every write has its
-        event's time.
+        """Apply a batch, what is about one author in order, then send what it causes. Every write has its
+        event's time, but what is told of a suspension is what the table holds after the one before.
         """
-        refused = await asyncio.gather(*(self._apply(delivery) for delivery in batch))
-        await self._tell([one for one, outcome in zip(batch, refused, strict=True) if outcome is None])
+        about: dict[int | None, list[Cause]] = defaultdict(list)
+        for delivery in batch:
+            about[delivery.record.author_id].append(delivery)
+        refused = list(chain.from_iterable(await asyncio.gather(*map(self._in_order, about.values()))))
+        wrong = {id(one.message) for one in refused}
+        await self._tell([one for one in batch if id(one.message) not in wrong])
         caused = await asyncio.gather(*(self._caused(delivery) for delivery in batch))
         await self.emit.all(chain.from_iterable(caused))
-        return [outcome for outcome in refused if outcome is not None]
+        return refused
+
+    async def _in_order(self, deliveries: Sequence[Cause]) -> list[Refused]:
+        outcomes = [await self._apply(delivery) for delivery in deliveries]
+        return [outcome for outcome in outcomes if outcome is not None]
 
     async def _apply(self, delivery: Cause) -> Refused | None:
         readers, posts = self.stores.readers, self.stores.posts

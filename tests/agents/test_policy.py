@@ -259,3 +259,20 @@ async def test_a_take_down_everywhere_and_its_end_are_about_one_post():
         about("taken_down", 5, post_id=POST), about("restored", 4, post_id=POST, regions=("eu",))
     )
     assert world.outbox.caused() == []
+
+
+async def test_a_suspension_and_its_end_in_one_batch_are_told_in_order():
+    """Else the topic would go on to say what the table does not, and nobody would tell the end again.
+
+    ::
+
+        suspended    write True ── read ── tell True ─────────────────▶
+        reinstated   read: nothing known, nothing to tell ── write False ▶
+    """
+    world, fault = World(), Fault()
+    stage = Policy(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "policy"), 4)
+    events = [about("suspended", T0, author_id=AUTHOR), about("reinstated", T0 + 1, author_id=AUTHOR)]
+
+    assert await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
+
+    assert world.outbox.of("author.suspensions")[-1] == Suspension(AUTHOR, False, first_id(T0), T0 + 1)
