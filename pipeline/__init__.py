@@ -11,7 +11,7 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  7. `agents.fanout`     tasks → rows in timelines, a tier each [`coverage`]
  8. `agents.backfill`   rows that were missed: a follow, a return [`repair`]
  9. `agents.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]
-10. `agents.query`      timeline + pulled authors → one page: `frontier`, `fetch`, `latest` or `ranked`
+10. `pages.query`       timeline + pulled authors → one page: `frontier`, `fetch`, `latest` or `ranked`
      [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
      over HTTP (`web.api`) and over Kafka (`agents.ask`)
 11. `agents.auditor`    what readers are served, held against the tables [`audit`, `audit_rows`]

@@ -6,17 +6,17 @@ from typing import Any
 
 from pipeline import ranker
 from pipeline.agents import changes
-from pipeline.agents.caches import Caches, Sizes
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
-from pipeline.agents.fetch import Fetch
-from pipeline.agents.known_routes import ByAuthor, KnownRoutes
-from pipeline.agents.query import Query
-from pipeline.agents.ranked import Ranking
 from pipeline.domain import cost
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.errors import ConfigError
 from pipeline.kafka.view import TopicView
 from pipeline.local.instance import NoInstanceError, find, tokens_of
+from pipeline.pages.caches import Caches, Sizes
+from pipeline.pages.fetch import Fetch
+from pipeline.pages.known_routes import ByAuthor, KnownRoutes
+from pipeline.pages.query import Query
+from pipeline.pages.ranked import Ranking
 from pipeline.records import RouteRecord, Suspension
 from pipeline.resources import Resources, now_ms
 from pipeline.settings import Settings

@@ -14,13 +14,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from pipeline.agents import render
-from pipeline.agents.query import Query
 from pipeline.codec import CodecError
 from pipeline.domain.page_request import BadRequest, parse
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import NoSuchTopic, Outgoing
+from pipeline.pages import render
+from pipeline.pages.query import Query
 from pipeline.records import TimelineReply, TimelineRequest
 
 REPLIES = "timeline.replies"

@@ -7,10 +7,10 @@ from typing import Any
 import aiohttp
 import structlog
 
-from pipeline.agents.query import Query
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.page_request import BadRequest, parse
 from pipeline.errors import TidelineError
+from pipeline.pages.query import Query
 from pipeline.tokens import Caller, TokenKeys
 
 PAGE = 50

@@ -6,8 +6,8 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
-from pipeline.agents.query import Query
 from pipeline.domain.rates import Rate
+from pipeline.pages.query import Query
 from pipeline.tokens import TokenKeys
 from pipeline.topology import ApiSpec
 from pipeline.web import health, openapi, problems, reads, request_ids

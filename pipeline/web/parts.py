@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from pipeline.agents.query import Query
+from pipeline.pages.query import Query
 from pipeline.tokens import TokenKeys
 from pipeline.topology import ApiSpec
 from pipeline.web.limits import Limits

@@ -10,8 +10,8 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from pipeline.agents import render
 from pipeline.errors import Unavailable
+from pipeline.pages import render
 from pipeline.web import request_ids
 from pipeline.web.request_ids import Handler
 

@@ -10,9 +10,9 @@ import time
 from aiohttp import web
 
 from pipeline import metrics
-from pipeline.agents import render
-from pipeline.agents.page import Page
 from pipeline.domain.page_request import BadRequest, integer, parse
+from pipeline.pages import render
+from pipeline.pages.page import Page
 from pipeline.web.answers import answer
 from pipeline.web.callers import reader_asked_for
 from pipeline.web.parameters import identifier, once

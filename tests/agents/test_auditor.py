@@ -19,8 +19,8 @@ from pipeline.domain.merge import Row
 from pipeline.errors import TidelineError
 from pipeline.records import AuthorClass, Suspension
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
-from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
 from tests.domain.examples import at_least
+from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
 
 TIERS = [Tier("small", 100, 1.0), Tier("large", None, 5.0)]
 PATIENCE = 1_000

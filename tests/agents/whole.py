@@ -14,7 +14,6 @@ from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
-from pipeline.agents.known_routes import ByAuthor
 from pipeline.agents.pace import Pace
 from pipeline.agents.policy import Policy
 from pipeline.agents.readers import Readers
@@ -28,10 +27,11 @@ from pipeline.domain.policy import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.pages.known_routes import ByAuthor
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.topics import TOPICS
-from tests.agents.cores import KEY, core
+from tests.pages.cores import KEY, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
 COMPACTED = ("reader.cohorts", "author.routes", "author.suspensions")

@@ -7,8 +7,8 @@ from pipeline import tokens
 from pipeline.ops import feeds
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
-from tests.agents.cores import core
 from tests.engines.events import now, post_id_at
+from tests.pages.cores import core
 
 READER = 7
 

@@ -17,7 +17,7 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge
 from pipeline.tokens import Caller
 from pipeline.web import api
-from tests.agents.cores import core
+from tests.pages.cores import core
 
 READER, AUTHOR, STRANGER = 7, 8, 9
 KEYS = tokens.parse(f"k1:{'s' * 64}")

@@ -8,17 +8,17 @@ import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from pipeline.agents import frontier as plan
-from pipeline.agents.caches import Caches, Recent
-from pipeline.agents.deadline import Deadline
-from pipeline.agents.known_routes import KnownRoutes, Route
-from pipeline.agents.page import Session
-from pipeline.agents.reader_view import ReaderView, views
 from pipeline.domain import engagement, snowflake
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import EXHAUSTED, Candidate, Row, Source, frontier, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
+from pipeline.pages import frontier as plan
+from pipeline.pages.caches import Caches, Recent
+from pipeline.pages.deadline import Deadline
+from pipeline.pages.known_routes import KnownRoutes, Route
+from pipeline.pages.page import Session
+from pipeline.pages.reader_view import ReaderView, views
 from pipeline.records import RouteRecord
 from pipeline.store.ports import Stores
 from pipeline.store.values import StoredPost

@@ -7,14 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.agents import latest
-from pipeline.agents.known_routes import KnownRoutes, Route
+from pipeline.pages import latest
+from pipeline.pages.known_routes import KnownRoutes, Route
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import NOT_COVERED, Edge
 from tests.agents.fakes import Fault
-from tests.agents.feeds import (
+from tests.domain.examples import at_least
+from tests.pages.feeds import (
     AS_OF,
     READER,
     T0,
@@ -27,7 +28,6 @@ from tests.agents.feeds import (
     times,
     worlds,
 )
-from tests.domain.examples import at_least
 
 PULL, PARTIAL, PUSH = AuthorClass.PULL, AuthorClass.PARTIAL, AuthorClass.PUSH
 limits = st.integers(1, 9)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.agents.looks import Following
+from pipeline.pages.looks import Following
 from pipeline.records import AccountEvent
 from pipeline.store.values import Edge
-from tests.agents.feeds import READER, T0, Author, World, at
+from tests.pages.feeds import READER, T0, Author, World, at
 
 STRANGER = 99
 

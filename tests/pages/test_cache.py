@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from pipeline.agents.cache import Cache
+from pipeline.pages.cache import Cache
 
 TURNS = 5
 """Enough turns of the loop for whatever is ready to have run: nothing here waits for anything but events."""

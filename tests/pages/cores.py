@@ -1,11 +1,11 @@
 """The core of the read path on any stores, with the views and the caches a test gives it."""
 
-from pipeline.agents.caches import Caches
-from pipeline.agents.fetch import Fetch
-from pipeline.agents.known_routes import KnownRoutes
-from pipeline.agents.query import Query
-from pipeline.agents.ranked import Ranking
 from pipeline.domain.ranking import Weighted
+from pipeline.pages.caches import Caches
+from pipeline.pages.fetch import Fetch
+from pipeline.pages.known_routes import KnownRoutes
+from pipeline.pages.query import Query
+from pipeline.pages.ranked import Ranking
 
 KEY = b"k" * 32
 WEIGHTS = {

@@ -7,11 +7,11 @@ and each of its posts are what they were: all of them are compared, none is trus
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.agents.caches import Caches, Recent
-from pipeline.agents.page import Page, Session
-from pipeline.agents.reader_view import ReaderView
 from pipeline.domain.merge import Row
 from pipeline.domain.page_request import PageRequest
+from pipeline.pages.caches import Caches, Recent
+from pipeline.pages.page import Page, Session
+from pipeline.pages.reader_view import ReaderView
 
 KEPT_MS = 3_600_000
 """A page is made anew after so long: its cursor ends a day after it was made."""

@@ -16,9 +16,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.agents.cache import Cache
-from pipeline.agents.reader_view import ReaderView
 from pipeline.domain.merge import Row
+from pipeline.pages.cache import Cache
+from pipeline.pages.reader_view import ReaderView
 from pipeline.records import PageChange
 from pipeline.store.values import StoredPost
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import orjson
 
-from pipeline.agents.looks import Following
-from pipeline.agents.page import Item, Page
+from pipeline.pages.looks import Following
+from pipeline.pages.page import Item, Page
 from pipeline.store.values import StoredPost
 
 

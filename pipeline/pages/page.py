@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.agents.deadline import Deadline
-from pipeline.agents.known_routes import Route
-from pipeline.agents.reader_view import ReaderView
 from pipeline.domain.merge import EXHAUSTED, Source
 from pipeline.domain.page_request import PageRequest
+from pipeline.pages.deadline import Deadline
+from pipeline.pages.known_routes import Route
+from pipeline.pages.reader_view import ReaderView
 from pipeline.store.values import StoredPost
 
 

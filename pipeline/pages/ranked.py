@@ -9,13 +9,13 @@ score that moves between two pages can neither repeat a post nor skip one (decis
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.agents.fetch import PULLS_BY, Fetch
-from pipeline.agents.frontier import nearest
-from pipeline.agents.latest import path_of
-from pipeline.agents.page import Item, Session
 from pipeline.domain import hints, ranking, snowflake
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.merge import EXHAUSTED, Candidate
+from pipeline.pages.fetch import PULLS_BY, Fetch
+from pipeline.pages.frontier import nearest
+from pipeline.pages.latest import path_of
+from pipeline.pages.page import Item, Session
 
 NARROW = 3
 """A page short of time ranks one candidate of so many."""

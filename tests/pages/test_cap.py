@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from pipeline.agents.auditor import Auditor, Limits
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.budgets import Tier
-from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, World, ids, worlds
 from tests.domain.examples import at_least
+from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, World, ids, worlds
 
 OWN = range(100, 110)
 """Ten posts of the reader's own, a millisecond apart."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from pipeline.agents.fetch import Fetch
-from pipeline.agents.page import Item, Session
 from pipeline.domain.merge import Candidate
+from pipeline.pages.fetch import Fetch
+from pipeline.pages.page import Item, Session
 
 MOST_CANDIDATES = 2_000
 """A page that had to look at more gives what it has, and a cursor to go on from there."""

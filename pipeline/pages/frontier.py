@@ -7,10 +7,10 @@ one. What is older than the window has no rows, and every followee is a source (
 
 from collections.abc import Iterable, Mapping
 
-from pipeline.agents.known_routes import Route
-from pipeline.agents.reader_view import ReaderView
 from pipeline.domain import coverage
 from pipeline.domain.merge import Source
+from pipeline.pages.known_routes import Route
+from pipeline.pages.reader_view import ReaderView
 from pipeline.store.values import Edge
 
 PLAIN = Route()

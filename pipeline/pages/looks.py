@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from pipeline.agents.deadline import Deadline
-from pipeline.agents.fetch import Fetch
 from pipeline.domain.visibility import withheld_because
+from pipeline.pages.deadline import Deadline
+from pipeline.pages.fetch import Fetch
 from pipeline.store.values import StoredPost
 
 

@@ -27,16 +27,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline import metrics
-from pipeline.agents import first_pages, latest, looks, ranked
-from pipeline.agents.deadline import Deadline
-from pipeline.agents.fetch import Fetch
-from pipeline.agents.looks import Following
-from pipeline.agents.page import Item, Page, Session
-from pipeline.agents.ranked import Ranking
 from pipeline.domain import cursor
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
+from pipeline.pages import first_pages, latest, looks, ranked
+from pipeline.pages.deadline import Deadline
+from pipeline.pages.fetch import Fetch
+from pipeline.pages.looks import Following
+from pipeline.pages.page import Item, Page, Session
+from pipeline.pages.ranked import Ranking
 from pipeline.store.values import StoredPost
 
 
