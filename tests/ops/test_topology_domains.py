@@ -83,7 +83,8 @@ def test_who_reads_what_is_told_in_the_words_of_kafka() -> None:
     assert found["policy"].topics == ("policy",)
     assert found["policy"].group == "notifications.tideline.policy"
     assert found["fanout.small"].places[0] == ("notifications.fanout.small", 0)
-    assert found["api"].topics == ("notifications.author.routes",)
+    followed = ("author.routes", "author.suspensions", "page.changes")
+    assert found["api"].topics == tuple(f"notifications.{topic}" for topic in followed)
 
 
 def test_subjects_of_the_registry_are_those_of_the_domains_topics() -> None:
