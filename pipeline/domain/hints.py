@@ -7,6 +7,7 @@ Age is not among them: it is in the post id. Every part is a fraction in 1/65,53
 """
 
 import math
+from typing import NamedTuple
 
 _ONE = 0xFFFF
 _PRIOR_AT_ONE = 24  # log2 of the audience that saturates the prior: about 16 M followers
@@ -21,10 +22,17 @@ def pack(*, author_prior: float, quality: float, proximity: float = 0.0) -> int:
     return packed
 
 
-def unpack(packed: int) -> dict[str, float]:
-    """The parts by name."""
-    names = ("quality", "author_prior", "proximity")
-    return {name: (packed >> 16 * i & _ONE) / _ONE for i, name in enumerate(names)}
+class Hints(NamedTuple):
+    """The parts by name, 0 to 1."""
+
+    author_prior: float
+    quality: float
+    proximity: float
+
+
+def unpack(packed: int) -> Hints:
+    """What was packed; a page does this to each of its candidates."""
+    return Hints((packed >> 16 & _ONE) / _ONE, (packed & _ONE) / _ONE, (packed >> 32 & _ONE) / _ONE)
 
 
 def of_post(*, followers: int, body: str, media: int) -> int:

@@ -16,14 +16,13 @@ author, so their posts keep their own order, and the k-th costs k - 1 times as m
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 DIVERSITY = "diversity"
 """The part that `rank` adds to those of the model."""
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What a ranker may know of one candidate, at the session's `as_of`.
 
     `age_s`: seconds since the post; from its id. `author_prior`, `quality`, `proximity`: 0 to 1, the hints

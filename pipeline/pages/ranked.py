@@ -7,7 +7,7 @@ score that moves between two pages can neither repeat a post nor skip one (decis
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pipeline.domain import hints, ranking, snowflake
 from pipeline.domain.cursor import Cursor
@@ -42,13 +42,13 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
     most = how.candidates * (2 if place.floor else 1)  # a round is as deep as it was, whatever came late
     candidates = await fetch.collect(session, below, most)
     floor = place.floor or _floor(session, candidates)
-    allowed = [
-        one
+    hidden = {author for author in {one.author_id for one in candidates} if session.hides_author(author)}
+    allowed = {
+        one.post_id: one
         for one in candidates
-        if one.post_id not in session.reader.hidden and session.hides_author(one.author_id) is None
-    ]
-    ranked = await _ranked(fetch, session, allowed, affinity, how)
-    paths = {one.post_id: path_of(one) for one in allowed}
+        if one.author_id not in hidden and one.post_id not in session.reader.hidden
+    }
+    ranked = await _ranked(fetch, session, list(allowed.values()), affinity, how)
     shown = set(place.shown)
     waiting = [one for one in ranked if one.post_id not in shown]
     items: list[Item] = []
@@ -56,7 +56,7 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
         chunk, waiting = waiting[: wanted - len(items)], waiting[wanted - len(items) :]
         posts, whole = await fetch.posts(session, [one.post_id for one in chunk])
         items += [
-            Item(post, paths[one.post_id], one.score, one.parts)
+            Item(post, path_of(allowed[one.post_id]), one.score, one.parts)
             for one in chunk
             if (post := posts.get(one.post_id)) is not None and session.reader.hides_post(post) is None
         ]
@@ -112,7 +112,7 @@ async def _ranked(
         kept = ranking.prune(features, how.ranker, keep, how.diversity)
         session.widths |= {"pruned": len(kept)}
         counts = await fetch.engagement(session, [one.post_id for one in kept], as_of - how.counted_ms)
-        enriched = [replace(one, engagement=counts.get(one.post_id, 0)) for one in kept]
+        enriched = [one._replace(engagement=counts.get(one.post_id, 0)) for one in kept]
         return ranking.rank(enriched, how.ranker, how.diversity)
     except ranking.RankerError:
         session.name("ranking")
@@ -124,13 +124,11 @@ def _features(
 ) -> ranking.Features:
     known = hints.unpack(one.hints)
     return ranking.Features(
-        post_id=one.post_id,
-        author_id=one.author_id,
-        age_s=max(as_of - snowflake.time_ms(one.post_id), 0) / 1000,
-        author_prior=known["author_prior"],
-        quality=known["quality"],
-        proximity=known["proximity"],
-        affinity=affinity.get(one.author_id, 0),
-        negative=negative.get(one.author_id, 0),
+        one.post_id,
+        one.author_id,
+        max(as_of - snowflake.time_ms(one.post_id), 0) / 1000,
+        *known,
+        affinity.get(one.author_id, 0),
+        negative.get(one.author_id, 0),
         engagement=0,
     )

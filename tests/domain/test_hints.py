@@ -23,7 +23,7 @@ def test_each_part_comes_back_clipped_to_one(prior, quality, proximity):
     packed = hints.pack(author_prior=prior, quality=quality, proximity=proximity)
 
     wanted = {"author_prior": prior, "quality": quality, "proximity": proximity}
-    for name, value in hints.unpack(packed).items():
+    for name, value in hints.unpack(packed)._asdict().items():
         assert value == pytest.approx(sorted((0.0, wanted.pop(name), 1.0))[1], abs=0.5 / 65_535 + 1e-12)
     assert not wanted
 
@@ -43,7 +43,7 @@ def test_the_prior_grows_with_the_log_of_the_audience(followers, prior):
     """Nobody: 0. 16 M followers and more: 1."""
     packed = hints.of_post(followers=followers, body="", media=0)
 
-    assert hints.unpack(packed)["author_prior"] == pytest.approx(prior, abs=1 / 65_535)
+    assert hints.unpack(packed).author_prior == pytest.approx(prior, abs=1 / 65_535)
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_quality_is_text_up_to_a_length_and_any_media(letters, media, quality):
     """280 letters are as good as more, one picture as good as four."""
     packed = hints.of_post(followers=0, body="x" * letters, media=media)
 
-    assert hints.unpack(packed)["quality"] == pytest.approx(quality, abs=1 / 65_535)
+    assert hints.unpack(packed).quality == pytest.approx(quality, abs=1 / 65_535)

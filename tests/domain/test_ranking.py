@@ -1,6 +1,5 @@
 """The order of a ranked page: who outranks whom, and why; the same order whoever asks and however often."""
 
-import dataclasses
 import math
 from itertools import pairwise
 
@@ -276,7 +275,7 @@ def test_more_of_a_feature_never_moves_a_post_the_wrong_way(feature, data):
     more = value + step if isinstance(value, int) or feature == "age_s" else min(1.0, value + step / 100)
     assume(more != value)
 
-    changed = [*candidates[:at], dataclasses.replace(before, **{feature: more}), *candidates[at + 1 :]]
+    changed = [*candidates[:at], before._replace(**{feature: more}), *candidates[at + 1 :]]
 
     moved = places(candidates, diversity).index(before.post_id) - places(changed, diversity).index(
         before.post_id
