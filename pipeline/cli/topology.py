@@ -25,16 +25,18 @@ def register(app: typer.Typer) -> None:
 
 
 def validate(profile: ProfileOption = "default", json: JsonOption = False) -> None:
-    """Check the files alone, with every domain: types, names, thresholds.
+    """Check the files alone, with every domain: types, names, thresholds, and that its model is installed.
 
     Every problem is a line FILE:LINE: key: reason.
     """
-    from pipeline import topology
+    from pipeline import ranker, topology
     from pipeline.errors import ConfigError
 
     given = settings(profile=profile)
     try:
         loaded = topology.load(given.topology, given.profile)
+        for one in (loaded, *loaded.domains.values()):
+            ranker.load(one.ranking)
     except ConfigError as error:
         if json:
             _print({"valid": False, "problems": error.message.splitlines()})

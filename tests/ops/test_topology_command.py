@@ -49,3 +49,12 @@ def test_every_problem_is_told(folder: Path) -> None:
         " margin_seconds, clock_behind_seconds, clock_ahead_seconds, dormant_after_days, segment_size,"
         " tasks_per_post, cap",
     ]
+
+
+def test_a_model_that_is_not_installed_is_a_problem(folder: Path) -> None:
+    file = folder / "ranking.yaml"
+    file.write_text(file.read_text().replace("model: weighted ", "model: of-dreams"))
+
+    result = validate(folder, "--json")
+
+    assert json.loads(result.stdout) == {"valid": False, "problems": ["ranking.model: no model of-dreams"]}
