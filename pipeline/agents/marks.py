@@ -4,7 +4,8 @@ They come on `follows`, keyed by the author like the follows themselves, so that
 is a register of its own: an event that is not newer than the last of its kind, or than the follow, changes
 nothing.
 
-    retracted   a block: rows may be removed, so everything older is pulled again, and only then removed
+    retracted   a block: rows may be removed, so everything older is pulled again, whoever keeps the edge in
+                memory is told so, and only then they are removed
     refilled    its end: the rows are written again, as of now
     warmed      writers first, the reader's edge after it, one margin ahead
     cooled      the reader's edge first, writers after it
@@ -14,7 +15,7 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from pipeline.agents import repairs
+from pipeline.agents import changes, repairs
 from pipeline.domain import repair, snowflake
 from pipeline.domain.edges import SegmentPlan
 from pipeline.kafka.emit import Emit
@@ -67,6 +68,7 @@ class Marks:
             ]
         )
         readers = [edge.reader_id for edge in (*fresh, *same)]
+        await changes.tell(self.emit, [delivery], readers=readers)
         tasks = repair.for_readers(event.author_id, readers, hi=below, at=event.at)
         await self._send(repairs.RETRACT, tasks, delivery)
 

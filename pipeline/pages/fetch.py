@@ -152,7 +152,8 @@ class Fetch:
             rows = None if recent is None else recent.below(source.lo, source.horizon, min(asked, KEPT))
             if rows is None:
                 waiting.append(source)
-            else:
+            elif recent is not None:
+                session.recent.setdefault(source.author_id, recent)
                 source.extend(rows, min(asked, KEPT))
         return waiting
 
@@ -178,7 +179,8 @@ class Fetch:
             return None
         lo = snowflake.shift(session.window_start, -VALID_MS)
         found = await self.caches.recent.all(author, lambda ids: self._newest(ids, lo))
-        return found[source.author_id].below(source.lo, source.horizon, asked)
+        recent = session.recent.setdefault(source.author_id, found[source.author_id])
+        return recent.below(source.lo, source.horizon, asked)
 
     async def _newest(self, authors: Collection[int], lo: int) -> dict[int, Recent]:
         """The newest posts of authors, for the cache."""
@@ -194,6 +196,7 @@ class Fetch:
         """Canonical posts, and whether all that exist were fetched in time."""
         found = self.caches.posts.known(post_ids)
         if len(found) == len(post_ids):
+            session.looked_at |= found
             return found, True
         fetched = await session.deadline.within(
             HYDRATE_BY, self.caches.posts.all(post_ids, lambda ids: self.stores.posts.posts(list(ids)))
@@ -201,6 +204,7 @@ class Fetch:
         if fetched is None:
             session.name("hydration")
             return found, False
+        session.looked_at |= fetched
         return fetched, True
 
     async def affinity(self, session: Session) -> Mapping[int, int]:

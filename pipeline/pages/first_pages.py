@@ -1,7 +1,7 @@
 """First pages that were served: an unchanged refresh costs one read of the timeline, and no stage behind it.
 
-A page is as it was while its reader's view, the rows it began with, the newest post of every pulled author
-and each of its posts are what they were: all of them are compared, none is trusted for a time.
+A page is as it was while its reader's view, the rows it was made of, the newest post of every pulled author
+and each post that it shows or hides are what they were: all of them are compared, none is trusted for a time.
 """
 
 from collections.abc import Mapping, Sequence
@@ -12,6 +12,7 @@ from pipeline.domain.page_request import PageRequest
 from pipeline.pages.caches import Caches, Recent
 from pipeline.pages.page import Page, Session
 from pipeline.pages.reader_view import ReaderView
+from pipeline.store.values import StoredPost
 
 KEPT_MS = 3_600_000
 """A page is made anew after so long: its cursor ends a day after it was made."""
@@ -19,7 +20,9 @@ KEPT_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """A page, and what it was made of: `recent` of authors that were read for it, `heads` of all."""
+    """A page, and what it was made of, as it was then: `recent` of authors that were read for it, `heads` of
+    all, `posts` that were looked at. What is remembered of them by now may be newer than the page.
+    """
 
     page: Page
     as_of: int
@@ -27,6 +30,7 @@ class FirstPage:
     rows: Sequence[Row]
     heads: Sequence[tuple[int, int]]
     recent: Mapping[int, Recent]
+    posts: Mapping[int, StoredPost]
     suspended: frozenset[int]
 
 
@@ -51,7 +55,7 @@ def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]
     if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
         return None
     posts = [item.post for item in kept.page.items]
-    known = caches.posts.known([post.post_id for post in posts])
+    known = caches.posts.known(kept.posts)
     recent = caches.recent.known(kept.recent)
     same = (
         kept.reader is session.reader
@@ -59,7 +63,7 @@ def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]
         and kept.heads == heads
         and kept.suspended == session.suspended
         and all(recent.get(author) is one for author, one in kept.recent.items())
-        and all(known.get(post.post_id) is post for post in posts)
+        and all(known.get(post_id) is post for post_id, post in kept.posts.items())
         and (not posts or posts[-1].post_id >= session.window_start)
     )
     return kept.page if same else None
@@ -68,13 +72,21 @@ def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]
 def remember(
     caches: Caches, session: Session, heads: Sequence[tuple[int, int]], rows: Sequence[Row], page: Page
 ) -> None:
-    """Keep a first page, unless something of what it was made of is in no cache."""
+    """Keep a first page, unless it was made of more than will be compared: what is in no cache, or rows
+    further down.
+    """
     authors = {one.author_id for one in session.sources if id(one) in session.read and one.path != "push"}
-    recent = caches.recent.known(authors)
-    if page.degraded or len(recent) < len(authors):
+    if page.degraded or authors - session.recent.keys() or rows != rows_of(session):
         return
     kept = FirstPage(
-        page, session.request.place.as_of, session.reader, rows, heads, recent, session.suspended
+        page,
+        session.request.place.as_of,
+        session.reader,
+        rows,
+        heads,
+        session.recent,
+        session.looked_at,
+        session.suspended,
     )
     caches.pages.keep(key_of(session.request), kept)
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from pipeline.domain.merge import EXHAUSTED, Source
 from pipeline.domain.page_request import PageRequest
+from pipeline.pages.caches import Recent
 from pipeline.pages.deadline import Deadline
 from pipeline.pages.known_routes import Route
 from pipeline.pages.reader_view import ReaderView
@@ -43,7 +44,9 @@ class Page:
 
 @dataclass(slots=True)
 class Session:
-    """One request on its way. `read`: the sources that were, by identity; `widths`: of its stages."""
+    """One request on its way. `read`: the sources that were, by identity; `widths`: of its stages; `recent`,
+    `looked_at`: by author and post, what it was given of them, shown or not.
+    """
 
     request: PageRequest
     deadline: Deadline
@@ -55,6 +58,8 @@ class Session:
     degraded: dict[str, None] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
     widths: dict[str, int] = field(default_factory=dict)
+    recent: dict[int, Recent] = field(default_factory=dict)
+    looked_at: dict[int, StoredPost] = field(default_factory=dict)
 
     @property
     def suspended(self) -> frozenset[int]:

@@ -199,6 +199,17 @@ async def test_the_tables_hold_a_change_before_it_is_told(case):
     assert await run(case, stores, outbox, fault)
 
 
+async def test_a_raised_bound_is_told_before_rows_go():
+    """A page from memory that still counts on them would miss what is removed."""
+    stores, outbox = memory_stores(lambda: 0.0), RecordingOutbox()
+    await followed(stores)
+
+    await run(Case(graph, followed, [FollowEvent("retracted", AUTHOR, (2,), 6)]), stores, outbox, Fault())
+
+    assert outbox.journal[:2] == ["page.changes", "fanout.retract"]
+    assert outbox.of("page.changes")[0] == PageChange("reader", (2,), T0)
+
+
 async def test_a_lapse_is_told_before_writers_are():
     """A page that still counts on rows would miss what they stop to write. The table holds it by then."""
     stores, outbox = memory_stores(lambda: 0.0), RecordingOutbox()

@@ -27,6 +27,7 @@ from pipeline.domain.policy import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.pages.caches import Caches, Sizes
 from pipeline.pages.known_routes import ByAuthor
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
@@ -34,13 +35,13 @@ from pipeline.topics import TOPICS
 from tests.pages.cores import KEY, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
-COMPACTED = ("reader.cohorts", "author.routes", "author.suspensions")
+FOLLOWED = ("reader.cohorts", "author.routes", "author.suspensions", "page.changes")
 LIVE = ("follows", "policy", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
 
 
 class View:
-    """A compacted topic as one process holds it: all up to a moment, which may be some time ago."""
+    """A topic as one process follows it: all up to a moment, which may be some time ago."""
 
     def __init__(self, whole, topic, put):
         self.whole, self.topic, self.put, self.position, self.as_of = whole, topic, put, 0, whole.now
@@ -78,17 +79,19 @@ class Whole:
     def _views(self):
         self.active = ActiveReaders(max_age_s=MARGIN / 2000)
         routes, suspensions = ByAuthor(), ByAuthor()
-        puts = (self.active.put, routes.put, suspensions.put)
-        self.views = [View(self, topic, put) for topic, put in zip(COMPACTED, puts, strict=True)]
-        self.active.age_s = self.views[0].age_s
+        self.caches = Caches(Sizes(), MARGIN / 2000)
+        puts = (self.active.put, routes.put, suspensions.put, self.caches.put)
+        self.views = [View(self, topic, put) for topic, put in zip(FOLLOWED, puts, strict=True)]
+        self.active.age_s, self.caches.age_s = self.views[0].age_s, self.views[3].age_s
         more = {
-            "age_s": lambda: max(view.age_s() for view in self.views[1:]),
+            "age_s": lambda: max(view.age_s() for view in self.views[1:3]),
             "window_ms": WINDOW,
             "margin_ms": MARGIN,
         }
         self.query = core(self.stores, routes.records, suspensions.records, **more)
         slow = Stores(*(_Port(getattr(self.stores, name), self, fails=False) for name in Stores.__slots__))
         self.slow_query = core(slow, routes.records, suspensions.records, **more)
+        self.cached_query = core(slow, routes.records, suspensions.records, caches=self.caches, **more)
 
     def _stages(self, ports):
         def now():
@@ -143,7 +146,7 @@ class Whole:
 
     def take(self, message):
         """A message the broker has acknowledged."""
-        if message.topic in COMPACTED:
+        if message.topic in FOLLOWED:
             self.logs[message.topic].append(message)
             return
         record = decode(message.value, TOPICS[message.topic])
@@ -255,13 +258,21 @@ class Whole:
 
     async def slow_page(self, reader, limit=100):
         """The same while the repairs go on, whose calls come between those of the pages."""
-        session = asyncio.ensure_future(self.page(reader, limit, self.slow_query))
-        while not session.done():
-            await self.step(["fanout.backfill", "fanout.retract"])
-        return session.result()
+        return _ids(await self.meanwhile(self.session(reader, limit, self.slow_query)))
 
-    async def page(self, reader, limit=100, query=None):
+    async def meanwhile(self, session):
+        """What this gives, while the repairs go on."""
+        task = asyncio.ensure_future(session)
+        while not task.done():
+            await self.step(["fanout.backfill", "fanout.retract"])
+        return task.result()
+
+    async def page(self, reader, limit=100):
         """All pages of a session in one list of ids."""
+        return _ids(await self.session(reader, limit, self.query))
+
+    async def session(self, reader, limit, query):
+        """All pages of a session in one list of items; `as_of`: when the last one that ended had begun."""
         found, token = [], None
         while True:
             request = parse(
@@ -273,11 +284,16 @@ class Whole:
                 now_ms=self.now,
                 cursor_key=KEY,
             )
-            page = await (query or self.query).page(request)
-            found += [item.post.post_id for item in page.items]
+            page = await query.page(request)
+            found += page.items
+            self.as_of = page.as_of
             token = page.next_cursor
             if token is None:
                 return found
+
+
+def _ids(items):
+    return [item.post.post_id for item in items]
 
 
 def _stream(topic):
