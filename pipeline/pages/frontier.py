@@ -5,45 +5,43 @@ the ones with a route record, a bound of their own or of their author, and all o
 one. What is older than the window has no rows, and every followee is a source (R12).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 
 from pipeline.domain import coverage
 from pipeline.domain.merge import Source
 from pipeline.pages.known_routes import Route
 from pipeline.pages.reader_view import ReaderView
-from pipeline.store.values import Edge
 
-PLAIN = Route()
+PLAIN, PUSHED = Route(), coverage.EdgeCover(0)
 
 
 def pulled(
     reader: ReaderView, routes: Mapping[int, Route], window_start: int, below: int, margin_ms: int
 ) -> list[Source]:
-    """A source for each range that is not pushed. Its horizon is the newest id it can have, where that is
-    known.
-    """
+    """A source for each range that is not pushed; its horizon is the newest id it can have, if that is known."""
     sources = []
-    for edge in _edges(reader, routes, window_start):
-        route = routes.get(edge.author_id, PLAIN)
+    reader_bound = reader.state.bound
+    for author in _not_simply_pushed(reader, routes, window_start):
+        route, edge = routes.get(author, PLAIN), reader.covers.get(author, PUSHED)
         if route.suspended:
             continue
         record = route.record
-        bound = max(edge.bound, reader.state.bound, route.retracted_before)
+        bound = max(edge.covered_from, reader_bound, route.retracted_before)
         cover = coverage.EdgeCover(bound, edge.warm_since)
         entries = () if record is None else record.entries
         ranges = coverage.pull_ranges(entries, cover, window_start, margin_ms=margin_ms)
         for lo, hi in coverage.clip(ranges, window_start, below):
             horizon = hi if record is None else min(hi, record.latest_post_id + 1)
             if horizon > lo:
-                sources.append(Source("pull", edge.author_id, lo, horizon))
+                sources.append(Source("pull", author, lo, horizon))
     return sources
 
 
-def _edges(reader: ReaderView, routes: Mapping[int, Route], window_start: int) -> Iterable[Edge]:
+def _not_simply_pushed(reader: ReaderView, routes: Mapping[int, Route], window_start: int) -> Collection[int]:
+    """Followees a page may have to read: with a route or a bound; all of them, while the reader has one."""
     if reader.state.bound > window_start:
-        return (reader.edges[author] for author in reader.followees)
-    plain = (edge for edge in reader.bounded if edge.author_id not in routes)
-    return [*plain, *(reader.edges[author] for author in routes)]
+        return reader.followees
+    return routes.keys() | {author for author, edge in reader.covers.items() if edge.covered_from}
 
 
 def archive(reader: ReaderView, routes: Mapping[int, Route], below: int) -> list[Source]:

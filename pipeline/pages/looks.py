@@ -42,7 +42,7 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
         taken_down=found.taken_down,
         suspended=author in routes and routes[author].suspended,
         blocked=reader.relations.blocked(author),
-        followed=author in reader.edges,
+        followed=author in reader.follows,
     )
     return found if withheld is None else None
 
@@ -50,7 +50,7 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
 async def following(fetch: Fetch, reader_id: int, author_id: int) -> Following:
     """How the reader stands to the author; to one nobody has heard of, not at all."""
     reader = await fetch.reader(reader_id, Deadline(None))
-    edge = reader.edges.get(author_id)
-    since = None if edge is None else edge.at
+    edge = (await fetch.stores.graph.edges(author_id, [reader_id])).get(reader_id)
+    since = edge.at if edge is not None and edge.follows else None
     muted, blocked = author_id in reader.relations.mutes, author_id in reader.relations.blocks
-    return Following(reader_id, author_id, edge is not None, since, muted, blocked)
+    return Following(reader_id, author_id, since is not None, since, muted, blocked)

@@ -120,7 +120,7 @@ class Query:
             None if following is None else cursor.seal(following, reader_id, self.cursor_key),
             tuple(session.degraded),
             {
-                "followees": len(session.reader.edges),
+                "followees": len(session.reader.follows),
                 "sources": len(session.sources),
                 "sources_read": len(session.read),
                 **session.widths,

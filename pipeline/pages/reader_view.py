@@ -4,23 +4,26 @@ import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
+from pipeline.domain.coverage import EdgeCover
 from pipeline.domain.visibility import author_hidden_because, post_hidden_because
 from pipeline.store.ports import Stores
-from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
+from pipeline.store.values import ReaderState, Relations, StoredPost
 
 
 @dataclass(frozen=True, slots=True)
 class ReaderView:
-    """A reader as the tables had them. `followees`: whose posts may be shown; `bounded`: the edges to them
-    that have a bound of their own; `hidden`: posts the reader does not want to see, with their authors.
+    """A reader as the tables had them. `follows`: all whom they follow; `followees`: those whose posts may be
+    shown; `covers`: of the followees who are not simply pushed to this reader; `hidden`: posts the reader
+    does not want to see, with their authors. Thousands of these are kept, so an edge is no more than its
+    author.
     """
 
     state: ReaderState
     relations: Relations
-    edges: Mapping[int, Edge]
-    hidden: Mapping[int, int]
+    follows: frozenset[int]
     followees: frozenset[int]
-    bounded: tuple[Edge, ...]
+    covers: Mapping[int, EdgeCover]
+    hidden: Mapping[int, int]
 
     @property
     def reader_id(self) -> int:
@@ -33,7 +36,7 @@ class ReaderView:
             return None
         return author_hidden_because(
             suspended=suspended,
-            followed=author_id in self.edges,
+            followed=author_id in self.follows,
             blocked=self.relations.blocked(author_id),
             muted=author_id in self.relations.mutes,
         )
@@ -64,12 +67,11 @@ async def _view(stores: Stores, reader_id: int) -> ReaderView:
         stores.readers.reader(reader_id),
         stores.readers.hidden(reader_id),
     )
-    shown = [edge for edge in following if not relations.hide(edge.author_id)]
-    return ReaderView(
-        state,
-        relations,
-        {edge.author_id: edge for edge in following},
-        hidden,
-        frozenset(edge.author_id for edge in shown),
-        tuple(edge for edge in shown if edge.bound > 0),
-    )
+    follows = frozenset(edge.author_id for edge in following)
+    followees = frozenset(author for author in follows if not relations.hide(author))
+    covers = {
+        edge.author_id: EdgeCover(edge.bound, edge.warm_since)
+        for edge in following
+        if edge.author_id in followees and (edge.bound or edge.warm_since is not None)
+    }
+    return ReaderView(state, relations, follows, followees, covers, hidden)
