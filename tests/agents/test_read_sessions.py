@@ -77,7 +77,9 @@ class Sessions:
         self.counts["sessions"] += 1
         self.counts["posts shown"] += len(found)
         self.counts["repeats"] += len(found) - len(set(found))
-        self.counts["older than the window"] += sum(post < first_id(self.whole.now - WINDOW) for post in found)
+        self.counts["older than the window"] += sum(
+            post < first_id(self.whole.now - WINDOW) for post in found
+        )
         if mode == "ranked":  # what a clock ahead of ours has made is of a later session
             always = {post for post in always if post < first_id(page.as_of + 1)}
         self.counts["must be shown"] += len(always - leaving)
@@ -104,6 +106,6 @@ def test_no_session_repeats_or_skips(mode, cached):
     for seed in range(SESSIONS // 4 // EACH):
         asyncio.run(run(seed))
 
-    print(f"\n{mode}, {'caches' if cached else 'tables'}: {dict(sorted(counts.items()))}")  # noqa: T201
+    print(f"\n{mode}, {'caches' if cached else 'tables'}: {dict(sorted(counts.items()))}")
     assert counts["sessions"] >= SESSIONS // 4 // EACH * EACH > 0
     assert (counts["repeats"], counts["skips"], counts["out of order"]) == (0, 0, 0)
