@@ -52,9 +52,7 @@ class Fetch:
     pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
 
     async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
-        """The reader and the frontier. Raises Unavailable when they are not known in time: nothing is shown
-        unfiltered.
-        """
+        """The reader and the frontier. Raises Unavailable when they do not come in time: no page without."""
         reader = await self.reader(request.reader_id, deadline)
         routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
         if routes is None:
@@ -63,10 +61,11 @@ class Fetch:
         session = Session(request, deadline, reader, routes, window_start, [], archived=False)
         below = request.place.below
         if below > window_start:
+            pulled = plan.pulled(reader, routes, window_start, below, self.margin_ms)
             session.sources = [
                 Source("push", 0, window_start, below),
                 Source("own", reader.reader_id, window_start, below),
-                *await self._dated(plan.pulled(reader, routes, window_start, below, self.margin_ms), routes),
+                *await self._dated(deadline, READER_BY, pulled, routes),
             ]
         else:
             await self.archive(session)
@@ -84,11 +83,14 @@ class Fetch:
     async def archive(self, session: Session) -> None:
         """Go on with what is older than the window."""
         below = min(session.request.place.below, session.window_start)
-        session.sources += await self._dated(plan.archive(session.reader, session.routes, below), {})
+        older = plan.archive(session.reader, session.routes, below)
+        session.sources += await self._dated(session.deadline, FETCH_BY, older, {})
         session.archived = True
 
-    async def _dated(self, sources: list[Source], routes: Mapping[int, Route]) -> list[Source]:
-        """Plain push authors are in no view: their newest posts are asked for when that saves reads."""
+    async def _dated(
+        self, deadline: Deadline, share: float, sources: list[Source], routes: Mapping[int, Route]
+    ) -> list[Source]:
+        """Plain push authors are in no view: their newest posts are asked for, where that may save reads."""
         unknown = {
             source.author_id
             for source in sources
@@ -96,7 +98,9 @@ class Fetch:
         }
         if len(unknown) <= READS_A_ROUND:
             return sources
-        records = await self.stores.routes.routes(unknown)
+        records = await deadline.within(share, self.stores.routes.routes(unknown))
+        if records is None:
+            return sources
         for source in sources:
             if source.author_id in unknown:
                 record = records.get(source.author_id)

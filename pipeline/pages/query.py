@@ -66,7 +66,8 @@ class Query:
                 raise
             page = served
         if request.explain:
-            page = replace(page, items=await self._with_tiers(page.items))
+            told = await deadline.within(1, self._with_tiers(page.items))
+            page = page if told is None else replace(page, items=told)
         metrics.PAGE_SECONDS.observe(deadline.spent())
         metrics.PAGE_SOURCES.observe(len(session.read))
         for step in page.degraded:

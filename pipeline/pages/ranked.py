@@ -41,6 +41,9 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
     _narrow(session, affinity, how.frontier, place.floor)
     most = how.candidates * (2 if place.floor else 1)  # a round is as deep as it was, whatever came late
     candidates = await fetch.collect(session, below, most)
+    if not candidates and not session.reader.followees and not session.archived:
+        await fetch.archive(session)  # one's own, and nobody else's
+        candidates = await fetch.collect(session, below, most)
     floor = place.floor or _floor(session, candidates)
     hidden = {author for author in {one.author_id for one in candidates} if session.hides_author(author)}
     allowed = {
@@ -68,7 +71,7 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
     if waiting:
         seen = (*place.shown, *(item.post.post_id for item in items))
         return items, Cursor("ranked", place.as_of, place.below, floor, served, seen)
-    ended = (session.archived and floor == EXHAUSTED) or not (session.reader.followees or candidates)
+    ended = session.archived and floor == EXHAUSTED
     return items, None if ended else Cursor("ranked", place.as_of, floor, 0, served)
 
 

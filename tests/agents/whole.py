@@ -275,21 +275,24 @@ class Whole:
         """All pages of a session in one list of items; `as_of`: when the last one that ended had begun."""
         found, token = [], None
         while True:
-            request = parse(
-                reader_id=str(reader),
-                limit=str(limit),
-                cursor=token,
-                mode=None,
-                explain=None,
-                now_ms=self.now,
-                cursor_key=KEY,
-            )
-            page = await query.page(request)
+            page = await query.page(self.request(reader, limit, token))
             found += page.items
             self.as_of = page.as_of
             token = page.next_cursor
             if token is None:
                 return found
+
+    def request(self, reader, limit, token=None, mode=None):
+        """A page, asked for as a client does."""
+        return parse(
+            reader_id=str(reader),
+            limit=str(limit),
+            cursor=token,
+            mode=mode,
+            explain=None,
+            now_ms=self.now,
+            cursor_key=KEY,
+        )
 
 
 def _ids(items):

@@ -11,7 +11,7 @@ import asyncio
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.snowflake import first_id
+from pipeline.domain.snowflake import first_id, time_ms
 from pipeline.records import ActivityEvent, PostEvent
 from tests.agents.test_one_feed import USERS, numbers, users, work
 from tests.agents.test_one_feed import World as OneFeed
@@ -49,7 +49,7 @@ class World(OneFeed):
             case "asked":
                 self.ask(a, LIMITS[n % 3])
             case "edited" if post:
-                self.at = now
+                now = self.at = max(now, time_ms(post) + 1)  # an author's clock may be ahead, not go back
                 visibility = ("public", "private", None)[n % 3]
                 more = {"body": f"{n} {now}"} | ({"visibility": visibility} if visibility else {})
                 event = PostEvent("edited", post, author, now, **more)
