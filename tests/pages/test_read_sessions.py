@@ -12,9 +12,9 @@ import random
 from collections import Counter
 
 import pytest
+from tests.agents.test_caches_coherent import World
 
 from pipeline.domain.snowflake import first_id
-from tests.agents.test_caches_coherent import World
 from tests.agents.whole import WINDOW
 
 SESSIONS = int(os.environ.get("TIDELINE_SESSIONS", "1000"))

@@ -5,13 +5,13 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from pipeline.agents.caches import Caches, Sizes
 from pipeline.domain.page_request import parse
 from pipeline.errors import Unavailable
+from pipeline.pages.caches import Caches, Sizes
 from pipeline.records import AuthorClass, PageChange
 from pipeline.store.ports import Stores
-from tests.agents.cores import KEY, core
-from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, ids
+from tests.pages.cores import KEY, core
+from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, ids
 from tests.waiting import eventually_async
 
 PULL, TIMEOUT_MS = AuthorClass.PULL, 60
