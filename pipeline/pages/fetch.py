@@ -84,7 +84,7 @@ class Fetch:
         """Go on with what is older than the window."""
         below = min(session.request.place.below, session.window_start)
         older = plan.archive(session.reader, session.routes, below)
-        session.sources += await self._dated(session.deadline, FETCH_BY, older, {})
+        session.sources += await self._dated(session.deadline, PULLS_BY, older, {})
         session.archived = True
 
     async def _dated(

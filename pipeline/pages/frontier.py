@@ -18,7 +18,7 @@ PLAIN, PUSHED = Route(), coverage.EdgeCover(0)
 def pulled(
     reader: ReaderView, routes: Mapping[int, Route], window_start: int, below: int, margin_ms: int
 ) -> list[Source]:
-    """A source for each range that is not pushed; its horizon is the newest id it can have, if that is known."""
+    """A source for each range that is not pushed; its horizon is the newest id it can have, where known."""
     sources = []
     reader_bound = reader.state.bound
     for author in _not_simply_pushed(reader, routes, window_start):

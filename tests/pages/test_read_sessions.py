@@ -12,10 +12,10 @@ import random
 from collections import Counter
 
 import pytest
-from tests.agents.test_caches_coherent import World
 
 from pipeline.domain.snowflake import first_id
 from tests.agents.whole import WINDOW
+from tests.pages.test_caches_coherent import World
 
 SESSIONS = int(os.environ.get("TIDELINE_SESSIONS", "1000"))
 EACH = 25
