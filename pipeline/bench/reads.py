@@ -19,9 +19,7 @@ from itertools import cycle
 
 import psutil
 
-from pipeline import metrics, stages, topology
-from pipeline.agents.caches import Sizes
-from pipeline.agents.query import Query
+from pipeline import metrics, serving, topology
 from pipeline.bench import graph, reads_contenders, reads_faults, reads_figures, reads_world
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.reads_figures import EmptyCaches, Figures, SlowAuthor
@@ -29,6 +27,8 @@ from pipeline.bench.reads_ground import POSTS_A_SECOND, Ground
 from pipeline.bench.reads_load import interleaved, turn
 from pipeline.bench.watch import Watch
 from pipeline.local.instance import Instance
+from pipeline.pages.caches import Sizes
+from pipeline.pages.query import Query
 from pipeline.resources import resources
 from pipeline.settings import Settings
 
@@ -170,7 +170,7 @@ async def benched(
         resources(settings, running.kafka, running.cassandra, spec) as r,
         Watch(pipeline.home, running, spec) as watch,
     ):
-        core, _ = stages.core_of(r, Sizes(**spec.api.caches.model_dump()))
+        core, _ = serving.core_of(r, Sizes(**spec.api.caches.model_dump()))
         ground = Ground(pipeline.home, running, r.outbox, watch, world, say)
         yield Bench(ground, core, spec.api.deadline_ms, at_once, seconds)
 

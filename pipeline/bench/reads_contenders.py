@@ -17,10 +17,6 @@ from dataclasses import replace
 
 import aiohttp
 
-from pipeline.agents.cache import Cache
-from pipeline.agents.caches import Caches
-from pipeline.agents.page import Page
-from pipeline.agents.query import Query
 from pipeline.bench.demo_publish import now_ms
 from pipeline.bench.reads_bare import bare
 from pipeline.bench.reads_load import Ask
@@ -30,7 +26,10 @@ from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import DEFAULT_LIMIT, PageRequest
 from pipeline.errors import Unavailable
 from pipeline.local.instance import Instance
-
+from pipeline.pages.cache import Cache
+from pipeline.pages.caches import Caches
+from pipeline.pages.page import Page
+from pipeline.pages.query import Query
 
 NO_PAGE = "no page"
 """What counts as degraded as well: the reader is told to come again."""

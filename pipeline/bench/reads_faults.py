@@ -6,8 +6,8 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
-from pipeline.agents.query import Query
 from pipeline.domain.merge import Row
+from pipeline.pages.query import Query
 from pipeline.store.ports import GraphStore, PostStore, ReaderStore, Stores
 
 DELAY_S = 2.0

@@ -65,6 +65,5 @@ def _emptied(one: EmptyCaches) -> str:
     return (
         f"empty-caches: {one.keys:,} keys read {one.reads:,} times, {one.most} the most; p99 {one.before_ms:.0f} ms"
         f" before, back {within};"
-        " by second: "
-        + " ".join(f"{second}:{ms:.0f}" for second, ms in one.p99_ms.items())
+        " by second: " + " ".join(f"{second}:{ms:.0f}" for second, ms in one.p99_ms.items())
     )
