@@ -1,5 +1,6 @@
 """`tideline bench`: measured comparisons, each on real engines of its own."""
 
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,13 +17,9 @@ if TYPE_CHECKING:
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     bench = typer.Typer(no_args_is_help=True, help="Measured comparisons on real engines.")
-    bench.callback()(_group)
     bench.command("fanout")(fanout)
+    bench.command("reads")(reads)
     app.add_typer(bench, name="bench")
-
-
-def _group() -> None:
-    """With a single command, typer would otherwise leave out its name."""
 
 
 def fanout(
@@ -59,6 +56,66 @@ def fanout(
     console = Console(highlight=False)
     console.print(_figures(report))
     console.print(_ratios(report))
+
+
+class Fault(StrEnum):
+    """A fault that can be measured alone."""
+
+    SLOW_AUTHOR = "slow-author"
+    EMPTY_CACHES = "empty-caches"
+
+
+def reads(
+    readers: Annotated[int, typer.Option("--readers", min=1, help="Readers who ask at once.")] = 50,
+    seconds: Annotated[
+        int, typer.Option("--seconds", metavar="N", min=3, help="How long each contender is measured.")
+    ] = 8,
+    fault: Annotated[
+        list[Fault] | None,
+        typer.Option("--fault", help="Measure this fault alone.", show_default="everything"),
+    ] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
+    ] = None,
+    home: Annotated[
+        Path | None,
+        typer.Option(
+            "--home", file_okay=False, resolve_path=True, help="An empty home; default: a temporary one."
+        ),
+    ] = None,
+) -> None:
+    """Pages of the real graph against a bare driver's read of one timeline partition, and with two faults.
+
+    Runs a whole pipeline of its own, on which posts keep coming. Exit code 3 when a page costs more than it
+    may, or a fault does more than it may. Takes about four minutes.
+    """
+    import orjson
+    from rich.console import Console
+
+    from pipeline.bench import reads as bench
+    from pipeline.bench.instance import place
+    from pipeline.cli import _reads_shown as shown
+    from pipeline.local.signals import interrupting
+
+    talk = Console(stderr=True, highlight=False)
+    try:
+        with interrupting(), place(home) as pipeline:
+            figures = bench.run(
+                pipeline,
+                at_once=readers,
+                seconds=seconds,
+                only=[each.value for each in fault or ()],
+                say=lambda text: talk.print(text, markup=False),
+            )
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from None
+    shown.show(figures, Console(highlight=False))
+    if json is not None:
+        json.write_bytes(
+            orjson.dumps(figures.document(), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
+        )
+    raise typer.Exit(3 if figures.problems else 0)
 
 
 def _figures(report: "Report") -> "Table":
