@@ -54,8 +54,8 @@ def _row(one: Contender, figures: Figures) -> list[str]:
 def _slow(one: Slow) -> str:
     steps = ", ".join(f"{step} {pages:,}" for step, pages in one.degraded.items()) or "none"
     return (
-        f"slow-author: one partition takes {one.delay_ms / 1000:.0f} s; {one.pages:,} pages, p50 {one.p50_ms:.0f}"
-        f" ms, p99 {one.p99_ms:.0f} of {one.deadline_ms:.0f} ms; degraded: {steps}; lacking: "
+        f"slow-author: one partition takes {one.delay_ms / 1000:.0f} s; {one.pages:,} pages,"
+        f" p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} of {one.deadline_ms:.0f} ms; degraded: {steps}; lacking: "
         + (", ".join(f"author {author} {pages:,}" for author, pages in one.lacks.items()) or "none")
     )
 
@@ -63,7 +63,7 @@ def _slow(one: Slow) -> str:
 def _emptied(one: EmptyCaches) -> str:
     within = "not" if one.within_s is None else f"within {one.within_s} s of {RECOVERED_BY_S:.0f}"
     return (
-        f"empty-caches: {one.keys:,} keys read {one.reads:,} times, {one.most} the most; p99 {one.before_ms:.0f} ms"
-        f" before, back {within};"
+        f"empty-caches: {one.keys:,} keys read {one.reads:,} times, {one.most} the most;"
+        f" p99 {one.before_ms:.0f} ms before, back {within};"
         " by second: " + " ".join(f"{second}:{ms:.0f}" for second, ms in one.p99_ms.items())
     )
