@@ -55,7 +55,8 @@ def _slow(one: Slow) -> str:
     steps = ", ".join(f"{step} {pages:,}" for step, pages in one.degraded.items()) or "none"
     return (
         f"slow-author: one partition takes {one.delay_ms / 1000:.0f} s; {one.pages:,} pages,"
-        f" p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} of {one.deadline_ms:.0f} ms; degraded: {steps}; lacking: "
+        f" p50 {one.p50_ms:.0f} ms, p99 {one.p99_ms:.0f} of {one.deadline_ms:.0f} ms;"
+        f" degraded: {steps}; lacking: "
         + (", ".join(f"author {author} {pages:,}" for author, pages in one.lacks.items()) or "none")
     )
 
