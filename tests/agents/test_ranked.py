@@ -288,3 +288,15 @@ async def test_what_is_posted_after_the_first_page_is_of_the_next_session():
     pages = await world.session(1, between)
 
     assert sorted(ids(pages), reverse=True) == before
+
+
+@pytest.mark.parametrize("own", [[], [10, 20]])
+async def test_who_follows_nobody_has_their_own_on_one_page(own):
+    """Also what is older than the window; and no cursor to an empty page."""
+    world = Ranked(own=own)
+    await world.settle()
+
+    page = await world.page(5)
+
+    assert sorted(ids([page]), reverse=True) == world.shown()
+    assert page.next_cursor is None
