@@ -12,17 +12,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.agents.ranked import Ranking
 from pipeline.domain import hints
 from pipeline.domain.engagement import hour_of, sketch
 from pipeline.domain.page_request import parse
 from pipeline.domain.ranking import Weighted
 from pipeline.domain.snowflake import time_ms
+from pipeline.pages.ranked import Ranking
 from pipeline.records import AuthorClass, PostEvent
 from pipeline.store.values import Engaged, Hide, Push, TimelineEntry, Window
-from tests.agents.cores import KEY, WEIGHTS, core
-from tests.agents.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, author_list, ids, times
 from tests.domain.examples import at_least
+from tests.pages.cores import KEY, WEIGHTS, core
+from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, author_list, ids, times
 
 HALF_S, HOUR_MS = 0.1, 3_600_000
 ALL = 2_000
