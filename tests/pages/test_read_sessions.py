@@ -83,6 +83,8 @@ class Sessions:
         if mode == "ranked":  # what a clock ahead of ours has made is of a later session
             always = {post for post in always if post < first_id(page.as_of + 1)}
         self.counts["must be shown"] += len(always - leaving)
+        self.counts["exempt at the edge"] += len(always & leaving)
+        self.counts["exempt and not shown"] += len((always & leaving) - set(found))
         self.counts["skips"] += len(always - leaving - set(found))
         self.counts["out of order"] += mode == "latest" and found != sorted(found, reverse=True)
 
