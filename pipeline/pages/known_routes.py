@@ -50,7 +50,7 @@ class KnownRoutes:
     readers: ReaderStore
 
     def known(self, authors: Collection[int]) -> dict[int, Route] | None:
-        """Those of these authors who are not plain push, or were suspended; None when the views are too old."""
+        """Those of these authors who are not plain push, or were suspended; None: the views are too old."""
         if self.age_s() > self.max_age_s:
             return None
         return _among(authors, self.records, self.suspensions)
