@@ -148,7 +148,15 @@ def run(
 ) -> Figures:
     """The whole bench on this pipeline, which is started and left running."""
     say("starting Kafka, Cassandra and every stage")
-    running = pipeline.start(PROFILE, say)
+    last = ""
+
+    def say_once(words: str) -> None:
+        nonlocal last
+        if words != last:
+            last = words
+            say(words)
+
+    running = pipeline.start(PROFILE, say_once)
 
     async def measured() -> Figures:
         async with benched(pipeline, running, at_once, seconds, say) as bench:

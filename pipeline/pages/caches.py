@@ -12,6 +12,7 @@ margin, nothing of all this is served (`Cache`).
 """
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -38,12 +39,20 @@ class Recent:
 
     def below(self, lo: int, hi: int, most: int) -> list[Row] | None:
         """The newest posts with lo <= id < hi; None when that goes further down than what is kept."""
-        found = [row for row in self.rows if lo <= row[0] < hi]
-        if len(found) >= most:
-            return found[:most]
+        rows = self.rows
+        first = bisect_right(rows, -hi, key=_descending) if rows and rows[0][0] >= hi else 0
+        found = list(rows[first : first + most])
+        if found and found[-1][0] < lo:
+            found = found[: bisect_right(found, -lo, key=_descending)]
+        if len(found) == most:
+            return found
         if (self.complete and lo >= self.lo) or (self.rows and lo >= self.rows[-1].post_id):
             return found
         return None
+
+
+def _descending(row: Row) -> int:
+    return -row[0]
 
 
 @dataclass(frozen=True, slots=True)

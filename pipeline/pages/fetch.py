@@ -54,7 +54,9 @@ class Fetch:
     async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
         """The reader and the frontier. Raises Unavailable when they do not come in time: no page without."""
         reader = await self.reader(request.reader_id, deadline)
-        routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
+        routes = self.routes.known(reader.followees)
+        if routes is None:
+            routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
         if routes is None:
             raise Unavailable(f"reader {request.reader_id}: the routes of their authors did not come in time")
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)

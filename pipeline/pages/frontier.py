@@ -27,13 +27,12 @@ def pulled(
             continue
         record = route.record
         bound = max(edge.covered_from, reader_bound, route.retracted_before)
-        cover = coverage.EdgeCover(bound, edge.warm_since)
         entries = () if record is None else record.entries
-        ranges = coverage.pull_ranges(entries, cover, window_start, margin_ms=margin_ms)
-        for lo, hi in coverage.clip(ranges, window_start, below):
-            horizon = hi if record is None else min(hi, record.latest_post_id + 1)
-            if horizon > lo:
-                sources.append(Source("pull", author, lo, horizon))
+        newest = below if record is None else min(below, record.latest_post_id + 1)
+        for lo, hi in coverage.pull_ranges_ever(entries, bound, edge.warm_since, margin_ms):
+            first, horizon = max(lo, window_start), min(hi, newest)
+            if horizon > first:
+                sources.append(Source("pull", author, first, horizon))
     return sources
 
 

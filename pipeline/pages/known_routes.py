@@ -49,18 +49,28 @@ class KnownRoutes:
     routes: RouteStore
     readers: ReaderStore
 
-    async def among(self, authors: Collection[int]) -> dict[int, Route]:
-        """Those of these authors who are not plain push, or were suspended, as of at most `max_age_s` ago."""
-        records, suspensions = self.records, self.suspensions
+    def known(self, authors: Collection[int]) -> dict[int, Route] | None:
+        """Those of these authors who are not plain push, or were suspended; None: the views are too old."""
         if self.age_s() > self.max_age_s:
-            records, suspensions = await asyncio.gather(
-                self.routes.routes(authors), self.readers.suspensions(list(authors))
-            )
-        return {
-            author: _route(records.get(author), suspensions.get(author))
-            for author in authors
-            if author in records or author in suspensions
-        }
+            return None
+        return _among(authors, self.records, self.suspensions)
+
+    async def among(self, authors: Collection[int]) -> dict[int, Route]:
+        """The same, from the tables if need be."""
+        known = self.known(authors)
+        if known is not None:
+            return known
+        records, suspensions = await asyncio.gather(
+            self.routes.routes(authors), self.readers.suspensions(list(authors))
+        )
+        return _among(authors, records, suspensions)
+
+
+def _among(
+    authors: Collection[int], records: Mapping[int, RouteRecord], suspensions: Mapping[int, Suspension]
+) -> dict[int, Route]:
+    there = (records.keys() & authors) | (suspensions.keys() & authors)
+    return {author: _route(records.get(author), suspensions.get(author)) for author in there}
 
 
 def _route(record: RouteRecord | None, suspension: Suspension | None) -> Route:

@@ -56,6 +56,8 @@ async def _visible(
 
 def path_of(candidate: Candidate) -> str:
     """`own`, `push`, `pull` or `push+pull`."""
+    if len(candidate.paths) == 1:
+        return next(iter(candidate.paths))
     if "own" in candidate.paths:
         return "own"
     return "+".join(path for path in ("push", "pull") if path in candidate.paths)
