@@ -135,12 +135,15 @@ class Fetch:
             for source in waiting
             if source is not timeline
         }
-        if timeline is not None and not await session.deadline.within(
-            ROWS_BY, self._deepen(session, timeline, asked)
-        ):
+        try:
+            if timeline is not None and not await session.deadline.within(
+                ROWS_BY, self._deepen(session, timeline, asked)
+            ):
+                raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
+        except Unavailable:
             for task in tasks:
                 task.cancel()
-            raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
+            raise
         for task in await session.deadline.finish(PULLS_BY, tasks) if tasks else ():
             tasks[task].give_up()
             session.name("timeline only" if late else "pulled authors")

@@ -69,6 +69,7 @@ class KnownRoutes:
 def _among(
     authors: Collection[int], records: Mapping[int, RouteRecord], suspensions: Mapping[int, Suspension]
 ) -> dict[int, Route]:
+    # goes through the authors, never through a view's dictionary, which another thread fills meanwhile
     there = (records.keys() & authors) | (suspensions.keys() & authors)
     return {author: _route(records.get(author), suspensions.get(author)) for author in there}
 
