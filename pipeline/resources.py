@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -31,11 +31,13 @@ class Resources:
     outbox: Outbox
     stack: AsyncExitStack
 
-    def view(self, topic: str, kept: Kept[Any] | None = None, *, from_end: bool = False) -> TopicView[Any]:
-        """A topic, read to its end, or from its end on, and followed until the process stops."""
+    def view(
+        self, topic: str, kept: Kept[Any] | None = None, *, lost: Callable[[], None] | None = None
+    ) -> TopicView[Any]:
+        """A topic, read to its end, or with `lost` from its end on, and followed until the process stops."""
         decode = partial(codec.decode, expected=TOPICS[topic])
         name = self.topology.names.topic(topic)
-        view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, from_end=from_end)
+        view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, lost=lost)
         view.start()
         self.stack.callback(view.close)
         return view

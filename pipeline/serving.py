@@ -58,7 +58,7 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
     caches, views = Caches.none(), [routes, suspended]
     if sizes is not None:
         caches = Caches(sizes, fresh_s)
-        heard = r.view(changes.TOPIC, caches, from_end=True)  # from now on, for they begin empty
+        heard = r.view(changes.TOPIC, caches, lost=caches.clear)  # from now on: they begin empty
         caches.age_s = heard.age_s
         views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]

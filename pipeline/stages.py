@@ -131,7 +131,7 @@ def fanout(tier: str, r: Resources) -> Handler:
         active=active,
         emit=emit,
         now_ms=now_ms,
-        window_ms=spec.window_ms,
+        life_ms=spec.row_life_ms,
         rows_took=rows.observe,
     ).handle
 
@@ -146,13 +146,13 @@ def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
 
 def backfill(r: Resources) -> Handler:
     """fanout.backfill → timeline_by_reader."""
-    return Backfill(r.stores, *repairs("backfill", r), now_ms, r.topology.policy.window_ms).handle
+    return Backfill(r.stores, *repairs("backfill", r), now_ms, r.topology.policy.row_life_ms).handle
 
 
 def retract(r: Resources) -> Handler:
     """fanout.retract → timeline_by_reader."""
     spec = r.topology.policy
-    return Retract(r.stores, *repairs("retract", r), now_ms, spec.window_ms, spec.margin_ms).handle
+    return Retract(r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
 
 
 def query(r: Resources) -> Handler:

@@ -30,13 +30,13 @@ from pipeline.store.values import Push, TimelineEntry
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """The backfill stage. `sleep`: how it waits for the time of a bound."""
+    """The backfill stage. `life_ms`: how long rows are kept. `sleep`: how it waits for a bound's time."""
 
     stores: Stores
     emit: Emit
     pace: Pace
     now_ms: Callable[[], int]
-    window_ms: int
+    life_ms: int
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
@@ -67,8 +67,8 @@ class Backfill:
 
     @property
     def _ttl_s(self) -> int:
-        """No bound counts any more after a window."""
-        return self.window_ms // 1000
+        """No bound counts any more when no row of its time is left."""
+        return self.life_ms // 1000
 
     async def _until(self, bound: int) -> None:
         """Wait for the time of a bound: from then on nothing is stored that a writer would not push."""
@@ -125,8 +125,8 @@ class Backfill:
         return left
 
     async def _recent(self, author: int, lo: int, hi: int, most: int) -> list[Row]:
-        window_start = snowflake.first_id(self.now_ms() - self.window_ms)
-        return await self.stores.posts.recent(author, max(lo, window_start), hi, most)
+        oldest = snowflake.first_id(self.now_ms() - self.life_ms)
+        return await self.stores.posts.recent(author, max(lo, oldest), hi, most)
 
     async def _write(
         self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[Row], at: int
@@ -147,7 +147,7 @@ class Backfill:
 
     def _entry(self, row: Row, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)
-        left_s = (created + self.window_ms - self.now_ms()) // 1000
+        left_s = (created + self.life_ms - self.now_ms()) // 1000
         return TimelineEntry(row.post_id, row.author_id, row.hints, max(created, at) * 1000, left_s)
 
 

@@ -4,7 +4,7 @@ Reads      one tier's topic, partitioned by follower shard
 Writes     timeline_by_reader; the rest of a range back to the tier's topic, on the next segment's shard
 Guarantee  a task is acknowledged when its last row is; one message costs at most one segment (1,000 rows),
            so a large author's backlog and everyone else's posts take turns; dormant readers get no row
-Replay     writes the same rows again: USING TIMESTAMP of the post, TTL to the end of its window
+Replay     writes the same rows again: USING TIMESTAMP of the post, TTL to the end of its life
 Budget     lag_budget of the tier in topology/tiers.yaml
 """
 
@@ -31,7 +31,9 @@ Task = Delivery[FanoutTask]
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
-    """The writer of one tier. `shards`: partitions of its topic. `rows_took`: told seconds, and rows."""
+    """The writer of one tier. `shards`: partitions of its topic. `life_ms`: how long rows are kept, from the
+    post on: the window, and as long as a session that begins in it. `rows_took`: told seconds, and rows.
+    """
 
     tier: str
     topic: str
@@ -41,7 +43,7 @@ class Fanout:
     active: ActiveReaders
     emit: Emit
     now_ms: Callable[[], int]
-    window_ms: int
+    life_ms: int
     rows_took: Callable[[float, int], None] = lambda seconds, rows: None
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
@@ -92,7 +94,7 @@ class Fanout:
 
     def _entry(self, task: FanoutTask) -> TimelineEntry:
         created = snowflake.time_ms(task.post_id)
-        left_s = (created + self.window_ms - self.now_ms()) // 1000
+        left_s = (created + self.life_ms - self.now_ms()) // 1000
         return TimelineEntry(task.post_id, task.author_id, task.hints, created * 1000, left_s)
 
     def _requeued(self, delivery: Task, after: segments.SegmentRange) -> Outgoing:

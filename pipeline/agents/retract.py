@@ -27,13 +27,13 @@ from pipeline.store.values import Retraction
 
 @dataclass(frozen=True, slots=True)
 class Retract:
-    """The retract stage."""
+    """The retract stage. `life_ms`: how long rows are kept."""
 
     stores: Stores
     emit: Emit
     pace: Pace
     now_ms: Callable[[], int]
-    window_ms: int
+    life_ms: int
     margin_ms: int
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
@@ -51,8 +51,8 @@ class Retract:
         routes = await self.stores.routes.routes([task.author_id])
         entries = entries_of(routes, task.author_id)
         asked = repair.posts_a_step(len(below))
-        window_start = snowflake.first_id(self.now_ms() - self.window_ms)
-        rows = await self.stores.posts.recent(task.author_id, max(task.lo, window_start), task.hi, asked)
+        oldest = snowflake.first_id(self.now_ms() - self.life_ms)
+        rows = await self.stores.posts.recent(task.author_id, max(task.lo, oldest), task.hi, asked)
         posts = [r.post_id for r in rows if class_of(r.post_id, entries) is not AuthorClass.PULL]
         if posts:
             await self.pace.take(len(below) * len(posts))

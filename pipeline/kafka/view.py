@@ -44,13 +44,15 @@ class TopicView(Generic[Record]):
         decode: Callable[[bytes], Record],
         kept: Kept[Record] | None = None,
         *,
-        from_end: bool = False,
+        lost: Callable[[], None] | None = None,
     ) -> None:
-        """`kept`: where records go instead of a dictionary of this view. `from_end`: only what comes now."""
+        """`kept`: where records go instead of a dictionary of this view. With `lost` it begins at the end,
+        and tells when records have gone before they were read, as they do in a topic that is not compacted.
+        """
         self.topic = topic
         self._decode = decode
         self._records: dict[bytes, Record] = {}
-        self._from_end = from_end
+        self._lost = lost
         self._put = self._keep if kept is None else kept.put
         self._as_of = self._started = -float("inf")
         self._consumer = Consumer(
@@ -75,11 +77,11 @@ class TopicView(Generic[Record]):
         partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
         for partition in partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
-            self._positions[partition] = high if self._from_end else low
+            self._positions[partition] = low if self._lost is None else high
             self._behind[partition] = high
         self._consumer.assign(
             [
-                TopicPartition(self.topic, p, at if self._from_end else OFFSET_BEGINNING)
+                TopicPartition(self.topic, p, OFFSET_BEGINNING if self._lost is None else at)
                 for p, at in self._positions.items()
             ]
         )
@@ -129,6 +131,7 @@ class TopicView(Generic[Record]):
                 continue
             for message in messages:
                 if message.error() is None:
+                    self._expect(message.partition() or 0, message.offset() or 0)
                     self._take(message.key() or b"", message.value())
                     self._positions[message.partition() or 0] = (message.offset() or 0) + 1
 
@@ -145,9 +148,17 @@ class TopicView(Generic[Record]):
         """Compaction leaves holes, so the client's own position counts, not the last message's offset."""
         for position in self._consumer.position(self._consumer.assignment()):
             if position.offset >= 0:
+                self._expect(position.partition, position.offset)
                 known = self._positions[position.partition]
                 self._positions[position.partition] = max(position.offset, known)
         return all(self._positions[p] >= end for p, end in self._behind.items())
+
+    def _expect(self, partition: int, offset: int) -> None:
+        """The next record is this one. Compaction leaves holes; where nothing is compacted there are none."""
+        if self._lost is not None and offset != self._positions[partition]:
+            _log.warning("view.lost", topic=self.topic, partition=partition, read_to=offset)
+            self._positions[partition] = offset
+            self._lost()
 
     def _take(self, key: bytes, value: bytes | None) -> None:
         if value is None:

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
+from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.page_request import MAX_LIMIT
 
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=64)]
@@ -98,7 +99,7 @@ class PolicySpec(_Spec):
     pull_above: Annotated[int, Field(ge=0)]
     hysteresis: Annotated[float, Field(ge=0, lt=1)]
     cost_floor: Annotated[int, Field(ge=0)]
-    window_days: Annotated[int, Field(ge=1, le=7300)]  # Cassandra keeps no row with a TTL beyond 20 years
+    window_days: Annotated[int, Field(ge=1, le=7299)]  # Cassandra keeps no row with a TTL beyond 20 years
     margin_seconds: Seconds
     clock_behind_seconds: Seconds
     clock_ahead_seconds: Seconds
@@ -111,6 +112,11 @@ class PolicySpec(_Spec):
     def window_ms(self) -> int:
         """How far back a timeline reaches."""
         return self.window_days * 86_400_000
+
+    @property
+    def row_life_ms(self) -> int:
+        """How long rows are kept: whoever began a session inside the window finds them to its end."""
+        return self.window_ms + VALID_MS
 
     @property
     def dormant_after_ms(self) -> int:

@@ -22,6 +22,7 @@ from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.warmth import Warmth
 from pipeline.codec import decode, encode
 from pipeline.domain.budgets import Tier
+from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.page_request import parse
 from pipeline.domain.policy import Thresholds
 from pipeline.kafka.emit import Emit
@@ -35,6 +36,7 @@ from pipeline.topics import TOPICS
 from tests.pages.cores import KEY, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
+LIFE = WINDOW + VALID_MS
 FOLLOWED = ("reader.cohorts", "author.routes", "author.suspensions", "page.changes")
 LIVE = ("follows", "policy", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
@@ -129,11 +131,11 @@ class Whole:
                 self.active,
                 self._emit("fanout"),
                 now,
-                WINDOW,
+                LIFE,
             ).handle,
-            "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, WINDOW, self._sleep).handle,
+            "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, LIFE, self._sleep).handle,
             "fanout.retract": Retract(
-                ports, self._emit("retract"), pace, now, WINDOW, MARGIN, self._sleep
+                ports, self._emit("retract"), pace, now, LIFE, MARGIN, self._sleep
             ).handle,
         }
 

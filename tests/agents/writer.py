@@ -65,7 +65,7 @@ class World:
             active=self.active,
             emit=Emit(fault.wrap(self.outbox), "fanout.small"),
             now_ms=lambda: self.now_ms,
-            window_ms=30 * DAY,
+            life_ms=30 * DAY,
             rows_took=lambda seconds, rows: self.rows_took.append((seconds >= 0, rows)),
         )
         batch = [

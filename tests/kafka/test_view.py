@@ -6,7 +6,7 @@ import time
 from functools import partial
 
 import pytest
-from confluent_kafka import Producer
+from confluent_kafka import Producer, TopicPartition
 
 from pipeline.codec import decode, encode
 from pipeline.errors import EngineError, Unavailable
@@ -71,7 +71,8 @@ def test_what_is_there_is_known_when_the_view_has_started(topic, view):
 def test_a_view_from_the_end_knows_what_comes_from_now_on(topic, view):
     """Nothing of what was there before; and it knows at once that it has all of it."""
     topic(a=settings(1), b=settings(2))
-    started = view(from_end=True)
+    gaps = []
+    started = view(lost=lambda: gaps.append(1))
 
     assert (started.get("a"), started.get("b")) == (None, None)
     assert started.age_s() < 5
@@ -79,6 +80,21 @@ def test_a_view_from_the_end_knows_what_comes_from_now_on(topic, view):
     eventually(lambda: started.get("b") == settings(3))
     assert started.get("a") is None
     assert sum(started.positions().values()) == 3
+    assert not gaps
+
+
+def test_a_view_from_the_end_tells_when_records_went_unread(topic, view):
+    """Here they come again, as after a topic was made anew: whatever was kept of it is not to be trusted."""
+    topic(a=settings(1), b=settings(2), c=settings(3))
+    gaps = []
+    started = view(lost=lambda: gaps.append(1))
+
+    partition = next(number for number, at in started.positions().items() if at)
+    started._consumer.seek(TopicPartition(topic.name, partition, 0))
+
+    eventually(lambda: gaps)
+    topic(a=settings(4))
+    eventually(lambda: started.get("a") == settings(4))
 
 
 def test_what_comes_later_is_followed(topic, view):

@@ -57,7 +57,7 @@ POLICY = [
     ("margin_seconds: 60 ", "7: 5", "7: keys are plain words"),
     ("margin_seconds: 60 ", "margin_seconds: [60]", "policy.margin_seconds: should be a valid number"),
     ("margin_seconds: 60 ", "margin_seconds: .nan", "policy.margin_seconds: should be"),
-    ("window_days: 30 ", "window_days: 7301", "policy.window_days: should be less than or equal to 7300"),
+    ("window_days: 30 ", "window_days: 7300", "policy.window_days: should be less than or equal to 7299"),
     (
         "segment_size: 1000 ",
         "segment_size: 1001",
