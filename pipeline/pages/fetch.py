@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import engagement, snowflake
 from pipeline.domain.cursor import VALID_MS
-from pipeline.domain.merge import EXHAUSTED, Candidate, Row, Source, frontier, merge, next_reads
+from pipeline.domain.merge import Candidate, Row, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
 from pipeline.pages import frontier as plan
@@ -93,6 +93,8 @@ class Fetch:
         self, deadline: Deadline, share: float, sources: list[Source], routes: Mapping[int, Route]
     ) -> list[Source]:
         """Plain push authors are in no view: their newest posts are asked for, where that may save reads."""
+        if len(sources) <= READS_A_ROUND:
+            return sources
         unknown = {
             source.author_id
             for source in sources
@@ -115,12 +117,9 @@ class Fetch:
 
     async def collect(self, session: Session, below: int, wanted: int) -> list[Candidate]:
         """The newest candidates under `below`, as many as wanted: fewer only at the end of all sources."""
-        while True:
-            ready = merge(session.sources, below, wanted)
-            if len(ready) == wanted or frontier(session.sources) == EXHAUSTED:
-                return ready
-            behind = next_reads(session.sources, below, wanted, READS_A_ROUND)
+        while behind := next_reads(session.sources, below, wanted, READS_A_ROUND):
             await self.read(session, behind, max(wanted, session.limit) + 1)
+        return merge(session.sources, below, wanted)
 
     async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:
         """Read each source further down, all at once. One row more than a page, so its end is seen."""
