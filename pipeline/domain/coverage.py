@@ -12,14 +12,10 @@ caches that are not older than half of it; overlaps are one post in the page (§
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pipeline.domain import snowflake
 from pipeline.domain.policy import Entries
-from pipeline.records import AuthorClass, RouteEntry
-
-RANGES_REMEMBERED = 65_536
-"""Histories with edges whose ranges are remembered, some 20 MB: most edges to an author share theirs."""
+from pipeline.records import AuthorClass
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,25 +42,16 @@ def pushed(post_id: int, author_class: AuthorClass, edge: EdgeCover) -> bool:
 
 def pull_ranges(entries: Entries, edge: EdgeCover, window_start: int, *, margin_ms: int) -> list[Range]:
     """What a query must read from the author's own posts for this edge; disjoint, oldest first."""
-    ranges = pull_ranges_ever(tuple(entries), edge.covered_from, edge.warm_since, margin_ms)
-    return clip(ranges, window_start, snowflake.MAX_ID)
-
-
-@lru_cache(RANGES_REMEMBERED)
-def pull_ranges_ever(
-    entries: tuple[RouteEntry, ...], covered_from: int, warm_since: int | None, margin_ms: int
-) -> Sequence[Range]:
-    """The same for all time, remembered: a page asks for every author it may pull, and windows alone move."""
-    ranges = [(0, snowflake.shift(covered_from, margin_ms))]
+    ranges = [(window_start, snowflake.shift(edge.covered_from, margin_ms))]
     for lo, hi, author_class in _spans(entries):
-        warm = hi if warm_since is None else warm_since
+        warm = hi if edge.warm_since is None else edge.warm_since
         cold = {AuthorClass.PUSH: lo, AuthorClass.PULL: hi, AuthorClass.PARTIAL: min(hi, warm)}
         cold_until = cold[author_class]
         if lo < cold_until:
             ranges.append((snowflake.shift(lo, -margin_ms), snowflake.shift(cold_until, margin_ms)))
         if author_class is AuthorClass.PARTIAL:  # warmth is not relied upon at once, also when it came before
             ranges.append((lo, min(hi, snowflake.shift(warm, margin_ms))))
-    return union(ranges)
+    return union((max(lo, window_start), hi) for lo, hi in ranges)
 
 
 def _spans(entries: Entries) -> list[tuple[int, int, AuthorClass]]:

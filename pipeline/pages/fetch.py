@@ -119,6 +119,9 @@ class Fetch:
         """The newest candidates under `below`, as many as wanted: fewer only at the end of all sources."""
         while behind := next_reads(session.sources, below, wanted, READS_A_ROUND):
             await self.read(session, behind, max(wanted, session.limit) + 1)
+            ready = merge(session.sources, below, wanted)
+            if len(ready) == wanted:
+                return ready
         return merge(session.sources, below, wanted)
 
     async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:

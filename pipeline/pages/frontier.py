@@ -27,9 +27,8 @@ def pulled(
             continue
         record = route.record
         bound = max(edge.covered_from, reader_bound, route.retracted_before)
-        entries = () if record is None else record.entries
         newest = below if record is None else min(below, record.latest_post_id + 1)
-        for lo, hi in coverage.pull_ranges_ever(entries, bound, edge.warm_since, margin_ms):
+        for lo, hi in route.pull_ranges(bound, edge.warm_since, margin_ms):
             first, horizon = max(lo, window_start), min(hi, newest)
             if horizon > first:
                 sources.append(Source("pull", author, first, horizon))

@@ -9,10 +9,15 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
+from pipeline.domain.coverage import EdgeCover, Range, pull_ranges
 from pipeline.records import RouteRecord, Suspension
 from pipeline.store.ports import ReaderStore, RouteStore
 
 Record = TypeVar("Record")
+
+
+MOST_RANGES = 1_000
+"""Kinds of edges to one author whose ranges are remembered; nearly all edges are of one kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,21 @@ class Route:
     record: RouteRecord | None = None
     retracted_before: int = 0
     suspended: bool = False
+    _ranges: dict[tuple[int, int | None, int], list[Range]] = field(
+        default_factory=dict, compare=False, repr=False
+    )
+
+    def pull_ranges(self, covered_from: int, warm_since: int | None, margin_ms: int) -> list[Range]:
+        """What of all time is not pushed to such an edge; remembered, as windows alone move."""
+        key = covered_from, warm_since, margin_ms
+        found = self._ranges.get(key)
+        if found is None:
+            entries = () if self.record is None else self.record.entries
+            found = pull_ranges(entries, EdgeCover(covered_from, warm_since), 0, margin_ms=margin_ms)
+            if len(self._ranges) >= MOST_RANGES:
+                self._ranges.clear()
+            self._ranges[key] = found
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +60,9 @@ class ByAuthor(Generic[Record]):
 
 @dataclass(frozen=True, slots=True)
 class KnownRoutes:
-    """`records`, `suspensions`: the views, by author; `age_s`: of the older one."""
+    """`records`, `suspensions`: the views, by author; `age_s`: of the older one. `made`: the routes of what
+    the views hold, so that what is remembered of an author is there until the views hold something else.
+    """
 
     records: Mapping[int, RouteRecord]
     suspensions: Mapping[int, Suspension]
@@ -48,12 +70,13 @@ class KnownRoutes:
     max_age_s: float
     routes: RouteStore
     readers: ReaderStore
+    made: dict[int, tuple[RouteRecord | None, Suspension | None, Route]] = field(default_factory=dict)
 
     def known(self, authors: Collection[int]) -> dict[int, Route] | None:
         """Those of these authors who are not plain push, or were suspended; None: the views are too old."""
         if self.age_s() > self.max_age_s:
             return None
-        return _among(authors, self.records, self.suspensions)
+        return {author: self._made(author) for author in _there(authors, self.records, self.suspensions)}
 
     async def among(self, authors: Collection[int]) -> dict[int, Route]:
         """The same, from the tables if need be."""
@@ -63,15 +86,22 @@ class KnownRoutes:
         records, suspensions = await asyncio.gather(
             self.routes.routes(authors), self.readers.suspensions(list(authors))
         )
-        return _among(authors, records, suspensions)
+        there = _there(authors, records, suspensions)
+        return {author: _route(records.get(author), suspensions.get(author)) for author in there}
+
+    def _made(self, author: int) -> Route:
+        record, suspension = self.records.get(author), self.suspensions.get(author)
+        made = self.made.get(author)
+        if made is None or made[0] is not record or made[1] is not suspension:
+            made = self.made[author] = record, suspension, _route(record, suspension)
+        return made[2]
 
 
-def _among(
+def _there(
     authors: Collection[int], records: Mapping[int, RouteRecord], suspensions: Mapping[int, Suspension]
-) -> dict[int, Route]:
+) -> set[int]:
     # goes through the authors, never through a view's dictionary, which another thread fills meanwhile
-    there = (records.keys() & authors) | (suspensions.keys() & authors)
-    return {author: _route(records.get(author), suspensions.get(author)) for author in there}
+    return (records.keys() & authors) | (suspensions.keys() & authors)
 
 
 def _route(record: RouteRecord | None, suspension: Suspension | None) -> Route:
