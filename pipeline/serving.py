@@ -54,6 +54,7 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
         fresh_s,
         r.stores.routes,
         r.stores.readers,
+        lambda: (records.version, suspensions.version),
     )
     caches, views = Caches.none(), [routes, suspended]
     if sizes is not None:

@@ -8,6 +8,7 @@ is that of the API, in this process, with the caches and the deadline of the top
 """
 
 import asyncio
+import gc
 import os
 import platform
 import random
@@ -131,6 +132,8 @@ class Bench:
 async def measure(bench: Bench, running: Instance, only: Collection[str]) -> Figures:
     """The comparison and the faults; or these faults alone."""
     await bench.warm()
+    gc.collect()
+    gc.freeze()  # the drawn world is this process's alone: an API does not look through it for garbage
     before = _untrusted()
     figures = Figures(_machine(), _workload(bench))
     if not only:

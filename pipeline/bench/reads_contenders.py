@@ -1,9 +1,9 @@
 """Who takes turns in `bench reads`: ways to read the same twenty posts.
 
 bare        the driver, one timeline partition: the rows, and nothing made of them
-page        both paths to one page, every page assembled, from warm caches
-refresh     the same, where an unchanged first page is remembered
-push only   the pushed posts alone, page by page as above
+page        both paths to one page, as the API has it: from warm caches, where an unchanged first page is kept
+assembled   the same, every page put together anew
+push only   the pushed posts alone, put together as above
 pull only   all posts pulled: the reader is dormant, and has no rows
 cold        a page that finds nothing in any cache
 ranked      the page of the best
@@ -65,7 +65,7 @@ async def contenders(
     core: Query, world: World, running: Instance, deadline_ms: int
 ) -> AsyncIterator[dict[str, Ask]]:
     """All of them by name, in the order of their turns."""
-    page = paging(assembling(core), deadline_ms)
+    anew = paging(assembling(core), deadline_ms)
     lo = snowflake.first_id(now_ms() - core.fetch.window_ms)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
@@ -77,10 +77,10 @@ async def contenders(
         with bare(running.cassandra, running.keyspace, lo) as baseline:
             yield {
                 "bare": baseline,
-                "page": page,
-                "refresh": paging(core, deadline_ms),
-                "push only": lambda reader: page(world.pusher(reader)),
-                "pull only": lambda reader: page(world.puller(reader)),
+                "page": paging(core, deadline_ms),
+                "assembled": anew,
+                "push only": lambda reader: anew(world.pusher(reader)),
+                "pull only": lambda reader: anew(world.puller(reader)),
                 "cold": paging(cold(core), None),
                 "ranked": paging(core, deadline_ms, mode="ranked"),
                 "http": http,

@@ -13,9 +13,9 @@ from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import Candidate, Row, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
-from pipeline.pages import frontier as plan
 from pipeline.pages.caches import Caches, Recent
 from pipeline.pages.deadline import Deadline
+from pipeline.pages.frontier import Plan, archive, plan
 from pipeline.pages.known_routes import KnownRoutes, Route
 from pipeline.pages.page import Session
 from pipeline.pages.reader_view import ReaderView, views
@@ -54,24 +54,42 @@ class Fetch:
     async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
         """The reader and the frontier. Raises Unavailable when they do not come in time: no page without."""
         reader = await self.reader(request.reader_id, deadline)
-        routes = self.routes.known(reader.followees)
-        if routes is None:
-            routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
-        if routes is None:
-            raise Unavailable(f"reader {request.reader_id}: the routes of their authors did not come in time")
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)
-        session = Session(request, deadline, reader, routes, window_start, [], archived=False)
+        session = Session(request, deadline, await self._plan(reader, deadline), window_start)
         below = request.place.below
         if below > window_start:
-            pulled = plan.pulled(reader, routes, window_start, below, self.margin_ms)
             session.sources = [
                 Source("push", 0, window_start, below),
                 Source("own", reader.reader_id, window_start, below),
-                *await self._dated(deadline, HELP_BY, pulled, routes),
             ]
+        return session
+
+    async def widen(self, session: Session) -> None:
+        """Beside the timeline and one's own, what is pulled; of the archive, if that is where the page is."""
+        below = session.request.place.below
+        if below > session.window_start:
+            pulled = session.plan.sources(session.window_start, below)
+            session.sources += await self._dated(session, HELP_BY, pulled, session.plan.routes)
         else:
             await self.archive(session)
-        return session
+
+    async def _plan(self, reader: ReaderView, deadline: Deadline) -> Plan:
+        """The plan of this reader: the one that was made last, while the views hold the same."""
+        version = self.routes.version()
+        known: Plan | None = reader.remembered.get(version)
+        if known is not None and self.routes.fresh():
+            return known
+        routes = self.routes.known(reader.followees)
+        if routes is not None:
+            made = plan(reader, routes, self.margin_ms)
+            if version is not None:
+                reader.remembered.clear()
+                reader.remembered[version] = made
+            return made
+        routes = await deadline.within(READER_BY, self.routes.among(reader.followees))
+        if routes is None:
+            raise Unavailable(f"reader {reader.reader_id}: the routes of their authors did not come in time")
+        return plan(reader, routes, self.margin_ms)
 
     async def reader(self, reader_id: int, deadline: Deadline) -> ReaderView:
         """The reader as the caches know them. Raises Unavailable when they are not known in time."""
@@ -85,12 +103,12 @@ class Fetch:
     async def archive(self, session: Session) -> None:
         """Go on with what is older than the window."""
         below = min(session.request.place.below, session.window_start)
-        older = plan.archive(session.reader, session.routes, below)
-        session.sources += await self._dated(session.deadline, PULLS_BY, older, {})
+        older = archive(session.plan, below)
+        session.sources += await self._dated(session, PULLS_BY, older, {})
         session.archived = True
 
     async def _dated(
-        self, deadline: Deadline, share: float, sources: list[Source], routes: Mapping[int, Route]
+        self, session: Session, share: float, sources: list[Source], routes: Mapping[int, Route]
     ) -> list[Source]:
         """Plain push authors are in no view: their newest posts are asked for, where that may save reads."""
         if len(sources) <= READS_A_ROUND:
@@ -102,7 +120,7 @@ class Fetch:
         }
         if len(unknown) <= READS_A_ROUND:
             return sources
-        records = await deadline.within(share, self.stores.routes.routes(unknown))
+        records = await session.deadline.within(share, self.stores.routes.routes(unknown))
         if records is None:
             return sources
         for source in sources:
@@ -157,7 +175,7 @@ class Fetch:
         waiting = []
         for source in sources:
             recent = known.get(source.author_id)
-            if recent is not None and recent.newest < _latest(session.routes, source.author_id):
+            if recent is not None and recent.newest < _latest(session.plan.routes, source.author_id):
                 self.caches.recent.drop((source.author_id,))
                 recent = None
             rows = None if recent is None else recent.below(source.lo, source.horizon, min(asked, KEPT))

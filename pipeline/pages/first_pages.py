@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pipeline.domain.merge import Row
 from pipeline.domain.page_request import PageRequest
 from pipeline.pages.caches import Caches, Recent
+from pipeline.pages.frontier import Plan
 from pipeline.pages.page import Page, Session
-from pipeline.pages.reader_view import ReaderView
 from pipeline.store.values import StoredPost
 
 KEPT_MS = 3_600_000
@@ -20,18 +20,16 @@ KEPT_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """A page, and what it was made of, as it was then: `recent` of authors that were read for it, `heads` of
-    all, `posts` that were looked at. What is remembered of them by now may be newer than the page.
+    """A page, and what it was made of, as it was then: the plan, the rows, `recent` of authors that were
+    read, `posts` that were looked at. What is remembered of them by now may be newer than the page.
     """
 
     page: Page
     as_of: int
-    reader: ReaderView
+    plan: Plan
     rows: Sequence[Row]
-    heads: Sequence[tuple[int, int]]
     recent: Mapping[int, Recent]
     posts: Mapping[int, StoredPost]
-    suspended: frozenset[int]
 
 
 def key_of(request: PageRequest) -> tuple[int, int]:
@@ -39,17 +37,12 @@ def key_of(request: PageRequest) -> tuple[int, int]:
     return request.reader_id, request.limit
 
 
-def heads_of(session: Session) -> list[tuple[int, int]]:
-    """By source but the timeline, the newest id it can have; before any of them is read."""
-    return [(source.author_id, source.horizon) for source in session.sources if source.path != "push"]
-
-
 def rows_of(session: Session) -> list[Row]:
     """The rows of the timeline that have been read."""
     return [row for source in session.sources if source.path == "push" for row in source.items]
 
 
-def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]) -> Page | None:
+def unchanged(caches: Caches, session: Session) -> Page | None:
     """The first page that was served last, if it still is the first page. The timeline has been read."""
     kept = _kept(caches, session)
     if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
@@ -58,10 +51,8 @@ def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]
     known = caches.posts.known(kept.posts)
     recent = caches.recent.known(kept.recent)
     same = (
-        kept.reader is session.reader
+        _same(kept.plan, session.plan)
         and kept.rows == rows_of(session)
-        and kept.heads == heads
-        and kept.suspended == session.suspended
         and all(recent.get(author) is one for author, one in kept.recent.items())
         and all(known.get(post_id) is post for post_id, post in kept.posts.items())
         and (not posts or posts[-1].post_id >= session.window_start)
@@ -69,25 +60,16 @@ def unchanged(caches: Caches, session: Session, heads: Sequence[tuple[int, int]]
     return kept.page if same else None
 
 
-def remember(
-    caches: Caches, session: Session, heads: Sequence[tuple[int, int]], rows: Sequence[Row], page: Page
-) -> None:
-    """Keep a first page, unless it was made of more than will be compared: what is in no cache, or rows
-    further down.
+def remember(caches: Caches, session: Session, rows: Sequence[Row], page: Page) -> None:
+    """Keep a first page, unless it was made of more than will be compared: what is in no cache, authors whose
+    next post no route will tell, or rows further down.
     """
     authors = {one.author_id for one in session.sources if id(one) in session.read and one.path != "push"}
-    if page.degraded or authors - session.recent.keys() or rows != rows_of(session):
+    told = not (authors | session.plan.undated(session.window_start)) - session.recent.keys()
+    if page.degraded or not told or rows != rows_of(session):
         return
-    kept = FirstPage(
-        page,
-        session.request.place.as_of,
-        session.reader,
-        rows,
-        heads,
-        session.recent,
-        session.looked_at,
-        session.suspended,
-    )
+    as_of = session.request.place.as_of
+    kept = FirstPage(page, as_of, session.plan, rows, session.recent, session.looked_at)
     caches.pages.keep(key_of(session.request), kept)
 
 
@@ -110,3 +92,10 @@ def whatever(caches: Caches, session: Session) -> Page | None:
 def _kept(caches: Caches, session: Session) -> FirstPage | None:
     key = key_of(session.request)
     return caches.pages.known((key,)).get(key)
+
+
+def _same(one: Plan, other: Plan) -> bool:
+    """Of the same view of the reader, and of routes that come to the same."""
+    return one is other or (
+        one.reader is other.reader and one.spans == other.spans and one.suspended == other.suspended
+    )

@@ -44,11 +44,12 @@ class Route:
         return found
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ByAuthor(Generic[Record]):
-    """What a view of a topic keyed by author fills."""
+    """What a view of a topic keyed by author fills. `version`: grows after each change."""
 
     records: dict[int, Record] = field(default_factory=dict)
+    version: int = 0
 
     def put(self, key: bytes, record: Record | None) -> None:
         """The newest record of this author; None: it was taken out."""
@@ -56,12 +57,14 @@ class ByAuthor(Generic[Record]):
             self.records.pop(int(key), None)
         else:
             self.records[int(key)] = record
+        self.version += 1  # last: whoever saw it sees the record
 
 
 @dataclass(frozen=True, slots=True)
 class KnownRoutes:
-    """`records`, `suspensions`: the views, by author; `age_s`: of the older one. `made`: the routes of what
-    the views hold, so that what is remembered of an author is there until the views hold something else.
+    """`records`, `suspensions`: the views, by author; `age_s`: of the older one; `version`: while it is the
+    same, so is what both hold; None where nobody can tell. `made`: the routes of what the views hold, so that
+    what is remembered of an author is there until the views hold something else.
     """
 
     records: Mapping[int, RouteRecord]
@@ -70,11 +73,16 @@ class KnownRoutes:
     max_age_s: float
     routes: RouteStore
     readers: ReaderStore
+    version: Callable[[], object] = lambda: None
     made: dict[int, tuple[RouteRecord | None, Suspension | None, Route]] = field(default_factory=dict)
+
+    def fresh(self) -> bool:
+        """Whether the views may be asked."""
+        return self.age_s() <= self.max_age_s
 
     def known(self, authors: Collection[int]) -> dict[int, Route] | None:
         """Those of these authors who are not plain push, or were suspended; None: the views are too old."""
-        if self.age_s() > self.max_age_s:
+        if not self.fresh():
             return None
         return {author: self._made(author) for author in _there(authors, self.records, self.suspensions)}
 

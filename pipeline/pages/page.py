@@ -7,7 +7,7 @@ from pipeline.domain.merge import EXHAUSTED, Source
 from pipeline.domain.page_request import PageRequest
 from pipeline.pages.caches import Recent
 from pipeline.pages.deadline import Deadline
-from pipeline.pages.known_routes import Route
+from pipeline.pages.frontier import Plan
 from pipeline.pages.reader_view import ReaderView
 from pipeline.store.values import StoredPost
 
@@ -50,11 +50,10 @@ class Session:
 
     request: PageRequest
     deadline: Deadline
-    reader: ReaderView
-    routes: Mapping[int, Route]
+    plan: Plan
     window_start: int
-    sources: list[Source]
-    archived: bool
+    sources: list[Source] = field(default_factory=list)
+    archived: bool = False
     degraded: dict[str, None] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
     widths: dict[str, int] = field(default_factory=dict)
@@ -62,9 +61,9 @@ class Session:
     looked_at: dict[int, StoredPost] = field(default_factory=dict)
 
     @property
-    def suspended(self) -> frozenset[int]:
-        """Followees of whom nothing is shown for now."""
-        return frozenset(author for author, route in self.routes.items() if route.suspended)
+    def reader(self) -> ReaderView:
+        """Whose page it is."""
+        return self.plan.reader
 
     @property
     def limit(self) -> int:
@@ -85,8 +84,7 @@ class Session:
 
     def hides_author(self, author_id: int) -> str | None:
         """Why nothing of this author is on the page."""
-        route = self.routes.get(author_id)
-        return self.reader.hides_author(author_id, suspended=route is not None and route.suspended)
+        return self.reader.hides_author(author_id, suspended=author_id in self.plan.suspended)
 
     def name(self, step: str) -> None:
         """A step of the ladder is taken."""

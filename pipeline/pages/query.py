@@ -89,15 +89,15 @@ class Query:
 
     async def _first(self, session: Session) -> Page:
         """The page that was served last, when it is still the same; else a new one, which is remembered."""
-        caches, heads = self.fetch.caches, first_pages.heads_of(session)
+        caches = self.fetch.caches
         await self.fetch.newest(session)
         rows = first_pages.rows_of(session)
-        known = None if session.request.explain else first_pages.unchanged(caches, session, heads)
+        known = None if session.request.explain else first_pages.unchanged(caches, session)
         if known is not None:
             return known
         page = await self._next(session)
         if not session.request.explain:
-            first_pages.remember(caches, session, heads, rows, page)
+            first_pages.remember(caches, session, rows, page)
         return page
 
     async def _next(self, session: Session) -> Page:
@@ -105,6 +105,7 @@ class Query:
         wanted = session.limit if self.cap is None else min(session.limit, max(self.cap - place.served, 0))
         if not wanted:
             return Page((), None)
+        await self.fetch.widen(session)
         following: Cursor | None
         if place.mode == "ranked":
             items, following = await ranked.page(self.fetch, session, wanted, self.ranking)

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from pipeline.domain.coverage import EdgeCover
 from pipeline.domain.visibility import author_hidden_because, post_hidden_because
@@ -24,6 +25,8 @@ class ReaderView:
     followees: frozenset[int]
     covers: Mapping[int, EdgeCover]
     hidden: Mapping[int, int]
+    remembered: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
+    """What was made of this view, by what else it was made of (`fetch`)."""
 
     @property
     def reader_id(self) -> int:

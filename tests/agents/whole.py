@@ -89,6 +89,7 @@ class Whole:
             "age_s": lambda: max(view.age_s() for view in self.views[1:3]),
             "window_ms": WINDOW,
             "margin_ms": MARGIN,
+            "version": lambda: (routes.version, suspensions.version),
         }
         self.query = core(self.stores, routes.records, suspensions.records, **more)
         slow = Stores(*(_Port(getattr(self.stores, name), self, fails=False) for name in Stores.__slots__))

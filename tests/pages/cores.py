@@ -31,6 +31,7 @@ def core(
         1.0,
         stores.routes,
         stores.readers,
+        more.pop("version", lambda: None),
     )
     fetch = Fetch(stores, known, caches or Caches.none(), window_ms, margin_ms)
     return Query(fetch, more.pop("ranking", RANKING), KEY, **more)
