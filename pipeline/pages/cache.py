@@ -58,6 +58,11 @@ class Cache(Generic[Key, Value]):
         self._hits.inc(len(found))
         return found
 
+    def still(self, values: Mapping[Key, Value]) -> bool:
+        """Whether these very values are what is remembered; asking does not make them stay longer."""
+        entries = self._entries
+        return self._trusted() and all(entries.get(key) is value for key, value in values.items())
+
     async def all(self, keys: Collection[Key], load: Load[Key, Value]) -> dict[Key, Value]:
         """The values of these keys: remembered, being loaded for somebody, or loaded now, in one call.
 

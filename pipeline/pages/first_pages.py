@@ -47,15 +47,13 @@ def unchanged(caches: Caches, session: Session) -> Page | None:
     kept = _kept(caches, session)
     if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
         return None
-    posts = [item.post for item in kept.page.items]
-    known = caches.posts.known(kept.posts)
-    recent = caches.recent.known(kept.recent)
+    items = kept.page.items
     same = (
         _same(kept.plan, session.plan)
         and kept.rows == rows_of(session)
-        and all(recent.get(author) is one for author, one in kept.recent.items())
-        and all(known.get(post_id) is post for post_id, post in kept.posts.items())
-        and (not posts or posts[-1].post_id >= session.window_start)
+        and caches.recent.still(kept.recent)
+        and caches.posts.still(kept.posts)
+        and (not items or items[-1].post.post_id >= session.window_start)
     )
     return kept.page if same else None
 
