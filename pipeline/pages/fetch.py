@@ -34,7 +34,7 @@ ENGAGEMENTS = 5_000
 TICK_S = 10
 """Seconds for which live counters are remembered: they are a statistic."""
 
-HELP_BY, PULLS_BY, READER_BY, ENRICH_BY, ROWS_BY, HYDRATE_BY = 0.4, 0.65, 0.7, 0.8, 0.85, 0.95
+HELP_BY, PULLS_BY, READER_BY, ENRICH_BY, ROWS_BY, HYDRATE_BY = 0.3, 0.5, 0.7, 0.75, 0.85, 0.95
 """The share of a request's time by which a step has to be done: the shortest for what only helps the next
 one, the longest for what a page cannot do without.
 """
