@@ -1,6 +1,5 @@
 """`posts` and `posts_by_author`: the canonical post, and the index every pull reads."""
 
-import asyncio
 import time
 from collections.abc import Iterator, Mapping, Sequence
 
@@ -15,6 +14,9 @@ from pipeline.store.values import StoredPost
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""
+
+_NEAR, _AT_ONCE = 3, 100
+"""Buckets asked for together: the quarter before the newest one, then as many as an IN may name."""
 
 
 class CassandraPosts:
@@ -43,6 +45,10 @@ class CassandraPosts:
         self._recent = db.prepare(
             "SELECT post_id, hints FROM posts_by_author"
             " WHERE author_id = ? AND bucket = ? AND post_id >= ? AND post_id < ? LIMIT ?"
+        )
+        self._recent_of = db.prepare(
+            "SELECT post_id, hints FROM posts_by_author"
+            " WHERE author_id = ? AND bucket IN ? AND post_id >= ? AND post_id < ? PER PARTITION LIMIT ?"
         )
         self._take_down = db.prepare(
             "UPDATE posts USING TIMESTAMP ? SET taken_down = taken_down + ? WHERE post_id = ?"
@@ -83,21 +89,21 @@ class CassandraPosts:
         return {row[0]: _post(*row) for row in rows if row[1] is not None}
 
     async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
-        """See `PostStore`. Buckets are read newest first, twice as many at once after each that was short.
+        """See `PostStore`. The newest bucket first, then a few, then all that are left, of which most are
+        empty: they cost a node next to nothing, and a request each would cost much.
 
         A post more than a day in the future is not found.
         """
         hi = min(hi, first_id(int(time.time() * 1000) + _FUTURE_MS))
-        found: list[Row] = []
-        newest, oldest, width = bucket_of(hi - 1), bucket_of(max(lo, 0)), 1
-        while newest >= oldest and len(found) < limit:
-            buckets = range(newest, max(newest - width, oldest - 1), -1)
-            answers = await asyncio.gather(
-                *(self._db.fetch(self._recent, author_id, b, lo, hi, limit - len(found)) for b in buckets)
-            )
-            found += [Row(post_id, author_id, hints) for rows in answers for post_id, hints in rows]
-            newest, width = newest - width, width * 2
-        return found[:limit]
+        newest, oldest = bucket_of(hi - 1), bucket_of(max(lo, 0))
+        rows = await self._db.fetch(self._recent, author_id, newest, lo, hi, limit)
+        older, size = range(newest - 1, oldest - 1, -1), _NEAR
+        while older and len(rows) < limit:
+            some, older, size = older[:size], older[size:], _AT_ONCE
+            wanted = limit - len(rows)
+            found = await self._db.fetch(self._recent_of, author_id, list(some), lo, hi, wanted)
+            rows += sorted(found, reverse=True)[:wanted]
+        return [Row(post_id, author_id, hints) for post_id, hints in rows]
 
     async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
         """See `PostStore`."""
