@@ -6,7 +6,6 @@ crashes, so that the supervisor starts it again. `api` and `auditor` are no Faus
 """
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -142,8 +141,7 @@ async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asynci
     site = web.TCPSite(runner, settings.host, settings.port)
     await site.start()
     port = runner.addresses[0][1]
-    gc.collect()
-    gc.freeze()  # what a process has at its start is never garbage, and full collections hold up every page
+    serving.tune()
     _log.info("api.listening", url=f"http://{settings.host}:{port}")
     _tell_ready("api", port)
     forever = asyncio.create_task(asyncio.Event().wait())

@@ -8,7 +8,6 @@ is that of the API, in this process, with the caches and the deadline of the top
 """
 
 import asyncio
-import gc
 import os
 import platform
 import random
@@ -132,8 +131,7 @@ class Bench:
 async def measure(bench: Bench, running: Instance, only: Collection[str]) -> Figures:
     """The comparison and the faults; or these faults alone."""
     await bench.warm()
-    gc.collect()
-    gc.freeze()  # the drawn world is this process's alone: an API does not look through it for garbage
+    serving.tune()  # as an API does
     before = _untrusted()
     figures = Figures(_machine(), _workload(bench))
     if not only:
