@@ -93,9 +93,9 @@ def ranking_of(topology: Topology) -> Ranking:
 
 
 def tune() -> None:
-    """Make this process one that serves pages: what it has by now is never garbage, and full collections would
-    hold up every page; and the threads that hear of changes and of answers get their turn soon, however busy
-    the loop is.
+    """Make this process one that serves pages. What it has by now is never garbage, and full collections
+    would hold up every page; and the threads that hear of changes and of answers get their turn soon,
+    however busy the loop is.
     """
     gc.collect()
     gc.freeze()

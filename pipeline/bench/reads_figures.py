@@ -164,8 +164,8 @@ def slow_author(
         len(samples),
         percentile_ms(samples, 0.5),
         percentile_ms(samples, 0.99),
-        Counter(step for sample in samples for step in sample.degraded),
-        Counter(one for sample in samples for one in sample.lacks),
+        dict(Counter(step for sample in samples for step in sample.degraded)),  # asdict miscounts a Counter
+        dict(Counter(one for sample in samples for one in sample.lacks)),
         sum(author not in sample.lacks for sample in samples if sample.reader in those),
         sum(bool({*sample.lacks} - {author}) for sample in samples),
     )
