@@ -15,7 +15,6 @@ from pipeline.store.ports import ReaderStore, RouteStore
 
 Record = TypeVar("Record")
 
-
 MOST_RANGES = 1_000
 """Kinds of edges to one author whose ranges are remembered; nearly all edges are of one kind."""
 

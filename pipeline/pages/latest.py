@@ -40,7 +40,7 @@ async def _visible(
     fetch: Fetch, session: Session, candidates: Sequence[Candidate]
 ) -> tuple[list[Item], int | None, bool]:
     """What may be shown of these candidates, the last one that was looked at, and whether that was all."""
-    hidden = {author for author in {one.author_id for one in candidates} if session.hides_author(author)}
+    hidden = session.hidden_among(candidates)
     allowed = [one for one in candidates if one.author_id not in hidden] if hidden else candidates
     posts, whole = await fetch.posts(session, [one.post_id for one in allowed])
     items: list[Item] = []

@@ -1,9 +1,9 @@
 """A page as it is handed out, and a request on its way through the chain."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.domain.merge import EXHAUSTED, Source
+from pipeline.domain.merge import EXHAUSTED, Candidate, Source
 from pipeline.domain.page_request import PageRequest
 from pipeline.pages.caches import Recent
 from pipeline.pages.deadline import Deadline
@@ -85,6 +85,10 @@ class Session:
     def hides_author(self, author_id: int) -> str | None:
         """Why nothing of this author is on the page."""
         return self.reader.hides_author(author_id, suspended=author_id in self.plan.suspended)
+
+    def hidden_among(self, candidates: Iterable[Candidate]) -> set[int]:
+        """Authors of these candidates of whom nothing is on the page; each is asked about once."""
+        return {author for author in {one.author_id for one in candidates} if self.hides_author(author)}
 
     def name(self, step: str) -> None:
         """A step of the ladder is taken."""

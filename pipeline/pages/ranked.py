@@ -45,7 +45,7 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
         await fetch.archive(session)  # one's own, and nobody else's
         candidates = await fetch.collect(session, below, most)
     floor = place.floor or _floor(session, candidates)
-    hidden = {author for author in {one.author_id for one in candidates} if session.hides_author(author)}
+    hidden = session.hidden_among(candidates)
     allowed = {
         one.post_id: one
         for one in candidates
