@@ -1,8 +1,8 @@
 """The safe loop: nothing is acknowledged before its writes are durable, and nothing leaves the loop.
 
 Faust acknowledges an event whose agent raised, and a whole batch under `take()`, so a stage never iterates
-its stream itself. Here batches come from `noack_take`, a bounded number of them is in flight, and the oldest
-is acknowledged when it has settled: driven by completions, so that the tail is acknowledged when no further
+its stream itself. Here events are cut into batches, a bounded number of them is in flight, and the oldest is
+acknowledged when it has settled: driven by completions, so that the tail is acknowledged when no further
 event arrives. What a stage refuses goes to the dead letters first; while an engine is away a batch is tried
 again without end; a message that breaks the code is found by itself and becomes a dead letter too.
 
@@ -65,17 +65,28 @@ class SafeLoop:
     async def run(self, stream: Any, handle: Handler) -> None:
         """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
         self._slots, self._open, self._arrived = asyncio.Semaphore(self._in_flight), deque(), asyncio.Event()
-        acking = asyncio.create_task(self._ack_in_order(stream))
-        try:
-            async for events in stream.noack_take(self._batch, self._within_s):
-                await self._slots.acquire()
-                settling = asyncio.create_task(self._settle([incoming(e) for e in events], handle))
-                self._open.append((settling, events))
-                self._arrived.set()
-        finally:
-            acking.cancel()
-            for settling, _ in self._open:
-                settling.cancel()
+        arriving: asyncio.Queue[Any] = asyncio.Queue(self._batch)
+        stream.enable_acks = False  # or Faust acknowledges each event as it hands out the next
+        async with asyncio.TaskGroup() as group:
+            beside = [
+                group.create_task(self._cut(arriving, handle)),
+                group.create_task(self._ack_in_order(stream)),
+            ]
+            try:
+                async for event in stream.events():
+                    await arriving.put(event)
+            finally:
+                for task in (*beside, *(settling for settling, _ in self._open)):
+                    task.cancel()
+
+    async def _cut(self, arriving: "asyncio.Queue[Any]", handle: Handler) -> None:
+        """A batch whenever there is room for one: what has arrived while there was none goes together."""
+        while True:
+            await self._slots.acquire()
+            events = await take(arriving, self._batch, self._within_s)
+            settling = asyncio.create_task(self._settle([incoming(e) for e in events], handle))
+            self._open.append((settling, events))
+            self._arrived.set()
 
     async def _ack_in_order(self, stream: Any) -> None:
         while True:
@@ -128,6 +139,20 @@ class SafeLoop:
         await self._dead_letters.keep(refused)
         for one in refused:
             _log.warning("dead.letter", **_where(one.message), reason=one.reason, detail=one.detail)
+
+
+async def take(arriving: "asyncio.Queue[Any]", most: int, within_s: float) -> list[Any]:
+    """Wait for an event; with it what is there by then, or arrives while it waits for others to come along.
+
+    Nothing ticks while nothing arrives: Faust's own `noack_take` looks every `within_s` seconds, which costs
+    an idle stage 6 % of a core.
+    """
+    events = [await arriving.get()]
+    if arriving.qsize() < most - 1:
+        await asyncio.sleep(within_s)
+    while len(events) < most and not arriving.empty():
+        events.append(arriving.get_nowait())
+    return events
 
 
 def _broken(message: Incoming, bug: Exception) -> Refused:

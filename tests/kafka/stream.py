@@ -26,7 +26,7 @@ def event(offset, value=None, *, headers=None, timestamp=1_700_000_000.123, key=
 
 
 class Stream:
-    """`noack_take` yields the batches that were fed; `acked` has the offsets in order."""
+    """Yields the batches that were fed, each in the place of an event; `acked` has the offsets in order."""
 
     def __init__(self, *batches):
         self.batches, self.acked, self.taken = asyncio.Queue(), [], 0
@@ -37,11 +37,15 @@ class Stream:
         """One more batch: offsets stand for events of their own."""
         self.batches.put_nowait([event(one) if isinstance(one, int) else one for one in events])
 
-    async def noack_take(self, most, within_s):
+    async def events(self):
         while True:
-            batch = await self.batches.get()
-            self.taken += 1
-            yield batch
+            yield await self.batches.get()
+
+    async def take(self, arriving, most, within_s):
+        """In the place of `loop.take`: a batch as it was fed."""
+        batch = await arriving.get()
+        self.taken += 1
+        return batch
 
     async def ack(self, acked):
         self.acked.append(acked.message.offset)
@@ -107,9 +111,11 @@ class Outbox(RecordingOutbox):
 
 
 @asynccontextmanager
-async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=()):
-    """The loop, processing the stream until the block ends; its pauses are over at once."""
-    loop = SafeLoop(
+async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(), loop=None):
+    """The loop, a new one unless it is given, processing the stream until the block ends; its pauses are
+    over at once.
+    """
+    loop = loop or SafeLoop(
         {"activity": ActivityEvent},
         DeadLetters(outbox or Outbox()),
         batch=9,
@@ -119,6 +125,7 @@ async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_FIRST_PAUSE_S", 0.001)
         patch.setattr(module, "_LONGEST_PAUSE_S", 0.002)
+        patch.setattr(module, "take", stream.take)
         task = asyncio.create_task(loop.run(stream, handler))
         try:
             yield loop

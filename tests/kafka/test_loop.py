@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from pipeline.errors import Unavailable
-from pipeline.kafka.loop import incoming
+from pipeline.kafka.loop import incoming, take
 from tests.kafka.stream import Handler, Outbox, Stream, event, only_this_task, running, until
 
 
@@ -160,9 +160,8 @@ async def test_the_loop_runs_again_after_a_rebalance():
         await until(lambda: before.acked == [1])
 
     handler.held.clear()
-    again = asyncio.create_task(loop.run(after, handler))
-    await until(lambda: after.acked == [2, 3])
-    again.cancel()
+    async with running(after, handler, loop=loop):
+        await until(lambda: after.acked == [2, 3])
 
     assert before.acked == [1]
 
@@ -182,3 +181,27 @@ def test_the_time_of_a_message_is_exact_to_the_millisecond():
     times = [*range(2_000), *range(1_700_000_000_000, 1_700_000_002_000)]
 
     assert [incoming(event(1, timestamp=at_ms / 1000.0)).timestamp_ms for at_ms in times] == times
+
+
+async def test_a_batch_is_what_has_arrived_and_what_comes_along():
+    arriving = asyncio.Queue()
+    for number in range(5):
+        arriving.put_nowait(number)
+
+    assert await take(arriving, 3, within_s=60) == [0, 1, 2]  # full: it waits for nobody
+
+    asyncio.get_running_loop().call_later(0.001, arriving.put_nowait, 5)
+    assert await take(arriving, 9, within_s=0.05) == [3, 4, 5]
+
+
+async def test_nothing_ticks_while_nothing_arrives():
+    """An idle stage is one of a dozen on a machine."""
+    loop, arriving = asyncio.get_running_loop(), asyncio.Queue()
+    taking = asyncio.create_task(take(arriving, 9, within_s=0.001))
+    await asyncio.sleep(0)
+
+    assert not loop._scheduled
+    assert not taking.done()
+
+    arriving.put_nowait(1)
+    assert await taking == [1]
