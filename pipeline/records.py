@@ -158,7 +158,10 @@ class ClassifiedPost:
 
 @dataclass(frozen=True, slots=True)
 class FanoutTask:
-    """Topics `fanout.*`, partitioned by follower shard: push one post to segments first..last, inclusive."""
+    """Topics `fanout.*`, partitioned by follower shard: push one post to segments first..last, inclusive.
+
+    `deliveries`: followers in these segments when the task was made; 0: not known.
+    """
 
     post_id: int
     author_id: int
@@ -166,6 +169,7 @@ class FanoutTask:
     first_segment: int
     last_segment: int
     hints: int
+    deliveries: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,4 +244,77 @@ class CostSample:
 
     name: str
     value: float
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Containment:
+    """Topic `containment` (compacted, key kind/target): what is done to a part of the pipeline, while in force.
+
+    kind: shed | pull | rate | pace | freeze | path | defer | narrow; `domain.containment` says what each does.
+    `until` 0: until it is released.
+    """
+
+    kind: str
+    target: str
+    author_class: AuthorClass
+    rate_per_minute: int
+    cause: str
+    by: str
+    since: int
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """Topic `containment.journal`, key kind/target: what was done, by whom and why.
+
+    event: started | extended | released | expired.
+    """
+
+    at: int
+    event: str
+    kind: str
+    target: str
+    cause: str
+    by: str
+    until: int
+
+
+@dataclass(frozen=True, slots=True)
+class Burn:
+    """How fast an error budget burnt over one window (s); None: too little of it has been seen."""
+
+    window_s: int
+    rate: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ShardHealth:
+    """One partition of the topics that a stage reads; None: unknown."""
+
+    topic: str
+    partition: int
+    status: str
+    lag: int | None
+    age_s: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class StageHealth:
+    """Topic `pipeline.health` (compacted, key stage): how a stage stands. None is unknown, and never 0.
+
+    status: OK | WARN | ERR | STOP | STALL | REWIND | UNKNOWN. `pending`: deliveries of a tier not made.
+    alert: page | ticket | nothing.
+    """
+
+    stage: str
+    status: str
+    lag: int | None
+    pending: int | None
+    age_s: float | None
+    lag_budget_s: float | None
+    burn: tuple[Burn, ...]
+    alert: str
+    shards: tuple[ShardHealth, ...]
     at: int

@@ -29,6 +29,9 @@ TOPICS: dict[str, type[Any]] = {
     "dead.letters": bytes,
     "policy.forced": records.ForcedClass,
     "costs": records.CostSample,
+    "containment": records.Containment,
+    "containment.journal": records.JournalEntry,
+    "pipeline.health": records.StageHealth,
 }
 """By topic, the record its values hold; `bytes`: the original bytes of whatever could not be processed."""
 

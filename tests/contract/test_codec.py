@@ -176,7 +176,7 @@ def test_a_record_that_is_cut_short_is_refused(record: Any, data: st.DataObject)
             encode(ROUTE),
             f"unknown schema fingerprint {lineage(RouteRecord).fingerprint.hex()} for FanoutTask",
         ),
-        (encode(TASK)[:-1], "truncated FanoutTask: 25 bytes"),
+        (encode(TASK)[:-1], "truncated FanoutTask: 26 bytes"),
         (encode(TASK) + b"ab", "2 trailing bytes after a FanoutTask"),
         (b"\x00\x00\x00\x00\x01x", "Confluent wire format, and no schema registry is configured"),
     ],
@@ -199,10 +199,10 @@ def test_a_string_that_is_not_utf8_is_refused() -> None:
 
 def test_a_class_that_does_not_exist_is_refused() -> None:
     head, tail = body(FanoutTask(0, 0, AuthorClass.PUSH, 0, 0, 0))
-    assert tail == bytes(6)
+    assert tail == bytes(7)
 
-    assert decode(head + b"\x00\x00\x04\x00\x00\x00", FanoutTask).author_class is AuthorClass.PULL
-    refused(head + b"\x00\x00\x06\x00\x00\x00", FanoutTask)
+    assert decode(head + b"\x00\x00\x04\x00\x00\x00\x00", FanoutTask).author_class is AuthorClass.PULL
+    refused(head + b"\x00\x00\x06\x00\x00\x00\x00", FanoutTask)
 
 
 @pytest.mark.parametrize("segment", [-(2**31) - 1, 2**31])

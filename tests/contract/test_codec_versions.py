@@ -31,7 +31,7 @@ def two_versions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[di
     current = json.loads((shipped.folder("schemas") / "fanout_task.avsc").read_text())
     fields = [field for field in current["fields"] if field["name"] != "hints"]
     old = current | {"fields": [*fields, {"name": "note", "type": "string", "default": "", "doc": "Gone."}]}
-    current["fields"][-1]["default"] = 7
+    next(field for field in current["fields"] if field["name"] == "hints")["default"] = 7
     history = tmp_path / "history" / "fanout_task"
     history.mkdir(parents=True)
     (tmp_path / "fanout_task.avsc").write_text(json.dumps(current))
