@@ -147,7 +147,7 @@ class Fetch:
     async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:
         """Read each source further down, all at once. One row more than a page, so its end is seen."""
         session.read.update(map(id, sources))
-        waiting = self._remembered(session, sources, asked)
+        waiting = self._worth_asking(session, self._remembered(session, sources, asked))
         if not waiting:
             return
         began, late = time.perf_counter(), session.deadline.left(PULLS_BY) == 0
@@ -187,6 +187,20 @@ class Fetch:
                 session.recent.setdefault(source.author_id, recent)
                 source.extend(rows, min(asked, KEPT))
         return waiting
+
+    def _worth_asking(self, session: Session, sources: Sequence[Source]) -> list[Source]:
+        """Without those that have let another page wait for as long as this one would: they are given up now,
+        so that a slow partition costs the time of the pages that found out, and not of all that come after.
+        """
+        asked = []
+        for source in sources:
+            waits_s = 0.0 if source.path == "push" else self.caches.recent.waiting_s(source.author_id)
+            if waits_s and session.deadline.reaches(PULLS_BY, waits_s):
+                source.give_up()
+                session.name("pulled authors")
+            else:
+                asked.append(source)
+        return asked
 
     async def _deepen(self, session: Session, source: Source, asked: int) -> bool:
         """Read on below the source's horizon; True, once that is done."""
