@@ -69,7 +69,7 @@ def reads(
     readers: Annotated[int, typer.Option("--readers", min=1, help="Readers who ask at once.")] = 50,
     seconds: Annotated[
         int, typer.Option("--seconds", metavar="N", min=3, help="How long each contender is measured.")
-    ] = 8,
+    ] = 12,
     fault: Annotated[
         list[Fault] | None,
         typer.Option("--fault", help="Measure this fault alone.", show_default="everything"),

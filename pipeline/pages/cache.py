@@ -9,7 +9,8 @@ served and nothing is kept: each request loads for itself, as if there were no c
 
 import asyncio
 import threading
-from collections import OrderedDict
+import time
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Collection, Hashable, Iterable, Mapping
 from typing import Generic, TypeVar
 
@@ -29,6 +30,7 @@ class Cache(Generic[Key, Value]):
         self._size, self._trusted = size, trusted
         self._entries: OrderedDict[Key, Value] = OrderedDict()
         self._loading: dict[Key, asyncio.Future[Value | None]] = {}
+        self._began: dict[Key, deque[float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._lock = threading.Lock()
         self._hits = metrics.CACHE_READS.labels(name, "hit")
@@ -88,6 +90,13 @@ class Cache(Generic[Key, Value]):
                 found[key] = value
         return found
 
+    def waiting_s(self, key: Key) -> float:
+        """Seconds that the oldest load of this key has been under way; 0 when there is none. A change does
+        not shorten that: it says how the store is doing, not what it will answer.
+        """
+        began = self._began.get(key)
+        return time.monotonic() - began[0] if began else 0.0
+
     def keep(self, key: Key, value: Value) -> None:
         """Remember what was not loaded but made."""
         if not self._trusted():
@@ -120,9 +129,13 @@ class Cache(Generic[Key, Value]):
         return futures
 
     async def _load(self, futures: dict[Key, "asyncio.Future[Value | None]"], load: Load[Key, Value]) -> None:
+        now = time.monotonic()
+        for key in futures:
+            self._began.setdefault(key, deque()).append(now)
         try:
             values = await load(list(futures))
         except BaseException as error:
+            self._ended(futures, now)
             with self._lock:
                 self._forget(futures)
             for future in futures.values():
@@ -131,6 +144,7 @@ class Cache(Generic[Key, Value]):
             if not isinstance(error, Exception):
                 raise
             return
+        self._ended(futures, now)
         with self._lock:
             for key in self._forget(futures):
                 if key in values:
@@ -138,6 +152,12 @@ class Cache(Generic[Key, Value]):
             self._shrink()
         for key, future in futures.items():
             future.set_result(values.get(key))
+
+    def _ended(self, keys: Iterable[Key], began: float) -> None:
+        for key in keys:
+            self._began[key].remove(began)
+            if not self._began[key]:
+                del self._began[key]
 
     def _forget(self, futures: Mapping[Key, "asyncio.Future[Value | None]"]) -> list[Key]:
         """End these loads; returns the keys that nothing has changed since they began."""

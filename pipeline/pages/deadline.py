@@ -23,6 +23,10 @@ class Deadline:
             return None
         return max(self._began + self._total_s * share - time.perf_counter(), 0.0)
 
+    def reaches(self, share: float, seconds: float) -> bool:
+        """Whether this share of the whole time is no more than so many seconds."""
+        return self._total_s is not None and self._total_s * share <= seconds
+
     def spent(self) -> float:
         """Seconds since the beginning."""
         return time.perf_counter() - self._began

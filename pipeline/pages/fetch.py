@@ -81,7 +81,9 @@ class Fetch:
             return known
         routes = self.routes.known(reader.followees)
         if routes is not None:
-            made = plan(reader, routes, self.margin_ms)
+            before: Plan | None = next(iter(reader.remembered.values()), None)
+            same = before is not None and _are(routes, before.routes)
+            made = before if before is not None and same else plan(reader, routes, self.margin_ms)
             if version is not None:
                 reader.remembered.clear()
                 reader.remembered[version] = made
@@ -145,7 +147,7 @@ class Fetch:
     async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:
         """Read each source further down, all at once. One row more than a page, so its end is seen."""
         session.read.update(map(id, sources))
-        waiting = self._remembered(session, sources, asked)
+        waiting = self._worth_asking(session, self._remembered(session, sources, asked))
         if not waiting:
             return
         began, late = time.perf_counter(), session.deadline.left(PULLS_BY) == 0
@@ -185,6 +187,20 @@ class Fetch:
                 session.recent.setdefault(source.author_id, recent)
                 source.extend(rows, min(asked, KEPT))
         return waiting
+
+    def _worth_asking(self, session: Session, sources: Sequence[Source]) -> list[Source]:
+        """Without those that have let another page wait for as long as this one would: they are given up now,
+        so that a slow partition costs the time of the pages that found out, and not of all that come after.
+        """
+        asked = []
+        for source in sources:
+            waits_s = 0.0 if source.path == "push" else self.caches.recent.waiting_s(source.author_id)
+            if waits_s and session.deadline.reaches(PULLS_BY, waits_s):
+                source.give_up()
+                session.name("pulled authors")
+            else:
+                asked.append(source)
+        return asked
 
     async def _deepen(self, session: Session, source: Source, asked: int) -> bool:
         """Read on below the source's horizon; True, once that is done."""
@@ -265,6 +281,11 @@ class Fetch:
             session.name("enrichment")
             return {}
         return {post: count for (post, _), count in found.items()}
+
+
+def _are(routes: Mapping[int, Route], before: Mapping[int, Route]) -> bool:
+    """Whether these are the very routes there were: views make a route anew whenever it changes."""
+    return routes.keys() == before.keys() and all(before[author] is one for author, one in routes.items())
 
 
 def _record(routes: Mapping[int, Route], author_id: int) -> RouteRecord | None:

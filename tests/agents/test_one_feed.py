@@ -41,7 +41,8 @@ class World:
         match kind:
             case "post" | "late" | "imported":
                 skew = {"post": 0, "late": (-800, 900)[n % 2], "imported": -997 * n}[kind]
-                post = first_id(now + skew) + len(self.posts) + 1
+                when = min(now + skew, self.whole.now + 900)  # further ahead of the broker it is refused
+                post = first_id(when) + len(self.posts) + 1
                 self.posts.append((post, a))
                 event = PostEvent(
                     "published", post, a, time_ms(post), "public", body="", imported=kind == "imported"

@@ -312,3 +312,18 @@ async def test_a_key_without_a_value_is_asked_for_again():
     assert await cache.all(["a", "b"], table.load) == {"a": 1, "b": 2}
 
     assert table.loads == [["a", "b"], ["b"]]
+
+
+async def test_a_load_is_under_way_until_it_has_ended_however_it_ends():
+    table, cache = Table(a=1, b=2), cache_of()
+    first = await begun(cache, table, "a")
+    cache.drop("a")
+    second = await begun(cache, table, "a", "b")
+
+    assert cache.waiting_s("a") > cache.waiting_s("b") > 0
+
+    table.error = ValueError("no")
+    table.answer.set()
+    await asyncio.gather(first, second, return_exceptions=True)
+    assert cache.waiting_s("a") == cache.waiting_s("b") == 0
+    assert not cache._began

@@ -108,6 +108,23 @@ async def test_an_author_who_does_not_answer_is_missing_and_named(cached):
         assert (list(page.degraded), list(page.lacks)) == (["pulled authors"], [SLOW])
 
 
+async def test_nobody_waits_again_for_an_author_who_let_a_page_wait():
+    """Until the answer is there: one slow partition must not cost every page half its time."""
+    async with reader_of(*three(), cached=True) as reader:
+        reader.hanging.on("posts", "recent", SLOW)
+        await reader.page(limit=20)
+        await eventually_async(lambda: reader.caches.recent.waiting_s(SLOW) >= TIMEOUT_MS / 1000)
+        reader.caches.recent.drop((SLOW,))  # a change does not make the store any faster
+        page = await reader.page(limit=20)
+
+        assert reader.hanging.waiting == ["recent"]
+        assert (list(page.degraded), list(page.lacks)) == (["pulled authors"], [SLOW])
+
+        reader.hanging.go.set()
+        await eventually_async(lambda: not reader.caches.recent.waiting_s(SLOW))
+        assert list((await reader.page(limit=20)).lacks) == []
+
+
 async def test_the_session_goes_on_without_a_repeat_when_the_author_answers_again():
     """What was missed is above the cursor, and stays missing: a session never goes back."""
     async with reader_of(*three()) as reader:
