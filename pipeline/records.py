@@ -249,10 +249,10 @@ class CostSample:
 
 @dataclass(frozen=True, slots=True)
 class Containment:
-    """Topic `containment` (compacted, key kind/target): what is done to a part of the pipeline, while in force.
+    """Topic `containment` (compacted, key kind/target): what is done to a part of the pipeline, in force.
 
-    kind: shed | pull | rate | pace | freeze | path | defer | narrow; `domain.containment` says what each does.
-    `until` 0: until it is released.
+    kind: shed | pull | rate | pace | freeze | path | defer | narrow, as `domain.containment` has them.
+    `until` 0: until it is released. `tier`: whose budget it protects; empty: what an operator did.
     """
 
     kind: str
@@ -263,6 +263,7 @@ class Containment:
     by: str
     since: int
     until: int
+    tier: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,9 @@ from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
 from pipeline.agents.warmth import Warmth
-from pipeline.domain import cost
+from pipeline.domain import cost, snowflake
 from pipeline.domain.budgets import Tier
+from pipeline.domain.containment import Kind, Room, contained, held
 from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
@@ -32,6 +33,7 @@ from pipeline.local.instance import tokens_of
 from pipeline.ops import feeds
 from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.live_lag import LiveLag
+from pipeline.records import PostEvent
 from pipeline.resources import Resources, now_ms
 from pipeline.topology import Topology
 from pipeline.web import api
@@ -44,6 +46,12 @@ DEFAULT_ROWS_PER_S = 5_000
 
 ROWS_REMEMBERED = 100_000
 """Rows that a measured cost is the mean of: a burst."""
+
+
+def holding(r: Resources, kind: Kind, target: str) -> Callable[[], bool]:
+    """Whether this is in force now."""
+    in_force = r.view("containment").get
+    return lambda: held(in_force, kind, target, now_ms()) is not None
 
 
 def graph(r: Resources) -> Handler:
@@ -88,14 +96,22 @@ def classify(r: Resources) -> Handler:
     """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
     spec, tiers = r.topology.policy, r.topology.tiers.values()
     changed, forced, costs = r.view("policy.settings"), r.view("policy.forced"), r.view("costs")
-    shed: dict[str, str] = {}  # by tier out of budget, why: nothing sheds yet
+    in_force, room = r.view("containment").get, Room()
 
     def thresholds() -> Thresholds:
         now = changed.get("policy") or spec
         return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
 
-    def influences(author_id: int, tier: str) -> Influences:
-        return Influences(forced.get(author_id), shed.get(tier), cost.measured(costs.values()))
+    def influences(post: PostEvent, tier: str) -> Influences:
+        most = contained(
+            in_force,
+            author_id=post.author_id,
+            tier=tier,
+            region=post.region or "",
+            now_ms=now_ms(),
+            room=lambda record: room(record, snowflake.time_ms(post.post_id)),
+        )
+        return Influences(forced.get(post.author_id), most, cost.measured(costs.values()))
 
     return Classify(
         posts=r.stores.posts,
@@ -133,15 +149,16 @@ def fanout(tier: str, r: Resources) -> Handler:
         now_ms=now_ms,
         life_ms=spec.row_life_ms,
         rows_took=rows.observe,
+        frozen=holding(r, Kind.FREEZE, tier),
     ).handle
 
 
 def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
     """How a repair stage speaks, and at which pace it works."""
     rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
-    busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
+    busy, deferred = LiveLag(r.kafka, r.topology, now_ms=now_ms), holding(r, Kind.DEFER, stage)
     r.stack.callback(busy.close)
-    return r.emit(stage), Pace(rows_per_s, busy, time.monotonic)
+    return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), time.monotonic)
 
 
 def backfill(r: Resources) -> Handler:

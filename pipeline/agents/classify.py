@@ -1,7 +1,7 @@
 """Classify: a post gets its place in the canonical store, its author's class, and its fan-out tasks.
 
-Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced and
-           costs as a whole
+Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced,
+           containment and costs as a whole
 Writes     posts, posts_by_author, author_routes; author.routes, then page.changes, then fanout.*, then
            posts.classified; fanout.retract for deleted posts
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
@@ -57,7 +57,7 @@ class Window:
 class Classify:
     """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name.
 
-    `influences`: by author and tier name, what may overrule the number of followers now.
+    `influences`: by post and tier name, what may overrule the number of its author's followers now.
     """
 
     posts: PostStore
@@ -70,7 +70,7 @@ class Classify:
     fanout_topics: dict[str, str]
     shards: dict[str, int]
     tasks_per_post: int
-    influences: Callable[[int, str], Influences] = lambda author_id, tier: NO_INFLUENCES
+    influences: Callable[[PostEvent, str], Influences] = lambda post, tier: NO_INFLUENCES
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
@@ -179,7 +179,9 @@ class Classify:
         record = records.get(author_id, RouteRecord(author_id, (), 0))
         window_start = snowflake.first_id(post.message.timestamp_ms - self.window.window_ms)
         followers = graphs[author_id].followers
-        influences = self.influences(author_id, budgets.tier_for(followers, self.tiers).name)
+        if post.record.post_id <= record.latest_post_id:
+            return  # it has its class: nothing is asked, and no rate is used up
+        influences = self.influences(post.record, budgets.tier_for(followers, self.tiers).name)
         records[author_id] = route_for(
             post.record.post_id, record, followers, self.thresholds(), window_start, influences
         )
@@ -215,9 +217,13 @@ class Classify:
         event = post.record
         tier = budgets.tier_for(graph.followers, self.tiers).name
         topic, shards = self.fanout_topics[tier], self.shards[tier]
+        whole = segments.SegmentRange(0, graph.segments - 1)
         for part in segments.tasks(graph.segments, self.tasks_per_post):
+            deliveries = segments.share(graph.followers, whole, part)
             task = FanoutTask(
-                event.post_id, event.author_id, author_class, part.first, part.last, hint_of[event.post_id]
+                *(event.post_id, event.author_id, author_class, part.first, part.last),
+                hint_of[event.post_id],
+                deliveries,
             )
             shard = segments.shard(event.author_id, part.first, shards)
             yield self.emit.message(

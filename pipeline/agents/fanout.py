@@ -11,8 +11,8 @@ Budget     lag_budget of the tier in topology/tiers.yaml
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pipeline import metrics
 from pipeline.agents.active_readers import ActiveReaders
@@ -28,11 +28,14 @@ from pipeline.store.values import Followers, Push, TimelineEntry
 
 Task = Delivery[FanoutTask]
 
+_LOOK_S = 0.25
+
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
     """The writer of one tier. `shards`: partitions of its topic. `life_ms`: how long rows are kept, from the
     post on: the window, and as long as a session that begins in it. `rows_took`: told seconds, and rows.
+    `frozen`: whether nothing may be written for now.
     """
 
     tier: str
@@ -45,9 +48,16 @@ class Fanout:
     now_ms: Callable[[], int]
     life_ms: int
     rows_took: Callable[[float, int], None] = lambda seconds, rows: None
+    frozen: Callable[[], bool] = lambda: False
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
-        """Write one segment for each task of the batch; tasks of one segment share its read and its rows."""
+        """Write one segment for each task of the batch; tasks of one segment share its read and its rows.
+
+        While the tier is frozen the batch is held: it is not acknowledged, and nothing is lost.
+        """
+        while self.frozen():
+            await self.sleep(_LOOK_S)
         by_segment: dict[tuple[int, int], list[Task]] = defaultdict(list)
         rest: list[Outgoing] = []
         for delivery in batch:
@@ -99,8 +109,12 @@ class Fanout:
 
     def _requeued(self, delivery: Task, after: segments.SegmentRange) -> Outgoing:
         task = delivery.record
-        record = FanoutTask(
-            task.post_id, task.author_id, task.author_class, after.first, after.last, task.hints
+        whole = segments.SegmentRange(task.first_segment, task.last_segment)
+        record = replace(
+            task,
+            first_segment=after.first,
+            last_segment=after.last,
+            deliveries=segments.share(task.deliveries, whole, after),
         )
         shard = segments.shard(task.author_id, after.first, self.shards)
         return self.emit.message(self.topic, str(task.author_id), record, source=delivery, partition=shard)

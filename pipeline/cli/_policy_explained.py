@@ -12,6 +12,7 @@ from pipeline.store.values import Edge, ReaderState
 def author_document(found: Author, now: InForce) -> dict[str, Any]:
     """An author as JSON. Ids are strings, times ms, null is none or unknown."""
     rules, costs, both, forced = now.thresholds, now.costs, found.comparison, found.forced
+    contained = found.contained
     return {
         "author_id": str(found.graph.author_id),
         "followers": found.graph.followers,
@@ -29,7 +30,7 @@ def author_document(found: Author, now: InForce) -> dict[str, Any]:
             "in_force": {"push_below": found.limits[0], "pull_above": found.limits[1]},
         },
         "forced": forced and {"class": forced.author_class, "reason": forced.reason, "at": forced.at},
-        "shed": None,
+        "contained": contained and {"class": contained.author_class, "reason": contained.reason},
         "costs": costs
         and {
             "row_seconds": costs.row_s,
@@ -105,6 +106,8 @@ def author_lines(found: Author, now: InForce) -> Iterator[str]:
     if forced is not None:
         why = f": {forced.reason}" if forced.reason else ""
         yield f"  forced      {forced.author_class} since {_when(forced.at)}{why}"
+    if found.contained is not None:
+        yield f"  contained   at most {found.contained.author_class}: {found.contained.reason}"
     if costs is None:
         yield "  costs       not measured yet: they have no say"
     else:

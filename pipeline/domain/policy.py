@@ -1,8 +1,8 @@
 """The class of an author, and the short history of classes that both paths look posts up in.
 
 The class of a post is a lookup by its id in that history, so a late or replayed post gets the class it had;
-only a post newer than any before it can add an entry. What that post gets: forced by an operator > shed by a
-tier out of budget > cheaper to pull > by followers, and the entry's reason says which.
+only a post newer than any before it can add an entry. What that post gets: forced by an operator > contained
+while something is out of budget > cheaper to pull > by followers, and the entry's reason says which.
 """
 
 import math
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.domain import cost, snowflake
+from pipeline.domain.containment import Contained
 from pipeline.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
 
 Entries = Sequence[RouteEntry]
@@ -34,7 +35,7 @@ class Cause(StrEnum):
     """What decided a class: the first word of an entry's reason, but for the plain rule of followers."""
 
     FORCED = "forced"
-    SHED = "shed"
+    CONTAINED = "contained"
     COST = "cost"
     COLLAPSED = "collapsed"
     FOLLOWERS = "followers"
@@ -42,13 +43,10 @@ class Cause(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Influences:
-    """What may overrule the followers of one author: an operator, its tier's budget, measured costs.
-
-    `shed`: why the tier sheds the author's pushes now.
-    """
+    """What may overrule the followers of one author: an operator, containment, measured costs."""
 
     forced: ForcedClass | None = None
-    shed: str | None = None
+    contained: Contained | None = None
     costs: cost.Costs | None = None
 
 
@@ -110,8 +108,9 @@ def choose(
     if influences.forced is not None:
         why = influences.forced.reason or "by an operator"
         return Choice(influences.forced.author_class, f"{Cause.FORCED}: {why}")
-    if influences.shed is not None and by_followers is not AuthorClass.PULL:
-        return Choice(AuthorClass.PULL, f"{Cause.SHED}: {influences.shed}")
+    most = influences.contained
+    if most is not None and _pushes_less(most.author_class, by_followers):
+        return Choice(most.author_class, f"{Cause.CONTAINED}: {most.reason}")
     both = comparison(post_id, record, followers, window_start, influences.costs)
     if by_followers is AuthorClass.PUSH and both is not None and followers >= thresholds.cost_floor:
         pulled = bool(record.entries) and cause_of(record.entries[-1]) is Cause.COST
@@ -119,6 +118,11 @@ def choose(
             return Choice(AuthorClass.PULL, f"{Cause.COST}: {both}")
     limits = f"push below {thresholds.push_below}, pull from {thresholds.pull_above}"
     return Choice(by_followers, f"{followers} followers, {limits}")
+
+
+def _pushes_less(one: AuthorClass, other: AuthorClass) -> bool:
+    order = (AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL)
+    return order.index(one) > order.index(other)
 
 
 def comparison(

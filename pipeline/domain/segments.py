@@ -31,6 +31,13 @@ def tasks(segments: int, most: int) -> list[SegmentRange]:
     return [SegmentRange(lo, hi - 1) for lo, hi in pairwise(bounds)]
 
 
+def share(total: int, whole: SegmentRange, part: SegmentRange) -> int:
+    """How much of a total over the segments of `whole` falls to `part`; the shares of all parts add up."""
+    count = whole.last - whole.first + 1
+    lo, hi = part.first - whole.first, part.last + 1 - whole.first
+    return total * hi // count - total * lo // count
+
+
 def quantum(task: SegmentRange) -> tuple[int, SegmentRange | None]:
     """The one segment to do now, and what goes back into the queue so that others have their turn."""
     rest = SegmentRange(task.first + 1, task.last) if task.last > task.first else None

@@ -4,19 +4,20 @@ Read from the tables and from the compacted topics that classify and the query a
 by the same rules that they call; nothing is asked of a running stage.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
 
 from pipeline.codec import decode
-from pipeline.domain import budgets, coverage, policy, snowflake
+from pipeline.domain import budgets, containment, coverage, policy, snowflake
+from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Comparison, Costs, measured
 from pipeline.domain.policy import Choice, Influences, Thresholds
 from pipeline.errors import TidelineError
 from pipeline.kafka.view import TopicView
 from pipeline.ops import policy_forced, policy_settings
-from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteRecord, Suspension
+from pipeline.records import AuthorClass, Containment, CostSample, ForcedClass, RouteRecord, Suspension
 from pipeline.store.ports import Stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations
 from pipeline.topology import Topology
@@ -26,12 +27,15 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class InForce:
-    """What classify goes by now: thresholds, forced classes, measured costs, the window at `now_ms`."""
+    """What classify goes by now: thresholds, forced classes, measured costs, what is contained (by key), the
+    window at `now_ms`.
+    """
 
     topology: Topology
     thresholds: Thresholds
     forced: dict[int, ForcedClass]
     samples: list[CostSample]
+    contained: Mapping[str, Containment]
     now_ms: int
 
     @property
@@ -54,7 +58,9 @@ def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
     )
     forced = {one.author_id: one for one in _all(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
     samples = _all(bootstrap, names.topic("costs"), CostSample)
-    return InForce(topology, thresholds, forced, samples, now_ms)
+    records = _all(bootstrap, names.topic("containment"), Containment)
+    by_key = {containment.key_of(one.kind, one.target): one for one in records}
+    return InForce(topology, thresholds, forced, samples, by_key, now_ms)
 
 
 def _all(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
@@ -70,7 +76,10 @@ def _all(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Author:
-    """An author as classify sees them. `by_followers`: the class that the followers alone gave last."""
+    """An author as classify sees them. `by_followers`: the class that the followers alone gave last.
+
+    `contained`: what is in force for any post; rates, and the pace of a region, are not.
+    """
 
     graph: AuthorGraph
     tier: str
@@ -80,6 +89,7 @@ class Author:
     by_followers: AuthorClass
     limits: tuple[int, int]
     comparison: Comparison | None
+    contained: Contained | None
     next: Choice
 
     @property
@@ -113,9 +123,18 @@ async def author(stores: Stores, now: InForce, author_id: int) -> Author:
     by_followers = policy.class_by_followers(route.entries)
     spec = now.topology.tiers.items()
     tiers = [budgets.Tier(name, tier.max_followers, tier.lag_budget) for name, tier in spec]
+    tier = budgets.tier_for(followers, tiers).name
+    contained = containment.contained(
+        now.contained.get,
+        author_id=author_id,
+        tier=tier,
+        region="",
+        now_ms=now.now_ms,
+        room=lambda record: True,
+    )
     return Author(
         graph=graph,
-        tier=budgets.tier_for(followers, tiers).name,
+        tier=tier,
         suspension=(await stores.readers.suspensions([author_id])).get(author_id),
         route=route,
         forced=forced,
@@ -123,8 +142,14 @@ async def author(stores: Stores, now: InForce, author_id: int) -> Author:
         limits=policy.limits(by_followers, now.thresholds),
         comparison=policy.comparison(next_post, route, followers, now.window_start, costs),
         next=policy.choose(
-            next_post, route, followers, now.thresholds, now.window_start, Influences(forced, None, costs)
+            next_post,
+            route,
+            followers,
+            now.thresholds,
+            now.window_start,
+            Influences(forced, contained, costs),
         ),
+        contained=contained,
     )
 
 

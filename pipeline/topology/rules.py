@@ -105,6 +105,10 @@ def tiers(specs: Mapping[str, TierSpec], topics: Mapping[str, TopicSpec]) -> Ite
             yield (*at, "max_followers"), f"must be above {below}, the limit of the tier before"
         else:
             below = spec.max_followers
+        if spec.act is not None:
+            steps = (spec.act.release, spec.act.shed, spec.act.rate, spec.act.pull)
+            if list(steps) != sorted(steps):
+                yield (*at, "act"), "release, shed, rate and pull must not fall: the milder comes first"
     shared = Counter(spec.topic for spec in specs.values())
     for name, spec in specs.items():
         if shared[spec.topic] > 1:

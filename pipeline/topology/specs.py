@@ -14,11 +14,11 @@ Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
-API, AUDITOR = "api", "auditor"
+API, AUDITOR, CONTROLLER = "api", "auditor", "controller"
 
-WITHOUT_TOPICS = (API, AUDITOR)
-"""The stages that read no topic: the HTTP processes, and who looks at what they serve. Neither has to be in
-the file: there is one API then, and no auditor.
+WITHOUT_TOPICS = (API, AUDITOR, CONTROLLER)
+"""The stages that process no topic: the HTTP processes, who looks at what they serve, and who acts on lag.
+None has to be in the file: there is one API then, no auditor and no controller.
 """
 
 STAGES = (
@@ -75,10 +75,28 @@ class StageSpec(_Spec):
     rows_per_second: Count | None = None
 
 
+Share = Annotated[float, Field(gt=0, le=100)]
+
+
+class ActSpec(_Spec):
+    """When the controller acts for a tier (`domain.control.Rules`): shares of the lag budget, then the rest."""
+
+    release: Share
+    shed: Share
+    rate: Share
+    pull: Share
+    narrow: Share
+    hold_seconds: Annotated[float, Field(ge=1, le=86_400)]
+    hot_share: Annotated[float, Field(gt=0, le=1)]
+    rate_per_minute: Count
+    bound: Count | None
+
+
 class TierSpec(_Spec):
     """A fan-out tier: `objective` of its entries are visible within `lag_budget` seconds of the publish.
 
     It takes the posts of authors with fewer than `max_followers` followers; None: of all that are left.
+    `act`: what is done when it is behind; None: nothing.
     """
 
     name: Name
@@ -90,6 +108,7 @@ class TierSpec(_Spec):
     max_followers: Count | None
     lag_budget: Annotated[float, Field(gt=0)]
     objective: Annotated[float, Field(gt=0, lt=1)]
+    act: ActSpec | None = None
 
 
 class PolicySpec(_Spec):

@@ -31,10 +31,10 @@ class World:
         self.stores, self.outbox, self.offset = memory_stores(lambda: 0.0), RecordingOutbox(), 0
         self.influences, self.tiers_asked = NO_INFLUENCES, []
 
-    def influence(self, author_id, tier):
-        """What an operator, budgets and costs say of AUTHOR now; of others they say nothing."""
+    def influence(self, post, tier):
+        """What an operator, containment and costs say of AUTHOR now; of others they say nothing."""
         self.tiers_asked.append(tier)
-        return self.influences if author_id == AUTHOR else NO_INFLUENCES
+        return self.influences if post.author_id == AUTHOR else NO_INFLUENCES
 
     async def followers(self, count, segment_count=1, author=AUTHOR):
         """What the graph stage has counted by now."""

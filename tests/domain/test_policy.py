@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Costs
 from pipeline.domain.policy import (
     MOST_ENTRIES,
@@ -235,9 +236,11 @@ class Author:
         return class_of(first_id(self.now), self.record.entries), [str(cause_of(entry)) for entry in new]
 
 
+LATE = Contained(PULL, "late")
+
 RANKS = {
     "forced": {"forced": forced(PARTIAL)},
-    "shed": {"shed": "tier small is 40 s behind"},
+    "contained": {"contained": Contained(PULL, "shed small: 40 s behind")},
     "cost": {"costs": DEAR_PUSH},
 }
 
@@ -245,14 +248,14 @@ RANKS = {
 @pytest.mark.parametrize(
     ("present", "wanted", "cause"),
     [
-        (["forced", "shed", "cost"], PARTIAL, "forced"),
-        (["shed", "cost"], PULL, "shed"),
+        (["forced", "contained", "cost"], PARTIAL, "forced"),
+        (["contained", "cost"], PULL, "contained"),
         (["forced", "cost"], PARTIAL, "forced"),
         (["cost"], PULL, "cost"),
     ],
 )
 def test_the_strongest_that_has_something_to_say_decides(present, wanted, cause):
-    """An operator, then a tier out of budget, then costs, then followers."""
+    """An operator, then what is contained, then costs, then followers."""
     author = Author()
     author.post(5)
 
@@ -267,7 +270,7 @@ def test_the_strongest_that_has_something_to_say_decides(present, wanted, cause)
     [
         ({"forced": forced(PULL, "launch party")}, "forced: launch party"),
         ({"forced": forced(PULL, "")}, "forced: by an operator"),
-        ({"shed": "tier small is 40 s behind"}, "shed: tier small is 40 s behind"),
+        ({"contained": Contained(PULL, "shed small: 40 s behind")}, "contained: shed small: 40 s behind"),
         (
             {"costs": DEAR_PUSH},
             "cost: pushing to 5 readers takes 5 s of work, pulling 5e-12 s (13 reads, each shared by 2.59e+06 posts)",
@@ -282,6 +285,19 @@ def test_a_reason_is_in_words_and_says_its_cause_first(influences, reason):
     author.post(5 if influences else 10, **influences)
 
     assert author.record.entries[-1].reason == reason
+
+
+@pytest.mark.parametrize("followers", [5, 15, 25])
+@pytest.mark.parametrize("most", [PUSH, PARTIAL, PULL])
+def test_containment_pushes_less_and_never_more(followers, most):
+    """Thresholds are 10 and 20 here."""
+    author = Author()
+    by_followers, _ = author.post(followers)
+
+    found, _ = author.post(followers, contained=Contained(most, "because"))
+
+    order = [PUSH, PARTIAL, PULL]
+    assert found is max(by_followers, most, key=order.index)
 
 
 def test_a_single_post_falls_back_to_pull_and_the_next_goes_back():
@@ -336,7 +352,7 @@ def test_costs_say_nothing_of_a_first_post_nor_of_authors_that_are_not_push():
 
 def test_a_spell_of_pull_for_another_cause_leaves_the_hysteresis_of_followers_alone():
     """Nine followers are push below ten; as if it were a pull author they would stay above eight."""
-    for influences in ({"costs": DEAR_PUSH}, {"forced": forced(PULL)}, {"shed": "late"}):
+    for influences in ({"costs": DEAR_PUSH}, {"forced": forced(PULL)}, {"contained": LATE}):
         author = Author()
         author.post(9)
         author.post(9, **influences)
@@ -357,7 +373,7 @@ def test_a_forced_class_outlives_any_number_of_followers_and_its_release_goes_ba
 def test_shedding_leaves_those_who_are_pulled_anyway_alone():
     author = Author()
 
-    author.post(25, shed="late")
+    author.post(25, contained=LATE)
 
     assert cause_of(author.record.entries[-1]) is Cause.FOLLOWERS
 
@@ -373,7 +389,7 @@ def test_a_choice_depends_on_rank_alone(followers, force, shed, costs, history):
     """Whatever stands below the strongest voice changes nothing."""
     entries = tuple(RouteEntry(first_id(T0) + n, kind, "5 followers") for n, kind in enumerate(history))
     record = RouteRecord(1, entries, first_id(T0) + 9)
-    said = Influences(force and forced(force), "late" if shed else None, costs)
+    said = Influences(force and forced(force), LATE if shed else None, costs)
 
     found = choose(first_id(T0 + 1_000), record, followers, SMALL, first_id(T0 - DAY), said)
 

@@ -1,0 +1,155 @@
+"""What the controller does about a tier that is behind, and when it stops: one pure step a second.
+
+    share of the budget   0 ──── release ──────── shed ───── rate ───── pull ──── 1 ── defer, narrow
+                                 └── what is in force is kept ──────────────────────────────────▶
+
+The oldest record's age says how bad it is. From `shed` on cold readers are not pushed to, from `rate` and
+`pull` on the authors who make most of the tier's work are slowed and then pulled; once the budget is broken
+repairs wait and pages go without what is dear. What was begun is kept for `hold_s` after the age was last at
+`release` or above, and ends by itself: a controller that dies takes its actions with it. A backlog above
+`bound` deliveries sheds all pushes of the tier: a queue never grows without end.
+
+Nothing here remembers anything: what is in force is the state, and the next controller goes on from there.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pipeline.domain.containment import CONTROLLER, READS, Kind, holds, key_of
+from pipeline.records import AuthorClass, Containment
+
+REPAIRS = ("backfill", "retract")
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """When to act for one tier. Shares are of its budget; `bound` in deliveries, None: no bound.
+
+    `hot_share`: the part of the tier's new deliveries from which on an author, or a region, is too much.
+    `rate_per_minute`: posts of such an author that are still pushed; of a region ten times as many.
+    """
+
+    lag_budget_s: float
+    release: float
+    shed: float
+    rate: float
+    pull: float
+    narrow: float
+    hold_s: float
+    hot_share: float
+    rate_per_minute: int
+    bound: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A tier, as it was seen. None is unknown."""
+
+    age_s: float | None
+    pending: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Hot:
+    """Who makes a tier's work: an author or a region, and their share of its new deliveries."""
+
+    tier: str
+    kind: Kind
+    target: str
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is done now: `record` as it is from now on, or as it was when it is over."""
+
+    event: str
+    record: Containment
+
+    @property
+    def over(self) -> bool:
+        """Whether the record is taken out."""
+        return self.event in ("released", "expired")
+
+
+def decide(
+    in_force: Mapping[str, Containment],
+    seen: Mapping[str, Seen],
+    hot: Sequence[Hot],
+    rules: Mapping[str, Rules],
+    now_ms: int,
+) -> list[Change]:
+    """What to start, to extend and to take out. What an operator did is left alone until it ends.
+
+    A tier that is unknown keeps what it has, and gets nothing new.
+    """
+    changes = []
+    wanted = {
+        key_of(one.kind, one.target): one
+        for tier, rule in rules.items()
+        for one in _wanted(tier, seen.get(tier, Seen(None, None)), hot, rule, now_ms)
+    }
+    for key, want in wanted.items():
+        known = in_force.get(key)
+        if known is None or not holds(known, now_ms):
+            changes.append(Change("started", want))
+        elif known.by == CONTROLLER and _stricter(want, known):
+            changes.append(Change("started", replace(want, since=known.since)))
+    for key, known in in_force.items():
+        if holds(known, now_ms):
+            if known.by == CONTROLLER and not (key in wanted and _stricter(wanted[key], known)):
+                changes += _extended(known, seen, rules, now_ms)
+        elif key not in wanted:
+            changes.append(Change("released" if known.by == CONTROLLER else "expired", known))
+    return changes
+
+
+def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int) -> Iterator[Containment]:
+    """What this tier needs now, the mildest first."""
+
+    def action(kind: Kind, target: str, cause: str, to: AuthorClass, rate: int = 0) -> Containment:
+        until = now_ms + round(rule.hold_s * 1000)
+        return Containment(kind, target, to, rate, cause, CONTROLLER, now_ms, until, tier)
+
+    spent = None if seen.age_s is None else seen.age_s / rule.lag_budget_s
+    if spent is not None and spent >= rule.shed:
+        late = f"{tier} is {seen.age_s:.1f} s behind, {spent:.0%} of its budget of {rule.lag_budget_s:g} s"
+        yield action(Kind.SHED, tier, late, AuthorClass.PARTIAL)
+        for one in hot:
+            if one.tier == tier and one.share >= rule.hot_share:
+                why = f"{late}, and {one.share:.0%} of its new work is theirs"
+                if one.kind is Kind.PACE:
+                    if spent >= rule.rate:
+                        rate = 10 * rule.rate_per_minute
+                        yield action(Kind.PACE, one.target, why, AuthorClass.PULL, rate)
+                elif spent >= rule.pull:
+                    yield action(Kind.PULL, one.target, why, AuthorClass.PULL)
+                elif spent >= rule.rate:
+                    yield action(Kind.RATE, one.target, why, AuthorClass.PULL, rule.rate_per_minute)
+        if spent >= 1:
+            for stage in REPAIRS:
+                yield action(Kind.DEFER, stage, late, AuthorClass.PULL)
+        if spent >= rule.narrow:
+            yield action(Kind.NARROW, READS, late, AuthorClass.PULL)
+    if rule.bound is not None and seen.pending is not None and seen.pending > rule.bound:
+        full = f"{tier} has {seen.pending:,} deliveries to make, more than {rule.bound:,}"
+        yield action(Kind.SHED, tier, full, AuthorClass.PULL)  # last: it takes the place of a milder one
+
+
+def _stricter(want: Containment, known: Containment) -> bool:
+    return want.author_class is AuthorClass.PULL and known.author_class is AuthorClass.PARTIAL
+
+
+def _extended(
+    known: Containment, seen: Mapping[str, Seen], rules: Mapping[str, Rules], now_ms: int
+) -> list[Change]:
+    """Keep it while its tier is not well, in steps of half the time that it is held."""
+    rule, state = rules.get(known.tier), seen.get(known.tier, Seen(None, None))
+    if rule is None or not known.until:
+        return []
+    hold_ms = round(rule.hold_s * 1000)
+    well = state.age_s is not None and state.age_s < rule.release * rule.lag_budget_s
+    full = rule.bound is not None and state.pending is not None and state.pending > rule.release * rule.bound
+    if (well and not full) or known.until - now_ms > hold_ms // 2:
+        return []
+    return [Change("extended", replace(known, until=now_ms + hold_ms))]
