@@ -52,7 +52,6 @@ class Arrivals:
             for kind, by_tier in ((Kind.PULL, authors), (Kind.PACE, regions))
             for tier, counts in by_tier.items()
             for target, deliveries in counts.items()
-            if totals[tier] and deliveries >= least * totals[tier]
-            and (kind is Kind.PULL or len(counts) > 1)
+            if totals[tier] and deliveries >= least * totals[tier] and (kind is Kind.PULL or len(counts) > 1)
         ]
         return sorted(found, key=lambda one: (-one.share, one.tier, one.kind, one.target))

@@ -79,7 +79,7 @@ Share = Annotated[float, Field(gt=0, le=100)]
 
 
 class ActSpec(_Spec):
-    """When the controller acts for a tier (`domain.control.Rules`): shares of the lag budget, then the rest."""
+    """When the controller acts for a tier: shares of its lag budget first (`domain.control.Rules`)."""
 
     release: Share
     shed: Share

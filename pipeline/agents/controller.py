@@ -1,0 +1,97 @@
+"""Controller: looks at every stage once a second, and acts for the tiers that are behind.
+
+Reads      what `look` sees of all stages; containment and posts.classified as views
+Writes     pipeline.health; containment with containment.journal
+Guarantee  several may run, the one that leads writes; what is in force is in the topic, so the next one goes
+           on from there, and what nobody extends ends by itself
+Replay     has no topic to process
+Budget     a breach is acted upon within two looks
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from pipeline.domain.arrivals import Arrivals
+from pipeline.domain.containment import key_of
+from pipeline.domain.control import Change, Rules, Seen, decide
+from pipeline.errors import EngineError, Unavailable
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.outbox import Outgoing
+from pipeline.records import Containment, JournalEntry, StageHealth
+
+LOOK_S = 1.0
+
+HEALTH, CONTAINMENT, JOURNAL = "pipeline.health", "containment", "containment.journal"
+
+_log = structlog.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Controller:
+    """`look`: how all stages stand now. `rules`: of the tiers that are acted for. `leads`: whether to write.
+
+    `told`: hears of every look and of what is in force, for metrics.
+    """
+
+    look: Callable[[], Awaitable[Sequence[StageHealth]]]
+    in_force: Callable[[], Sequence[Containment]]
+    arrivals: Arrivals
+    rules: Mapping[str, Rules]
+    leads: Callable[[], bool]
+    emit: Emit
+    now_ms: Callable[[], int]
+    told: Callable[[Sequence[StageHealth], Sequence[Containment]], None] = lambda healths, in_force: None
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(self) -> None:
+        """Look and act until cancelled; when an engine is away, look again."""
+        while True:
+            try:
+                await self.step()
+            except (Unavailable, EngineError) as away:
+                _log.warning("controller.waiting", error=str(away), next="tideline status")
+            await self.sleep(LOOK_S)
+
+    async def step(self) -> list[Change]:
+        """One look; what was done about it."""
+        healths = await self.look()
+        in_force = self.in_force()
+        self.told(healths, in_force)
+        if not self.leads():
+            return []
+        now = self.now_ms()
+        least = min((rule.hot_share for rule in self.rules.values()), default=1.0)
+        changes = decide(
+            {key_of(one.kind, one.target): one for one in in_force},
+            seen_of(healths),
+            self.arrivals.hot(now / 1000, least),
+            self.rules,
+            now,
+        )
+        await self.emit.all(self._health(one) for one in healths)
+        await self.emit.all(message for one in changes for message in announced(self.emit, one, now))
+        for one in changes:
+            if one.event != "extended":
+                _log.info(f"containment.{one.event}", kind=one.record.kind, target=one.record.target, why=one.record.cause)
+        return changes
+
+    def _health(self, health: StageHealth) -> Outgoing:
+        return self.emit.event(HEALTH, health.stage, health, at_ms=health.at)
+
+
+def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:
+    """Tiers as the rules see them."""
+    tiers = (one for one in healths if one.stage.startswith("fanout."))
+    return {one.stage.removeprefix("fanout."): Seen(one.age_s, one.pending) for one in tiers}
+
+
+def announced(emit: Emit, change: Change, now_ms: int) -> list[Outgoing]:
+    """A change as messages: what is in force first, then what is told of it."""
+    record, key = change.record, key_of(change.record.kind, change.record.target)
+    until = 0 if change.over else record.until
+    entry = JournalEntry(now_ms, change.event, record.kind, record.target, record.cause, record.by, until)
+    state = emit.tombstone(CONTAINMENT, key) if change.over else emit.event(CONTAINMENT, key, record, at_ms=now_ms)
+    return [state, emit.event(JOURNAL, key, entry, at_ms=now_ms)]

@@ -1,0 +1,128 @@
+"""The controller's step: it acts at once, holds while a tier is not well, and lets go of everything after."""
+
+import dataclasses
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind, holds, key_of
+from pipeline.domain.control import Hot, Rules, Seen, decide
+from pipeline.records import AuthorClass, Containment
+
+PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
+NOW, HOLD = 1_700_000_000_000, 10
+RULES = Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, HOLD, 0.2, 6, 1_000)
+TIERS = {"small": dataclasses.replace(RULES, lag_budget_s=2.0), "large": RULES}
+HOT = [
+    Hot("large", Kind.PULL, "7", 0.6),
+    Hot("large", Kind.PULL, "8", 0.1),
+    Hot("large", Kind.PACE, "eu", 0.7),
+]
+
+
+class World:
+    """What is in force, second by second."""
+
+    def __init__(self, *records):
+        self.in_force = {key_of(one.kind, one.target): one for one in records}
+        self.now, self.story = NOW, []
+
+    def step(self, age_s=0.0, pending=0, hot=HOT, small=0.0):
+        seen = {"large": Seen(age_s, pending), "small": Seen(small, 0)}
+        changes = decide(self.in_force, seen, hot, TIERS, self.now)
+        for change in changes:
+            key = key_of(change.record.kind, change.record.target)
+            if change.over:
+                del self.in_force[key]
+            else:
+                self.in_force[key] = change.record
+            self.story.append((change.event, key))
+        assert decide(self.in_force, seen, hot, TIERS, self.now) == [], "a second controller would do more"
+        self.now += 1_000
+        return changes
+
+    def holds(self):
+        return {key: one.author_class for key, one in self.in_force.items() if holds(one, self.now)}
+
+
+def test_the_ladder():
+    """What is done at each share of the budget of 10 s, with one author who makes most of the work."""
+    ladder = {
+        7.9: {},
+        8.0: {"shed/large": PARTIAL},
+        9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL},
+        10.0: {
+            **{"shed/large": PARTIAL, "pull/7": PULL, "pace/eu": PULL},
+            **{"defer/backfill": PULL, "defer/retract": PULL},
+        },
+    }
+    for age_s, wanted in ladder.items():
+        world = World()
+        world.step(age_s)
+        assert world.holds() == wanted
+    world.step(50.0)
+    assert world.holds() == wanted | {"narrow/reads": PULL}
+
+
+def test_a_full_queue_sheds_every_push_of_the_tier_also_when_cold_readers_are_shed_already():
+    world = World()
+    world.step(8.0)
+    world.step(8.0, pending=1_001)
+    assert world.holds() == {"shed/large": PULL}
+
+    world.step(8.0)  # emptier: what is stricter stays until it ends
+    assert world.holds() == {"shed/large": PULL}
+
+
+def test_the_story_of_a_burst():
+    """It rises, it falls, and everything that was done is undone, once."""
+    world = World()
+    for age_s in (1.0, 6.0, 12.0, 12.0, 8.0, 4.0, *[1.0] * 11):
+        world.step(age_s)
+
+    assert world.in_force == {}
+    events = [event for event in world.story if event[0] != "extended"]
+    keys = ["shed/large", "pace/eu", "pull/7", "defer/backfill", "defer/retract"]
+    assert sorted(events) == sorted([("started", key) for key in keys] + [("released", key) for key in keys])
+
+
+def test_a_tier_is_not_blamed_for_another():
+    world = World()
+    world.step(1.0, small=1.7)
+
+    assert world.holds() == {"shed/small": PARTIAL}
+
+
+ages = st.sampled_from([None, 0.0, 4.9, 5.0, 7.9, 8.0, 9.5, 10.0, 60.0])
+
+
+@given(st.lists(st.tuples(ages, st.sampled_from([None, 0, 600, 1_001])), min_size=1, max_size=60))
+def test_nothing_is_dropped_while_the_tier_is_not_well_and_nothing_outlives_it(looks):
+    """Not well: at `release` of the budget or of the bound, or unknown."""
+    world, well_for = World(), 0
+    for age_s, pending in looks:
+        before = world.holds()
+        world.step(age_s, pending)
+        well = age_s is not None and age_s < 5 and not (pending is not None and pending > 500)
+        well_for = well_for + 1 if well else 0
+        if not well:
+            assert world.holds().keys() >= before.keys()
+        if age_s is None and (pending is None or pending <= 1_000):
+            assert world.holds().keys() <= before.keys(), "it acts on what it does not know"
+        if well_for > HOLD:
+            assert world.holds() == {}
+        for record in world.in_force.values():
+            assert record.by == CONTROLLER and record.tier == "large"
+            assert record.since <= world.now and record.until <= world.now + HOLD * 1000
+
+
+@given(st.lists(ages, min_size=1, max_size=40), st.sampled_from([0, NOW + 3_000, NOW + 90_000]))
+def test_what_an_operator_did_stays_as_it_is_until_it_ends(looks, until):
+    mine = Containment("pull", "7", PULL, 0, "launch party", OPERATOR, NOW, until)
+    world = World(mine)
+    for age_s in looks:
+        world.step(age_s)
+        if until == 0 or world.now - 1_000 < until:
+            assert world.in_force["pull/7"] == mine
+    ended = ("expired", "pull/7") in world.story or ("started", "pull/7") in world.story
+    assert ended == (0 < until <= world.now - 1_000)
