@@ -1,6 +1,8 @@
 """`tideline lag`: how far each stage is behind, in records and in seconds of its budget."""
 
+import sys
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -8,9 +10,15 @@ import typer
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from collections.abc import Callable, Iterator
 
-    from pipeline.ops.lag import PartitionLag, StageLag
+    from pipeline.ops.health_topic import Said
+    from pipeline.ops.lag import StageLag
+
+BREACHED = 3
+"""Exit code when a budget is used up, for who asks."""
+
+_EVERY_S = 1.0
 
 
 def register(app: typer.Typer) -> None:
@@ -22,6 +30,12 @@ def lag(
     wait: Annotated[
         float | None, typer.Option(metavar="SECONDS", min=0, help="Wait until nothing is unprocessed.")
     ] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look every second until Ctrl-C; with --json a line a look.")
+    ] = False,
+    fail_on_breach: Annotated[
+        bool, typer.Option("--fail-on-breach", help="Exit with 3 when a lag budget is used up.")
+    ] = False,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
@@ -29,78 +43,89 @@ def lag(
 ) -> None:
     """Show each stage's unprocessed records, how old the oldest is, and what share of the lag budget that is.
 
-    Read from Kafka, so it is right with every worker dead. With --wait the exit code is 1 when something is
-    still unprocessed at the end. `unknown` is what could not be read; it never counts as processed.
+    Read from Kafka, so it is right with every worker dead; `status` is what the controller says, in Burrow's
+    words. With --wait the exit code is 1 when something is still unprocessed at the end; --watch with
+    --fail-on-breach ends at the first breach. `unknown` is what could not be read; it never counts as done.
     """
     from functools import partial
 
+    from pipeline.cli._lag_shown import lag_table
     from pipeline.cli.meter import Meter
     from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, find, kafka_of
-    from pipeline.ops.lag import Lag, document, settled, topics_read
+    from pipeline.ops.health_topic import document, heard
+    from pipeline.ops.lag import Lag, breached, settled, topics_read
 
+    if watch and wait is not None:
+        raise typer.BadParameter("--watch goes on until Ctrl-C; give one of them", param_hint="--wait")
     given = settings(home=home, profile=profile, domain=domain)
     try:
         read = partial(topics_read, find(given.home).api_of(given.domain))
     except NoInstanceError:
         read = None
-    with Offsets(kafka_of(given)) as offsets, Meter("Waiting") as meter:
-        looking = Lag(
-            offsets,
-            topology_of(given),
-            now_ms=lambda: time.time_ns() // 1_000_000,
-            topics_read=read,
-        )
-        stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
+    kafka, topology = kafka_of(given), topology_of(given)
+
+    def said(stages: "list[StageLag]") -> "Said":
+        return heard(kafka, topology.names, stages, _now_ms())
+
+    with Offsets(kafka) as offsets:
+        looking = Lag(offsets, topology, now_ms=_now_ms, topics_read=read)
+        if watch:
+            with _shown(json) as show:
+                for stages in _looks(looking.snapshot):
+                    show(stages, said(stages))
+                    if fail_on_breach and breached(stages):
+                        raise typer.Exit(BREACHED)
+            return
+        with Meter("Waiting") as meter:
+            stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
+        words = said(stages)
     if json:
-        print_json(document(stages))
+        print_json(document(stages, words))
     else:
-        print_table(_table(stages))
+        print_table(lag_table(stages, words))
     if wait is not None and not settled(stages):
         typer.echo(f"error: after {wait:g} s {left(stages)}", err=True)
         raise typer.Exit(1)
+    if fail_on_breach and breached(stages):
+        raise typer.Exit(BREACHED)
 
 
 def left(stages: "list[StageLag]") -> str:
     """What is unprocessed, in words."""
-    left = [f"{stage.stage} {_number(stage.lag)}" for stage in stages if stage.lag != 0 or stage.unknown]
+    from pipeline.cli._lag_shown import number
+
+    left = [f"{stage.stage} {number(stage.lag)}" for stage in stages if stage.lag != 0 or stage.unknown]
     return f"unprocessed: {', '.join(left) or 'nothing'}"
 
 
-def _table(stages: "list[StageLag]") -> "Table":
-    from rich.table import Table
-
-    table = Table("stage", "group / partition", box=None, pad_edge=False)
-    for title in ("committed", "end", "lag", "oldest", "budget", "spent"):
-        table.add_column(title, justify="right")
-    for stage in stages:
-        spent, budget = stage.spent, stage.lag_budget_s
-        table.add_row(
-            stage.stage,
-            stage.group or "(reads author.routes)",
-            "",
-            "",
-            _number(stage.lag),
-            _age(stage.age_s),
-            "" if budget is None else f"{budget:g} s",
-            "" if budget is None else "unknown" if spent is None else f"{spent:.0%}",
-            style="red" if spent is not None and spent > 1 else "",
-        )
-        for one in stage.partitions:
-            if one.lag != 0:
-                table.add_row(*_partition(one), style="dim")
-    return table
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
 
 
-def _partition(one: "PartitionLag") -> tuple[str, ...]:
-    committed = "none" if one.committed is None else str(one.committed)
-    return "", f"{one.topic} {one.partition}", committed, _number(one.end), _number(one.lag), _age(one.age_s)
+def _looks(look: "Callable[[], list[StageLag]]") -> "Iterator[list[StageLag]]":
+    """A look a second."""
+    while True:
+        began = time.monotonic()
+        yield look()
+        time.sleep(max(began + _EVERY_S - time.monotonic(), 0.0))
 
 
-def _number(value: int | None) -> str:
-    return "unknown" if value is None else f"{value:,}"
+@contextmanager
+def _shown(as_json: bool) -> "Iterator[Callable[[list[StageLag], Said], None]]":
+    """What shows one look after the other: in place on a terminal, else one below the other, until Ctrl-C."""
+    from rich.live import Live
 
+    from pipeline.cli._lag_shown import lag_table
+    from pipeline.cli.running import print_json, print_table
+    from pipeline.ops.health_topic import document
 
-def _age(value: float | None) -> str:
-    return "unknown" if value is None else "" if value == 0 else f"{value:.1f} s"
+    with suppress(KeyboardInterrupt):
+        if as_json:
+            yield lambda stages, said: print_json(document(stages, said))
+        elif not sys.stdout.isatty():
+            yield lambda stages, said: print_table(lag_table(stages, said))
+        else:
+            with Live(auto_refresh=False) as live:
+                yield lambda stages, said: live.update(lag_table(stages, said), refresh=True)

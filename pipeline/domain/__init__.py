@@ -4,6 +4,6 @@
 `segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking
 may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
 `visibility` what a reader may see · `ranking` the order of a ranked page · `cursor` the place in a feed ·
-`budgets` how late is too late · `audit` what a feed must be, from the events alone, sharing none of the
-above.
+`budgets` how late is too late · `lag_status` how a consumer gets on · `burn` how fast a budget is spent ·
+`audit` what a feed must be, from the events alone, sharing none of the above.
 """

@@ -1,16 +1,22 @@
-"""Consumer groups moved by hand: who is alive, and a group's place set to the beginning or end of its topics.
+"""Consumer groups by hand: who is in them, and a group's place set to the beginning or end of its topics.
 
 Blocking. Raises EngineError when the broker does not answer, or refuses because the group has members.
 """
 
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future
+from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
-from confluent_kafka.admin import AdminClient
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
+from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type: ignore[attr-defined]
 
 from pipeline.errors import EngineError
+from pipeline.kafka.bounds import Partition
 
 _TIMEOUT_S = 30.0
+
+_LOOK_S = 5.0
+"""For who only looks: a group that is not answered for is unknown by then."""
 
 
 def active(bootstrap: str, prefix: str) -> list[str]:
@@ -22,6 +28,50 @@ def active(bootstrap: str, prefix: str) -> list[str]:
         raise _failed(bootstrap, "consumer groups", error) from error
     empty = (ConsumerGroupState.EMPTY, ConsumerGroupState.DEAD)
     return sorted(g.group_id for g in listed.valid if g.group_id.startswith(prefix) and g.state not in empty)
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A consumer in a group: the name it gave itself, where it runs, and what is its to process."""
+
+    client_id: str
+    host: str
+    partitions: tuple[Partition, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group as its coordinator sees it: stable, empty, dead, preparing_rebalancing …, or unknown."""
+
+    state: str
+    members: tuple[Member, ...] = ()
+
+
+def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
+    """Each of these groups: dead when there is none of the name, unknown when nobody answers for it.
+
+    Not its offsets, which the admin client must not be asked for: see `_move`.
+    """
+    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    answers = client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
+    return {name: _described(answer) for name, answer in answers.items()}
+
+
+def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
+    try:
+        found = answer.result()
+    except KafkaException as error:
+        none = error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
+        return Group("dead" if none else "unknown")
+    members = (
+        Member(
+            one.client_id,
+            one.host.removeprefix("/"),
+            tuple(sorted((place.topic, place.partition) for place in one.assignment.topic_partitions)),
+        )
+        for one in found.members
+    )
+    return Group(found.state.name.lower(), tuple(sorted(members, key=lambda one: one.partitions)))
 
 
 def skip_to_end(bootstrap: str, group: str, topics: Iterable[str]) -> None:

@@ -2,5 +2,6 @@
 
 In: `publish` and `import_follows`, from `lines` of a file. Topology: `topology_plan` compares and
 `topology_apply` acts; `policy_settings` changes thresholds while running. Looking: `lag` (who is late, by how
-many seconds), `audit` (what readers see against what they should), `dead_letters`.
+many seconds), `health` (how they stand, and how fast budgets burn), `health_topic` (what the controller said
+of that last), `audit` (what readers see against what they should), `dead_letters`.
 """

@@ -11,8 +11,8 @@ processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
 
 import http.client
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 import orjson
@@ -80,6 +80,14 @@ class StageLag:
         age = self.age_s
         return None if age is None or self.lag_budget_s is None else budgets.spent(age, self.lag_budget_s)
 
+    @property
+    def late_since_ms(self) -> int | None:
+        """When the oldest unprocessed record had used up the lag budget; None while none is known to have."""
+        known = [one.oldest_ms for one in self.partitions if one.oldest_ms is not None]
+        if not known or self.lag_budget_s is None or not breached([self]):
+            return None
+        return min(known) + round(self.lag_budget_s * 1000)
+
 
 def unprocessed(stages: Sequence[StageLag]) -> int | None:
     """Records not processed by any of these stages; None when one does not say."""
@@ -90,6 +98,11 @@ def unprocessed(stages: Sequence[StageLag]) -> int | None:
 def settled(stages: Sequence[StageLag]) -> bool:
     """Whether nothing is unprocessed anywhere, and that is known."""
     return unprocessed(stages) == 0
+
+
+def breached(stages: Iterable[StageLag]) -> bool:
+    """Whether any budget is known to be used up."""
+    return any((stage.spent or 0) > 1 for stage in stages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,20 +232,3 @@ def topics_read(api: str) -> dict[Partition, int]:
         return {}
     finally:
         connection.close()
-
-
-def document(stages: list[StageLag]) -> list[dict[str, object]]:
-    """What `tideline lag --json` prints: null is unknown, and nothing else is."""
-    return [
-        {
-            "stage": stage.stage,
-            "group": stage.group,
-            "lag": stage.lag,
-            "age_seconds": stage.age_s,
-            "lag_budget_seconds": stage.lag_budget_s,
-            "budget_spent": stage.spent,
-            "unknown_partitions": stage.unknown,
-            "partitions": [asdict(one) for one in stage.partitions],
-        }
-        for stage in stages
-    ]

@@ -1,0 +1,64 @@
+"""Lag as people read it: the table of `tideline lag`, and how numbers, ages and shares are written."""
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.ops.health_topic import Said
+    from pipeline.ops.lag import PartitionLag, StageLag
+
+_COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWIND": "red"}
+
+
+def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
+    """A row a stage, and below it a dim one for each partition that is behind or unknown."""
+    table = Table("stage", "status", "group / partition", box=None, pad_edge=False)
+    for title in ("committed", "end", "lag", "oldest", "budget", "spent"):
+        table.add_column(title, justify="right")
+    for stage in stages:
+        status = said.status(stage)
+        table.add_row(
+            stage.stage,
+            status,
+            stage.group or "(reads author.routes)",
+            "",
+            "",
+            number(stage.lag),
+            age(stage.age_s),
+            *spending(stage),
+            style=colour(stage, status),
+        )
+        for one, word in zip(stage.partitions, said.shards(stage), strict=True):
+            if one.lag != 0:
+                table.add_row("", word, *_partition(one), style="dim")
+    return table
+
+
+def colour(stage: "StageLag", status: str) -> str:
+    """Red is late or stands still, yellow falls behind."""
+    return "red" if (stage.spent or 0) > 1 else _COLOURS.get(status, "")
+
+
+def spending(stage: "StageLag") -> tuple[str, str]:
+    """The lag budget, and the share of it that is spent; nothing where there is none."""
+    if stage.lag_budget_s is None:
+        return "", ""
+    return f"{stage.lag_budget_s:g} s", "unknown" if stage.spent is None else f"{stage.spent:.0%}"
+
+
+def number(value: int | None) -> str:
+    """So many, or unknown."""
+    return "unknown" if value is None else f"{value:,}"
+
+
+def age(value: float | None) -> str:
+    """Seconds; nothing when nothing waits."""
+    return "unknown" if value is None else "" if value == 0 else f"{value:.1f} s"
+
+
+def _partition(one: "PartitionLag") -> tuple[str, ...]:
+    committed = "none" if one.committed is None else str(one.committed)
+    return f"{one.topic} {one.partition}", committed, number(one.end), number(one.lag), age(one.age_s)

@@ -1,0 +1,104 @@
+"""`tideline budget`: what is left of each lag budget, and how fast it burns."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.table import Table
+
+    from pipeline.ops.budget import Budget
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("budget")(budget)
+
+
+def budget(
+    fail_on_breach: Annotated[
+        bool, typer.Option("--fail-on-breach", help="Exit with 3 when a lag budget is used up.")
+    ] = False,
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """Show each lag budget: how much of it the oldest record has spent, since when it is late, and the burn.
+
+    Ages come from Kafka and are right with every worker dead. Burn and alert are the controller's: a rate of
+    1 over a window spends exactly what the objective allows; – is unknown.
+    """
+    from pipeline.cli.lag import BREACHED
+    from pipeline.cli.running import print_json, print_table, topology_of
+    from pipeline.kafka.offsets import Offsets
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops.budget import budgeted, of
+    from pipeline.ops.health_topic import heard
+    from pipeline.ops.lag import Lag, breached
+
+    given = settings(home=home, profile=profile, domain=domain)
+    kafka, topology = kafka_of(given), topology_of(given)
+    with Offsets(kafka) as offsets:
+        stages = Lag(offsets, topology, now_ms=_now_ms, only=budgeted(topology)).snapshot()
+    budgets = list(of(stages, heard(kafka, topology.names, stages, _now_ms()), topology))
+    if json:
+        print_json([one.document() for one in budgets])
+    else:
+        print_table(_table(budgets))
+    if fail_on_breach and breached(stages):
+        raise typer.Exit(BREACHED)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _table(budgets: "Sequence[Budget]") -> "Table":
+    from rich.table import Table
+
+    from pipeline.cli._lag_shown import age, colour, spending
+    from pipeline.domain.burn import WINDOWS_S
+
+    table = Table("stage", "status", box=None, pad_edge=False)
+    for title in ("budget", "objective", "oldest", "spent", "late since", *map(_window, WINDOWS_S), "alert"):
+        table.add_column(title, justify="right")
+    for one in budgets:
+        given, spent = spending(one.stage)
+        rates = {burn.window_s: burn.rate for burn in one.burn}
+        table.add_row(
+            one.stage.stage,
+            one.status,
+            given,
+            f"{one.objective:.4g}",
+            age(one.stage.age_s),
+            spent,
+            _clock(one.stage.late_since_ms),
+            *(_rate(rates.get(window)) for window in WINDOWS_S),
+            "–" if one.alert is None else one.alert,
+            style="red" if one.alert == "page" else colour(one.stage, one.status),
+        )
+    return table
+
+
+def _window(seconds: int) -> str:
+    """A burn window as the SRE Workbook writes it."""
+    unit, name = next(
+        (unit, name) for unit, name in ((86_400, "d"), (3_600, "h"), (60, "m")) if seconds >= unit
+    )
+    return f"{seconds // unit}{name}"
+
+
+def _rate(rate: float | None) -> str:
+    return "–" if rate is None else f"{rate:.1f}"
+
+
+def _clock(at_ms: int | None) -> str:
+    from datetime import datetime
+
+    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")

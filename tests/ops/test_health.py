@@ -1,0 +1,164 @@
+"""How stages stand, from looks a second apart; and what a successor of the controller goes on from."""
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline import topology
+from pipeline.codec import decode, encode
+from pipeline.ops.health import Health, objective
+from pipeline.ops.lag import PartitionLag, StageLag
+from pipeline.records import Burn, ShardHealth, StageHealth
+
+TOPOLOGY = topology.load()
+START_MS = 1_767_225_600_000
+
+
+def partition(number, committed, lag, age=0.0):
+    return PartitionLag("fanout.small", number, committed, committed + lag, lag, None, age)
+
+
+def unread(number):
+    return PartitionLag("fanout.small", number, None, None, None)
+
+
+def small(*partitions):
+    """The tier `small`, whose budget is 2 s."""
+    return StageLag("fanout.small", "tideline.fanout.small", 2.0, partitions)
+
+
+def watch(health, seconds, look, start=0):
+    """What is said last of so many looks, a second apart; `look(second)` is the tier then."""
+    for second in range(start, start + seconds):
+        [said] = health.seen([look(second)], START_MS + second * 1000)
+    return said
+
+
+def test_a_stage_says_what_was_seen_of_it():
+    health = Health(TOPOLOGY, pending=lambda stage: stage.lag and stage.lag * 1000)
+
+    said = watch(health, 1, lambda _: small(partition(0, 5, 3, 1.5), partition(1, 9, 0)))
+
+    assert said == StageHealth(
+        stage="fanout.small",
+        status="UNKNOWN",
+        lag=3,
+        pending=3000,
+        age_s=1.5,
+        lag_budget_s=2.0,
+        burn=tuple(Burn(window, None) for window in (300, 1800, 3600, 7200, 21600, 86400, 259200)),
+        alert="",
+        shards=(
+            ShardHealth("fanout.small", 0, "UNKNOWN", 3, 1.5),
+            ShardHealth("fanout.small", 1, "OK", 0, 0.0),
+        ),
+        at=START_MS,
+    )
+    assert decode(encode(said), StageHealth) == said
+
+
+def test_a_stage_takes_the_word_of_its_worst_partition():
+    """One goes on, one stands still, one cannot be read."""
+    said = watch(Health(TOPOLOGY), 12, lambda n: small(partition(0, n, 0), partition(1, 5, 3), unread(2)))
+
+    assert [shard.status for shard in said.shards] == ["OK", "STALL", "UNKNOWN"]
+    assert (said.status, said.lag) == ("STALL", 3)
+
+
+def test_a_stage_that_cannot_be_read_is_unknown_and_none_of_it_is_0():
+    said = watch(Health(TOPOLOGY), 300, lambda _: small(unread(0), unread(1)))
+
+    assert (said.status, said.lag, said.age_s, said.alert) == ("UNKNOWN", None, None, "")
+    assert {one.rate for one in said.burn} == {None}
+
+
+def test_a_budget_that_stays_broken_pages():
+    """5 minutes and an hour are always late; half of the hour has been seen after 29 minutes and a second."""
+    late = lambda _: small(partition(0, 5, 3, 2.1))  # noqa: E731
+    health = Health(TOPOLOGY)
+
+    assert watch(health, 29 * 60, late).alert == ""
+    assert watch(health, 61, late, start=29 * 60).alert == "page"
+
+
+def test_an_age_at_the_budget_is_in_time():
+    said = watch(Health(TOPOLOGY), 300, lambda _: small(partition(0, 5, 3, 2.0)))
+
+    assert said.burn[0] == Burn(300, 0.0)
+
+
+@pytest.mark.parametrize(("age", "rate"), [(2.1, pytest.approx(100)), (1.9, None)])
+def test_late_is_known_from_one_partition_and_in_time_only_from_all(age, rate):
+    said = watch(Health(TOPOLOGY), 300, lambda _: small(partition(0, 5, 3, age), unread(1)))
+
+    assert said.burn[0].rate == rate
+
+
+def test_a_stage_without_a_budget_burns_none():
+    said = watch(Health(TOPOLOGY), 1, lambda _: replace(small(partition(0, 5, 3)), lag_budget_s=None))
+
+    assert (said.burn, said.alert) == ((), "")
+
+
+def test_a_repair_may_stand_still_within_its_budget():
+    """It waits on purpose; 300 s are its budget in the shipped topology."""
+    look = lambda _: replace(small(partition(0, 5, 3)), stage="backfill", lag_budget_s=300.0)  # noqa: E731
+    health = Health(TOPOLOGY)
+
+    assert watch(health, 301, look).status == "WARN"
+    assert watch(health, 1, look, start=301).status == "STALL"
+
+
+def test_a_topic_that_was_made_anew_is_judged_anew():
+    """Lag grew until its offsets went back to the beginning, and nothing did go back."""
+    health = Health(TOPOLOGY)
+
+    assert watch(health, 10, lambda n: small(partition(0, 50 + n, 1 + n))).status == "WARN"
+    assert watch(health, 1, lambda _: small(partition(0, 0, 2)), start=10).status == "UNKNOWN"
+
+
+def stopped(n):
+    """It commits for 5 s, and then no more."""
+    return small(partition(0, min(n, 5), 40, 9.0))
+
+
+def test_a_successor_goes_on_from_words_and_rates():
+    """A controller is killed after half an hour; another acts 12 s later and knows what it knew."""
+    before = watch(Health(TOPOLOGY), 1801, stopped)
+    successor = Health(TOPOLOGY)
+    successor.restore([before])
+
+    after = watch(successor, 1, stopped, start=1812)
+
+    assert (before.status, before.alert) == ("STOP", "page")
+    assert (after.status, after.alert) == ("STOP", "page")
+    assert [one.rate for one in after.burn] == pytest.approx([one.rate for one in before.burn])
+
+
+def test_a_word_of_long_ago_is_not_taken_and_rates_are():
+    before = watch(Health(TOPOLOGY), 1801, stopped)
+    successor = Health(TOPOLOGY)
+    successor.restore([before])
+
+    after = watch(successor, 1, stopped, start=1801 + 60)
+
+    assert after.status == "UNKNOWN"
+    assert after.burn[2].rate == pytest.approx(100)
+
+
+def test_what_a_predecessor_of_another_version_says_does_no_harm():
+    """A word, a stage and a partition that this version does not know."""
+    odd = StageHealth(
+        "fanout.small", "LOST", 1, None, 1.0, 2.0, (), "", (ShardHealth("x", 7, "LOST", 1, 1.0),), START_MS
+    )
+    health = Health(TOPOLOGY)
+    health.restore([odd, replace(odd, stage="fanout.huge")])
+
+    assert watch(health, 1, lambda _: small(partition(0, 5, 0))).status == "OK"
+
+
+def test_objectives_are_those_of_the_tiers():
+    tiers = {name: tier.model_copy(update={"objective": 0.95}) for name, tier in TOPOLOGY.tiers.items()}
+
+    assert objective(replace(TOPOLOGY, tiers=tiers), "fanout.large") == 0.95
+    assert objective(TOPOLOGY, "retract") == 0.99
