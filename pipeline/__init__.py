@@ -15,6 +15,8 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
      [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
      over HTTP (`web.api`) and over Kafka (`agents.ask`)
 11. `agents.auditor`    what readers are served, held against the tables [`audit`, `audit_rows`]
+12. `agents.controller` how far every stage is behind, and what is done about it: pushes are shed, authors
+     pulled, repairs deferred [`lag_status`, `burn`, `arrivals`, `control`, `containment`]
 
 Under it: `records` and `codec` (what is on the wire), `topology` (topics, tiers, budgets, policy) and
 `names` (what the engines call a domain's), `kafka` (`loop`: nothing acknowledged before it is durable;

@@ -1,7 +1,8 @@
 """What each stage is made of: its ports, its views, its settings, in path order. No logic."""
 
+import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from aiohttp import web
@@ -12,6 +13,7 @@ from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
 from pipeline.agents.classify import Classify, Window
+from pipeline.agents.controller import HEALTH, Classified, Controller
 from pipeline.agents.costs import MeanCost, tell
 from pipeline.agents.counters import Counters
 from pipeline.agents.fanout import Fanout
@@ -24,18 +26,22 @@ from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
 from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost, snowflake
+from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
 from pipeline.domain.containment import Kind, Room, contained, held
+from pipeline.domain.control import Rules
 from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.emit import Emit
+from pipeline.kafka.leader import Leader
 from pipeline.kafka.loop import Handler
 from pipeline.local.instance import tokens_of
-from pipeline.ops import feeds
+from pipeline.ops import feeds, health_topic
 from pipeline.ops.audit_live import auditor_of
+from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
 from pipeline.records import PostEvent
 from pipeline.resources import Resources, now_ms
-from pipeline.topology import Topology
+from pipeline.topology import TierSpec, Topology
 from pipeline.web import api
 
 CACHED_SEGMENTS = 512
@@ -194,6 +200,47 @@ async def auditor(r: Resources) -> Auditor:
     return auditor_of(r.stores, r.topology, asked.feed)
 
 
+async def controller(r: Resources) -> Controller:
+    """The lag of every stage → pipeline.health, containment."""
+    names, tiers = r.topology.names, r.topology.tiers.values()
+    arrivals = Arrivals()
+    classified = Classified(arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers])
+    r.view("posts.classified", classified, lost=lambda: None)  # what was missed is old news
+    in_force = r.view("containment")
+    look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=now_ms)
+    r.stack.callback(look.close)
+    look.health.restore(health_topic.newest(r.kafka, names).values())
+    leader = Leader(r.kafka, names.topic(HEALTH), names.group("tideline.controller"))
+    r.stack.callback(leader.close)
+    return Controller(
+        look=look,
+        in_force=in_force.values,
+        arrivals=arrivals,
+        rules={one.name: _rules(one) for one in tiers if one.act is not None},
+        leads=leader,
+        emit=r.emit("controller"),
+        now_ms=now_ms,
+    )
+
+
+def _rules(tier: TierSpec) -> Rules:
+    """What the topology says of a tier that is behind."""
+    assert tier.act is not None
+    act = tier.act
+    return Rules(
+        lag_budget_s=tier.lag_budget,
+        release=act.release,
+        shed=act.shed,
+        rate=act.rate,
+        pull=act.pull,
+        narrow=act.narrow,
+        hold_s=act.hold_seconds,
+        hot_share=act.hot_share,
+        rate_per_minute=act.rate_per_minute,
+        bound=act.bound,
+    )
+
+
 STAGES: dict[str, Callable[[Resources], Handler]] = {
     "graph": graph,
     "readers": readers,
@@ -206,8 +253,16 @@ STAGES: dict[str, Callable[[Resources], Handler]] = {
 }
 
 
+WATCHERS: dict[str, Callable[[Resources], Awaitable[Auditor | Controller]]] = {
+    "auditor": auditor,
+    "controller": controller,
+}
+
+
 def stage_names(topology: Topology) -> list[str]:
-    """Every stage of the path in the order data meets them; `api` is the HTTP process, `auditor` asks it."""
+    """Every stage of the path in the order data meets them; `api` is the HTTP process, `auditor` asks it, and
+    `controller` watches all the others.
+    """
     tiers = [f"fanout.{tier}" for tier in topology.tiers]
     return [
         "graph",
@@ -221,6 +276,7 @@ def stage_names(topology: Topology) -> list[str]:
         "query",
         "api",
         "auditor",
+        "controller",
     ]
 
 

@@ -2,7 +2,8 @@
 
 It refuses to start when the topology does not match, tells the supervisor when it has its partitions, serves
 its metrics on a loopback port, stops cleanly on SIGTERM and SIGINT, and ends with an error when its Faust app
-crashes, so that the supervisor starts it again. `api` and `auditor` are no Faust apps and end the same way.
+crashes, so that the supervisor starts it again. `api`, `auditor` and `controller` are no Faust apps and end
+the same way.
 """
 
 import asyncio
@@ -78,8 +79,8 @@ async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topol
         match stage:
             case "api":
                 serve = _api(resources, settings)
-            case "auditor":
-                serve = _auditor(resources)
+            case "auditor" | "controller":
+                serve = _watcher(stage, resources)
             case _:
                 serve = _faust(stage, resources)
         async with serve as ended:
@@ -153,11 +154,11 @@ async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asynci
 
 
 @asynccontextmanager
-async def _auditor(resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
-    """The auditor, at work; yields its task, which never ends by itself."""
+async def _watcher(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
+    """Who looks at the others, at work; yields its task, which never ends by itself."""
     server, _ = start_http_server(0, addr="127.0.0.1")
-    task = asyncio.create_task((await stages.auditor(resources)).run())
-    _tell_ready("auditor", server.server_port)
+    task = asyncio.create_task((await stages.WATCHERS[stage](resources)).run())
+    _tell_ready(stage, server.server_port)
     try:
         yield task
     finally:

@@ -14,13 +14,15 @@ from dataclasses import dataclass
 
 import structlog
 
-from pipeline.domain.arrivals import Arrivals
+from pipeline.domain import snowflake
+from pipeline.domain.arrivals import Arrival, Arrivals
+from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import key_of
 from pipeline.domain.control import Change, Rules, Seen, decide
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import Containment, JournalEntry, StageHealth
+from pipeline.records import AuthorClass, ClassifiedPost, Containment, JournalEntry, StageHealth
 
 LOOK_S = 1.0
 
@@ -75,11 +77,26 @@ class Controller:
         await self.emit.all(message for one in changes for message in announced(self.emit, one, now))
         for one in changes:
             if one.event != "extended":
-                _log.info(f"containment.{one.event}", kind=one.record.kind, target=one.record.target, why=one.record.cause)
+                what = one.record
+                _log.info(f"containment.{one.event}", kind=what.kind, target=what.target, why=what.cause)
         return changes
 
     def _health(self, health: StageHealth) -> Outgoing:
         return self.emit.event(HEALTH, health.stage, health, at_ms=health.at)
+
+
+class Classified:
+    """What the topic of classified posts adds to the arrivals: those that are pushed."""
+
+    def __init__(self, arrivals: Arrivals, tiers: Sequence[Tier]) -> None:
+        self._arrivals, self._tiers = arrivals, tiers
+
+    def put(self, key: bytes, post: ClassifiedPost | None) -> None:
+        """A post, on the thread of the view."""
+        if post is not None and post.author_class is not AuthorClass.PULL:
+            tier = tier_for(post.followers, self._tiers).name
+            at_s = snowflake.time_ms(post.post_id) / 1000
+            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, post.followers))
 
 
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:
@@ -93,5 +110,8 @@ def announced(emit: Emit, change: Change, now_ms: int) -> list[Outgoing]:
     record, key = change.record, key_of(change.record.kind, change.record.target)
     until = 0 if change.over else record.until
     entry = JournalEntry(now_ms, change.event, record.kind, record.target, record.cause, record.by, until)
-    state = emit.tombstone(CONTAINMENT, key) if change.over else emit.event(CONTAINMENT, key, record, at_ms=now_ms)
+    if change.over:
+        state = emit.tombstone(CONTAINMENT, key)
+    else:
+        state = emit.event(CONTAINMENT, key, record, at_ms=now_ms)
     return [state, emit.event(JOURNAL, key, entry, at_ms=now_ms)]

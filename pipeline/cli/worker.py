@@ -18,7 +18,7 @@ def worker(
         str,
         typer.Argument(
             metavar="[DOMAIN/]STAGE",
-            help="graph, readers, policy, classify, fanout.TIER, query, api or auditor.",
+            help="graph, readers, policy, classify, fanout.TIER, query, api, auditor or controller.",
         ),
     ],
     home: HomeOption = DEFAULT_HOME,

@@ -96,4 +96,3 @@ class _Sums:
             self._before = self._totals[done - 1]
             del self._offsets[:done], self._totals[:done]
         return (self._totals[-1] if self._totals else self._before) - self._before
-

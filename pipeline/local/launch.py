@@ -25,6 +25,7 @@ from pipeline.local.worker import Job
 from pipeline.ops import topology_apply
 from pipeline.settings import Settings
 from pipeline.topology import Topology
+from pipeline.topology.specs import WITHOUT_TOPICS
 
 
 def run(
@@ -108,11 +109,13 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
 
 
 def workers_by_stage(wanted: Topology) -> dict[str, int]:
-    """How many processes each stage has, in path order; unless the topology says so one API, no auditor."""
+    """How many processes each stage has, in path order: one API, and none of those who watch, unless the
+    topology says so.
+    """
     stages = {name: spec.workers for name, spec in wanted.stages.items()}
     tiers = {f"fanout.{name}": spec.workers for name, spec in wanted.tiers.items()}
-    query, api, auditor = stages.pop("query"), stages.pop("api", 1), stages.pop("auditor", 0)
-    return {**stages, **tiers, "query": query, "api": api, "auditor": auditor}
+    last = {name: stages.pop(name, 1 if name == "api" else 0) for name in ("query", *WITHOUT_TOPICS)}
+    return {**stages, **tiers, **last}
 
 
 def ports_of(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:

@@ -52,8 +52,11 @@ def test_the_ladder():
         8.0: {"shed/large": PARTIAL},
         9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL},
         10.0: {
-            **{"shed/large": PARTIAL, "pull/7": PULL, "pace/eu": PULL},
-            **{"defer/backfill": PULL, "defer/retract": PULL},
+            "shed/large": PARTIAL,
+            "pull/7": PULL,
+            "pace/eu": PULL,
+            "defer/backfill": PULL,
+            "defer/retract": PULL,
         },
     }
     for age_s, wanted in ladder.items():

@@ -1,0 +1,89 @@
+"""What is in force, put there and taken back by hand: topics `containment` and `containment.journal`.
+
+Stages go by the topic within a moment, and by `until` whether or not anybody takes a record back. What is done
+by hand is never changed by the controller; every step is in the journal, whoever took it.
+"""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+from pipeline.agents.controller import CONTAINMENT, JOURNAL, announced
+from pipeline.codec import CodecError, decode
+from pipeline.domain.containment import PATHS, READS, Kind, holds, key_of
+from pipeline.domain.control import REPAIRS, Change
+from pipeline.errors import ConfigError, TidelineError
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.tail import tail
+from pipeline.kafka.view import TopicView
+from pipeline.names import HOME, Names
+from pipeline.records import Containment, JournalEntry
+from pipeline.topology import Topology
+
+
+def read(bootstrap: str, names: Names = HOME, *, now_ms: int) -> list[Containment]:
+    """What is in force now. Raises EngineError when Kafka does not answer."""
+    decoding: Callable[[bytes], Containment] = partial(decode, expected=Containment)
+    view = TopicView(bootstrap, names.topic(CONTAINMENT), decoding)
+    try:
+        view.start()
+        return [one for one in view.values() if holds(one, now_ms)]
+    finally:
+        view.close()
+
+
+def journal(bootstrap: str, most: int, names: Names = HOME) -> list[JournalEntry]:
+    """The newest entries, oldest first."""
+    found: list[JournalEntry] = []
+    for message in reversed(tail(bootstrap, names.topic(JOURNAL), most).messages):
+        try:
+            found.append(decode(message.value or b"", JournalEntry))
+        except CodecError:
+            continue  # of a version to come
+    return found
+
+
+async def put(bootstrap: str, record: Containment, names: Names = HOME) -> None:
+    """Put this in force; returns when the broker has acknowledged it and the entry of the journal."""
+    await _announce(bootstrap, Change("started", record), names, record.since)
+
+
+async def release(bootstrap: str, kind: str, target: str, by: str, names: Names = HOME) -> Containment:
+    """Take back what is in force, whoever put it there. Raises TidelineError when nothing is."""
+    now_ms = time.time_ns() // 1_000_000
+    for record in read(bootstrap, names, now_ms=now_ms):
+        if key_of(record.kind, record.target) == key_of(kind, target):
+            told = Containment(**{**asdict(record), "by": by})
+            await _announce(bootstrap, Change("released", told), names, now_ms)
+            return record
+    raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
+
+
+async def _announce(bootstrap: str, change: Change, names: Names, now_ms: int) -> None:
+    async with Outbox(bootstrap, names) as outbox:
+        emit = Emit(outbox, names.stage("contain"))
+        await emit.all(announced(emit, change, now_ms))
+
+
+def check(kind: Kind, target: str, topology: Topology) -> None:
+    """Raises ConfigError when there is no such target."""
+    targets: dict[Kind, Sequence[str]] = {
+        Kind.SHED: tuple(topology.tiers),
+        Kind.FREEZE: tuple(topology.tiers),
+        Kind.PATH: PATHS,
+        Kind.DEFER: REPAIRS,
+        Kind.NARROW: (READS,),
+    }
+    if kind in targets and target not in targets[kind]:
+        raise ConfigError(f"{kind} {target}: no such target", f"known: {', '.join(targets[kind])}")
+    if kind in (Kind.PULL, Kind.RATE) and not target.lstrip("-").isdigit():
+        raise ConfigError(f"{kind} {target}: not an author's id")
+
+
+def document(record: Containment) -> dict[str, Any]:
+    """What `tideline contain list --json` prints of one; `until` null: until it is released."""
+    said = asdict(record)
+    return {"class": said.pop("author_class"), **said, "until": record.until or None}
