@@ -125,7 +125,7 @@ def classify(r: Resources) -> Handler:
         routes=r.stores.routes,
         emit=r.emit("classify"),
         thresholds=thresholds,
-        window=Window(spec.window_ms, spec.clock_behind_ms, spec.clock_ahead_ms),
+        window=Window(spec.window_ms, spec.row_life_ms, spec.clock_behind_ms, spec.clock_ahead_ms),
         tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
         fanout_topics={tier.name: tier.topic for tier in tiers},
         shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},

@@ -46,9 +46,12 @@ TYPES = ("published", "edited", "deleted")
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How far back timelines reach, and how wrong a producer's clock may be (ms)."""
+    """How far back timelines reach, how long their rows and the classes behind them are kept, and how wrong a
+    producer's clock may be (ms).
+    """
 
     window_ms: int
+    life_ms: int
     behind_ms: int
     ahead_ms: int
 
@@ -177,13 +180,19 @@ class Classify:
     def _route(self, post: Post, graphs: dict[int, AuthorGraph], records: dict[int, RouteRecord]) -> None:
         author_id = post.record.author_id
         record = records.get(author_id, RouteRecord(author_id, (), 0))
-        window_start = snowflake.first_id(post.message.timestamp_ms - self.window.window_ms)
+        at = post.message.timestamp_ms
         followers = graphs[author_id].followers
         if post.record.post_id <= record.latest_post_id:
             return  # it has its class: nothing is asked, and no rate is used up
         influences = self.influences(post.record, budgets.tier_for(followers, self.tiers).name)
         records[author_id] = route_for(
-            post.record.post_id, record, followers, self.thresholds(), window_start, influences
+            post.record.post_id,
+            record,
+            followers,
+            self.thresholds(),
+            window_start=snowflake.first_id(at - self.window.window_ms),
+            oldest=snowflake.first_id(at - self.window.life_ms),
+            influences=influences,
         )
 
     async def _put_routes(

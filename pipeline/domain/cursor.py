@@ -3,8 +3,8 @@
 The token is base64url of `version, mode, as_of, below, floor, served, shown…, tag`; the tag binds it to the
 reader and to the key, so a forged, cut or foreign cursor is refused. Pages go on strictly below `below`,
 whatever has arrived above. A ranked session stays in its round, the posts with floor <= id < below, until it
-has shown what is best of them, and names what it has shown: whatever order they have by then, none comes
-twice (decision 12).
+has shown what is best of them, and names what it has shown of them and of those below: whatever order they
+have by then, none comes twice (decision 12).
 """
 
 import base64
@@ -31,7 +31,8 @@ _LONGEST = (_BODY.size + 8 * MOST_SHOWN + _TAG_BYTES) * 4 // 3 + 4
 class Cursor:
     """Go on below post `below`, in a session that began at `as_of` (ms) and has been served so many posts.
 
-    `floor`, `shown`: the round of a ranked session, and what it has shown of it; 0 before a round has begun.
+    `floor`: where the round of a ranked session ends; 0 before it has begun. `shown`: what the session has
+    shown of this round, and of what is below it.
     """
 
     mode: str

@@ -154,12 +154,13 @@ def route_for(
     followers: int,
     thresholds: Thresholds,
     window_start: int,
+    oldest: int,
     influences: Influences = NO_INFLUENCES,
 ) -> RouteRecord:
     """The author's record once this post is known. The record comes back unchanged for an old post.
 
-    An entry is added when the class changes; entries that no post of the window can be looked up in are
-    pruned, except the one in force at the window's start; what is too many is collapsed.
+    An entry is added when the class changes. `oldest`: the first post whose class is still asked for, by
+    sessions that began a day ago; entries overtaken before it are pruned, and what is too many is collapsed.
     """
     if post_id <= record.latest_post_id:
         return record
@@ -167,7 +168,7 @@ def route_for(
     entries = tuple(record.entries)
     if choice.author_class is not class_of(post_id, entries):
         entries += (RouteEntry(post_id, choice.author_class, choice.reason),)
-    return RouteRecord(record.author_id, collapse(prune(entries, window_start)), post_id)
+    return RouteRecord(record.author_id, collapse(prune(entries, oldest)), post_id)
 
 
 def collapse(entries: Sequence[RouteEntry], most: int = MOST_ENTRIES) -> tuple[RouteEntry, ...]:
@@ -183,11 +184,11 @@ def collapse(entries: Sequence[RouteEntry], most: int = MOST_ENTRIES) -> tuple[R
     return (RouteEntry(entries[0].since_post_id, AuthorClass.PULL, reason), *entries[gone:])
 
 
-def prune(entries: Entries, window_start: int) -> tuple[RouteEntry, ...]:
-    """Drop entries overtaken before the window starts; a leading `push` says nothing and goes too."""
-    in_force = max((i for i, e in enumerate(entries) if e.since_post_id <= window_start), default=0)
+def prune(entries: Entries, oldest: int) -> tuple[RouteEntry, ...]:
+    """Drop entries overtaken before the oldest post; a leading `push` says nothing and goes too."""
+    in_force = max((i for i, e in enumerate(entries) if e.since_post_id <= oldest), default=0)
     kept = tuple(entries[in_force:])
-    if kept and kept[0].author_class is AuthorClass.PUSH and kept[0].since_post_id <= window_start:
+    if kept and kept[0].author_class is AuthorClass.PUSH and kept[0].since_post_id <= oldest:
         kept = kept[1:]
     return kept
 
@@ -199,5 +200,5 @@ def entries_of(records: Mapping[int, RouteRecord], author_id: int) -> Entries:
 
 
 def is_plain_push(entries: Entries) -> bool:
-    """Whether readers need no record of this author: every post of the window is pushed to everyone."""
+    """Whether readers need no record of this author: every post that is asked for is pushed to everyone."""
     return not entries

@@ -68,11 +68,13 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
             break
     session.widths |= {"candidates": len(candidates), "filtered": len(allowed), "ranked": len(ranked)}
     served = place.served + len(items)
+    seen = (*place.shown, *(item.post.post_id for item in items))
     if waiting:
-        seen = (*place.shown, *(item.post.post_id for item in items))
         return items, Cursor("ranked", place.as_of, place.below, floor, served, seen)
-    ended = session.archived and floor == EXHAUSTED
-    return items, None if ended else Cursor("ranked", place.as_of, floor, 0, served)
+    if session.archived and floor == EXHAUSTED:
+        return items, None
+    early = tuple(post_id for post_id in seen if post_id < floor)  # of a round that had another floor
+    return items, Cursor("ranked", place.as_of, floor, 0, served, early)
 
 
 def _narrow(session: Session, affinity: Mapping[int, int], most: int, floor: int) -> None:

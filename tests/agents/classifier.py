@@ -11,6 +11,9 @@ from pipeline.store.values import AuthorGraph
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 AUTHOR, OTHER, T0, DAY = 7, 8, 1_700_000_000_000, 86_400_000
+KEPT = 31 * DAY
+"""How long classes are kept: the window, and a day."""
+
 TIERS = [Tier("small", 10, 2.0), Tier("medium", 40, 5.0), Tier("large", None, 30.0)]
 TOPICS = {"small": "fanout.small", "medium": "fanout.medium", "large": "fanout.large"}
 SHARDS = {"small": 3, "medium": 5, "large": 8}
@@ -50,7 +53,7 @@ class World:
             routes=stores.routes,
             emit=Emit(fault.wrap(self.outbox), "classify"),
             thresholds=lambda: Thresholds(20, 50, 0.2),
-            window=Window(30 * DAY, 60_000, 10_000),
+            window=Window(30 * DAY, KEPT, 60_000, 10_000),
             tiers=TIERS,
             fanout_topics=TOPICS,
             shards=SHARDS,

@@ -53,7 +53,7 @@ def policy(stores, emit):
 
 def classify(stores, emit):
     tiers = [Tier("small", None, 2.0)]
-    window, topics = Window(10**9, 10**6, 10**6), {"small": "fanout.small"}
+    window, topics = Window(10**9, 10**9, 10**6, 10**6), {"small": "fanout.small"}
     ports = (stores.posts, stores.graph, stores.routes)
     return Classify(*ports, emit, lambda: Thresholds(20, 50, 0.2), window, tiers, topics, {"small": 1}, 4)
 

@@ -7,7 +7,7 @@ import pytest
 from pipeline.domain import segments
 from pipeline.errors import Unavailable
 from pipeline.records import AuthorClass, PostEvent, RepairTask
-from tests.agents.classifier import AUTHOR, DAY, OTHER, T0, World, post_id, published
+from tests.agents.classifier import AUTHOR, DAY, KEPT, OTHER, T0, World, post_id, published
 from tests.agents.fakes import Fault
 
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
@@ -56,8 +56,9 @@ LIFE = [
     ),
     (30, 2, [published(T0 + 3_000), published(T0 + 3_001, OTHER)]),
     (3, 1, [published(T0 + 4_000)]),
-    (3, 1, [published(T0 + 31 * DAY), published(T0 + 31 * DAY + 1)]),
-    (60, 3, [published(T0 + 32 * DAY)]),
+    (3, 1, [published(T0 + 4_000 + KEPT - 1)]),
+    (3, 1, [published(T0 + 4_000 + KEPT), published(T0 + 4_000 + KEPT + 1)]),
+    (60, 3, [published(T0 + KEPT + DAY)]),
 ]
 
 
@@ -103,7 +104,7 @@ async def test_a_life_passes_through_every_class():
     await live(world, LIFE)
 
     classes = [one.author_class for one in world.outbox.of("posts.classified") if one.author_id == AUTHOR]
-    assert classes == [PUSH, PARTIAL, PULL, PARTIAL, PARTIAL, PUSH, PUSH, PUSH, PULL]
+    assert classes == [PUSH, PARTIAL, PULL, PARTIAL, PARTIAL, PUSH, PUSH, PUSH, PUSH, PULL]
     histories = [
         one and [entry.author_class for entry in one.entries] for one in world.outbox.of("author.routes")
     ]
@@ -112,6 +113,7 @@ async def test_a_life_passes_through_every_class():
         [PARTIAL, PULL],
         [PARTIAL, PULL, PARTIAL],
         [PARTIAL, PULL, PARTIAL, PUSH],
+        [PARTIAL, PUSH],
         None,
         [PULL],
     ]

@@ -117,7 +117,7 @@ class Whole:
                 ports.routes,
                 self._emit("classify"),
                 lambda: self.thresholds,
-                Window(WINDOW, 60_000, 1_000),
+                Window(WINDOW, LIFE, 60_000, 1_000),
                 [Tier("small", None, 2.0)],
                 {"small": "fanout.small"},
                 {"small": 3},

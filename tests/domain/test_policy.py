@@ -106,7 +106,7 @@ def test_only_a_post_newer_than_any_before_can_add_an_entry(post, changes):
     """A late or replayed post finds the record as it is."""
     record = RouteRecord(1, (), 500)
 
-    found = route_for(post, record, 10, SMALL, 0)
+    found = route_for(post, record, 10, SMALL, 0, 0)
 
     assert (found != record) == changes
     assert found.entries == ((replace(found.entries[0], since_post_id=501),) if changes else ())
@@ -114,7 +114,7 @@ def test_only_a_post_newer_than_any_before_can_add_an_entry(post, changes):
 
 def test_an_entry_says_why():
     """The followers and both thresholds, as they were."""
-    (entry,) = route_for(501, RouteRecord(1, (), 500), 10, SMALL, 0).entries
+    (entry,) = route_for(501, RouteRecord(1, (), 500), 10, SMALL, 0, 0).entries
 
     assert entry.reason == "10 followers, push below 10, pull from 20"
 
@@ -123,11 +123,11 @@ def test_a_newer_post_of_the_same_class_only_moves_the_newest_id():
     """No entry where nothing changed."""
     record = RouteRecord(1, (RouteEntry(100, PARTIAL, ""),), 500)
 
-    assert route_for(501, record, 12, SMALL, 0) == replace(record, latest_post_id=501)
+    assert route_for(501, record, 12, SMALL, 0, 0) == replace(record, latest_post_id=501)
 
 
 @pytest.mark.parametrize(
-    ("window_start", "kept"),
+    ("oldest", "kept"),
     [
         (99, [100, 200, 300]),
         (100, [100, 200, 300]),
@@ -136,31 +136,31 @@ def test_a_newer_post_of_the_same_class_only_moves_the_newest_id():
         (299, [200, 300]),
     ],
 )
-def test_pruning_keeps_the_entry_in_force_at_the_windows_start(window_start, kept):
+def test_pruning_keeps_the_entry_in_force_at_the_oldest_post_asked_for(oldest, kept):
     """
     ::
 
         entries   100 partial   200 pull   300 push
-        window            199 ▲  ▲ 200: the partial spell is over for every post that can be asked for
+        oldest            199 ▲  ▲ 200: the partial spell is over for every post that can be asked for
     """
-    assert [entry.since_post_id for entry in prune(ENTRIES, window_start)] == kept
+    assert [entry.since_post_id for entry in prune(ENTRIES, oldest)] == kept
 
 
-@pytest.mark.parametrize(("window_start", "plain"), [(299, False), (300, True), (301, True)])
-def test_an_author_who_is_push_in_the_whole_window_has_no_entries(window_start, plain):
-    """A lone leading push says nothing; while a pull is in the window, the push after it must stay."""
-    assert is_plain_push(prune(ENTRIES, window_start)) is plain
+@pytest.mark.parametrize(("oldest", "plain"), [(299, False), (300, True), (301, True)])
+def test_an_author_who_is_push_from_the_oldest_post_on_has_no_entries(oldest, plain):
+    """A lone leading push says nothing; while a pull is asked for, the push after it must stay."""
+    assert is_plain_push(prune(ENTRIES, oldest)) is plain
 
 
 @given(st.lists(st.tuples(st.integers(1, 60), st.sampled_from(AuthorClass)), max_size=8), st.integers(0, 70))
-def test_pruning_changes_the_class_of_no_post_in_the_window(changes, window_start):
+def test_pruning_changes_the_class_of_no_post_that_is_asked_for(changes, oldest):
     """Pruned twice is pruned once, too."""
     entries = tuple(RouteEntry(since, kind, "") for since, kind in sorted(dict(changes).items()))
 
-    pruned = prune(entries, window_start)
+    pruned = prune(entries, oldest)
 
-    assert prune(pruned, window_start) == pruned
-    for post in range(window_start, 72):
+    assert prune(pruned, oldest) == pruned
+    for post in range(oldest, 72):
         assert class_of(post, pruned) is class_of(post, entries)
 
 
@@ -169,14 +169,14 @@ posts = st.lists(st.tuples(st.integers(1, 200), st.integers(0, 30)), min_size=1,
 
 @at_least(1_000)
 @given(posts, st.integers(0, 40), st.data())
-def test_a_post_keeps_the_class_it_was_given_when_first_seen(stream, window, data):
-    """In any later state, after replays in any order and with other follower counts, while it is in the window."""
+def test_a_post_keeps_the_class_it_was_given_when_first_seen(stream, kept, data):
+    """In any later state, after replays in any order and with other follower counts, while it is kept."""
     record, given_class, newest = RouteRecord(1, (), 0), {}, 0
 
     def see(post, followers):
         nonlocal record, newest
         newest = max(newest, post)
-        record = route_for(post, record, followers, SMALL, max(newest - window, 0))
+        record = route_for(post, record, followers, SMALL, newest, max(newest - kept, 0))
         found = class_of(post, record.entries)
         return given_class.setdefault(post, found), found
 
@@ -185,10 +185,10 @@ def test_a_post_keeps_the_class_it_was_given_when_first_seen(stream, window, dat
         again = data.draw(st.lists(st.sampled_from(sorted(given_class)), max_size=3), label="replayed")
         for old in again:
             first, now = see(old, data.draw(st.integers(0, 30), label="followers by then"))
-            assert first is now or old < newest - window
+            assert first is now or old < newest - kept
 
     for post, first in given_class.items():
-        assert class_of(post, record.entries) is first or post < newest - window
+        assert class_of(post, record.entries) is first or post < newest - kept
 
 
 @given(posts)
@@ -196,7 +196,7 @@ def test_entries_are_in_order_and_each_changes_the_class(stream):
     """So a history is as short as it can be."""
     record = RouteRecord(1, (), 0)
     for post, followers in stream:
-        record = route_for(post, record, followers, SMALL, 0)
+        record = route_for(post, record, followers, SMALL, 0, 0)
 
     since = [entry.since_post_id for entry in record.entries]
     kinds = [PUSH, *(entry.author_class for entry in record.entries)]
@@ -230,6 +230,7 @@ class Author:
             followers,
             self.thresholds,
             first_id(self.now - 30 * DAY),
+            first_id(self.now - 31 * DAY),
             Influences(**influences),
         )
         new = self.record.entries[-1:] if self.record.entries[: len(before)] != self.record.entries else ()
