@@ -3,6 +3,7 @@
 import gc
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +12,7 @@ from pipeline.agents import changes
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.domain import cost
 from pipeline.domain.budgets import Tier, tier_for
+from pipeline.domain.containment import Kind, held
 from pipeline.errors import ConfigError
 from pipeline.kafka.view import TopicView
 from pipeline.local.instance import NoInstanceError, find, tokens_of
@@ -70,13 +72,19 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
     secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
     core = Query(
-        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms),
+        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, contained=contained_by(r)),
         ranking_of(r.topology),
         secret.encode(),
         cap=spec.cap,
         tier_of=lambda followers: tier_for(followers, by_size).name,
     )
     return core, views
+
+
+def contained_by(r: Resources) -> Callable[[Kind, str], bool]:
+    """Whether this is in force now."""
+    in_force = r.view("containment").get
+    return lambda kind, target: held(in_force, kind, target, now_ms()) is not None
 
 
 def ranking_of(topology: Topology) -> Ranking:

@@ -28,7 +28,7 @@ from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost, snowflake
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
-from pipeline.domain.containment import Kind, Room, contained, held
+from pipeline.domain.containment import Kind, Room, contained
 from pipeline.domain.control import Rules
 from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.emit import Emit
@@ -52,12 +52,6 @@ DEFAULT_ROWS_PER_S = 5_000
 
 ROWS_REMEMBERED = 100_000
 """Rows that a measured cost is the mean of: a burst."""
-
-
-def holding(r: Resources, kind: Kind, target: str) -> Callable[[], bool]:
-    """Whether this is in force now."""
-    in_force = r.view("containment").get
-    return lambda: held(in_force, kind, target, now_ms()) is not None
 
 
 def graph(r: Resources) -> Handler:
@@ -155,14 +149,17 @@ def fanout(tier: str, r: Resources) -> Handler:
         now_ms=now_ms,
         life_ms=spec.row_life_ms,
         rows_took=rows.observe,
-        frozen=holding(r, Kind.FREEZE, tier),
+        frozen=partial(serving.contained_by(r), Kind.FREEZE, tier),
     ).handle
 
 
 def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
     """How a repair stage speaks, and at which pace it works."""
     rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
-    busy, deferred = LiveLag(r.kafka, r.topology, now_ms=now_ms), holding(r, Kind.DEFER, stage)
+    busy, deferred = (
+        LiveLag(r.kafka, r.topology, now_ms=now_ms),
+        partial(serving.contained_by(r), Kind.DEFER, stage),
+    )
     r.stack.callback(busy.close)
     return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), time.monotonic)
 

@@ -70,7 +70,7 @@ def register(app: typer.Typer) -> None:
     """Add the command group."""
     contain = typer.Typer(
         no_args_is_help=True,
-        help="Protect ordinary readers: what is not pushed is pulled, so nothing is lost. Released by hand or by time.",
+        help="Protect ordinary readers: what is not pushed is pulled, and nothing is lost.",
     )
     for command in (shed, pull, rate, pace, freeze, path, defer, narrow, release, listing, journal):
         contain.command("list" if command is listing else command.__name__)(command)
@@ -209,7 +209,7 @@ def release(
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
 ) -> None:
-    """Take back what is in force, whoever put it there. The controller does it again if its tier is behind."""
+    """Take back what is in force, whoever put it there. The controller acts again if the tier is behind."""
     import asyncio
 
     from pipeline.cli.running import names_of

@@ -1,7 +1,7 @@
 """What is in force, put there and taken back by hand: topics `containment` and `containment.journal`.
 
-Stages go by the topic within a moment, and by `until` whether or not anybody takes a record back. What is done
-by hand is never changed by the controller; every step is in the journal, whoever took it.
+Stages go by the topic within a moment, and by `until` whether or not anybody takes a record back. What is
+done by hand is never changed by the controller; every step is in the journal, whoever took it.
 """
 
 import time

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import engagement, snowflake
+from pipeline.domain.containment import Kind
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import Candidate, Row, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
@@ -42,7 +43,9 @@ one, the longest for what a page cannot do without.
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`pulls_took`: told the seconds of a round of pulls, and how many sources."""
+    """`pulls_took`: told the seconds of a round of pulls, and how many sources. `contained`: whether something
+    is in force: `narrow` reads, the `path` pull turned off.
+    """
 
     stores: Stores
     routes: KnownRoutes
@@ -50,6 +53,7 @@ class Fetch:
     window_ms: int
     margin_ms: int
     pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
+    contained: Callable[[Kind, str], bool] = lambda kind, target: False
 
     async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
         """The reader and the frontier. Raises Unavailable when they do not come in time: no page without."""
@@ -191,11 +195,14 @@ class Fetch:
     def _worth_asking(self, session: Session, sources: Sequence[Source]) -> list[Source]:
         """Without those that have let another page wait for as long as this one would: they are given up now,
         so that a slow partition costs the time of the pages that found out, and not of all that come after.
+        And without all that are pulled, while nothing may be.
         """
         asked = []
+        off = any(one.path == "pull" for one in sources) and self.contained(Kind.PATH, "pull")
         for source in sources:
             waits_s = 0.0 if source.path == "push" else self.caches.recent.waiting_s(source.author_id)
-            if waits_s and session.deadline.reaches(PULLS_BY, waits_s):
+            hangs = waits_s > 0 and session.deadline.reaches(PULLS_BY, waits_s)
+            if hangs or (off and source.path == "pull"):
                 source.give_up()
                 session.name("pulled authors")
             else:

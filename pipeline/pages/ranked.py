@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import hints, ranking, snowflake
+from pipeline.domain.containment import READS, Kind
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.merge import EXHAUSTED, Candidate
 from pipeline.pages.fetch import PULLS_BY, Fetch
@@ -110,13 +111,18 @@ async def _ranked(
         negative[author] = negative.get(author, 0) + 1
     features = [_features(one, as_of, affinity, negative) for one in allowed]
     keep = how.pruned
-    if session.deadline.left(PULLS_BY) == 0:
+    narrow = fetch.contained(Kind.NARROW, READS)
+    if narrow or session.deadline.left(PULLS_BY) == 0:
         keep = max(keep // NARROW, session.limit)
         session.name("narrow prune")
     try:
         kept = ranking.prune(features, how.ranker, keep, how.diversity)
         session.widths |= {"pruned": len(kept)}
-        counts = await fetch.engagement(session, [one.post_id for one in kept], as_of - how.counted_ms)
+        counts = (
+            {}
+            if narrow
+            else await fetch.engagement(session, [one.post_id for one in kept], as_of - how.counted_ms)
+        )
         enriched = [one._replace(engagement=counts.get(one.post_id, 0)) for one in kept]
         return ranking.rank(enriched, how.ranker, how.diversity)
     except ranking.RankerError:

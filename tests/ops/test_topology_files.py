@@ -7,6 +7,7 @@ import pytest
 
 from pipeline import shipped, topology
 from pipeline.topology import TierSpec, TopicSpec
+from pipeline.topology.specs import ActSpec
 
 
 @pytest.fixture
@@ -44,6 +45,17 @@ def test_values_are_those_of_the_files() -> None:
         max_followers=None,
         lag_budget=30,
         objective=0.99,
+        act=ActSpec(
+            release=0.5,
+            shed=0.8,
+            rate=0.9,
+            pull=1.0,
+            narrow=5.0,
+            hold_seconds=30,
+            hot_share=0.2,
+            rate_per_minute=6,
+            bound=20_000_000,
+        ),
     )
 
 
