@@ -87,7 +87,7 @@ class _Sums:
         self._totals.append(total)
         self.next = offset + 1
         if len(self._offsets) > _MOST:
-            self._offsets, self._totals = self._offsets[1::2], self._totals[1::2]
+            self._offsets, self._totals = self._offsets[::-2][::-1], self._totals[::-2][::-1]  # the last stays
 
     def after(self, committed: int) -> int:
         """The weight from this offset on; what lies before it is not asked for again."""

@@ -29,6 +29,7 @@ def test_every_stage_has_its_workers_in_path_order():
         "query": 1,
         "api": 1,
         "auditor": 1,
+        "controller": 1,
     }
 
 
