@@ -48,7 +48,10 @@ class Backlog:
                 sums = self._sums.get(place)
                 if sums is None or sums.next < ends[place]:
                     return None
-                total += sums.after(at)
+                waits = sums.after(at)
+                if waits is None:
+                    return None
+                total += waits
         return total
 
     def close(self) -> None:
@@ -79,7 +82,7 @@ class _Sums:
         self.next = begin
         self._offsets: list[int] = []
         self._totals: list[int] = []
-        self._before = 0
+        self._before, self._begin = 0, begin
 
     def add(self, offset: int, weight: int) -> None:
         total = (self._totals[-1] if self._totals else self._before) + weight
@@ -87,12 +90,15 @@ class _Sums:
         self._totals.append(total)
         self.next = offset + 1
         if len(self._offsets) > _MOST:
-            self._offsets, self._totals = self._offsets[::-2][::-1], self._totals[::-2][::-1]  # the last stays
+            self._offsets = self._offsets[::-2][::-1]  # the last stays
+            self._totals = self._totals[::-2][::-1]
 
-    def after(self, committed: int) -> int:
-        """The weight from this offset on; what lies before it is not asked for again."""
+    def after(self, committed: int) -> int | None:
+        """The weight from this offset on; None for a group that was moved back to before what is kept."""
+        if committed < self._begin:
+            return None
         done = bisect_left(self._offsets, committed)
         if done:
-            self._before = self._totals[done - 1]
+            self._before, self._begin = self._totals[done - 1], committed
             del self._offsets[:done], self._totals[:done]
         return (self._totals[-1] if self._totals else self._before) - self._before

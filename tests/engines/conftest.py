@@ -21,4 +21,5 @@ def instance(engines, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Inst
         "TIDELINE_KEYSPACE": f"engines_{random.getrandbits(48):x}",
     }
     with Instance(tmp_path_factory.mktemp("instance"), environment) as instance:
+        instance.tideline("stage", "stop", "controller")  # it would act when a test, or the machine, is slow
         yield instance

@@ -55,3 +55,11 @@ def test_sums_are_those_of_what_is_not_committed(weights, commits, most):
         wanted = sum(weights[committed:])
         found = sums.after(committed)
         assert found == wanted if most > len(weights) else found >= wanted
+
+
+def test_a_group_that_was_moved_back_is_unknown():
+    sums = _Sums(3)
+    sums.add(3, 5)
+    sums.add(4, 7)
+
+    assert (sums.after(2), sums.after(3), sums.after(4), sums.after(3)) == (None, 12, 7, None)

@@ -1,0 +1,188 @@
+"""Lag budgets that act: a burst is contained while its tier is behind, nothing is lost, and all is released."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from tests.engines import events
+from tests.engines.harness import REPOSITORY, Instance
+from tests.engines.test_isolation import LARGE, stopped
+from tests.waiting import eventually
+
+LONG = 90
+"""Seconds: the budget of the large tier, how long things are held, and a slow machine."""
+
+
+@pytest.fixture
+def controlled(instance: Instance) -> Iterator[Instance]:
+    """The instance with its controller, which the other tests do without."""
+    instance.tideline("stage", "start", "controller")
+    yield instance
+    instance.tideline("stage", "stop", "controller")
+    for one in in_force(instance):
+        instance.tideline("contain", "release", one["kind"], one["target"])
+
+
+@contextmanager
+def another_controller(instance: Instance) -> Iterator["subprocess.Popen[bytes]"]:
+    """A second process of the stage, started by hand."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "worker", "controller"],
+        cwd=REPOSITORY,
+        env=instance.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def in_force(instance: Instance) -> list[dict[str, str]]:
+    found: list[dict[str, str]] = json.loads(instance.tideline("contain", "list", "--json"))
+    return found
+
+
+def held(instance: Instance) -> set[tuple[str, str]]:
+    return {(one["kind"], one["target"]) for one in in_force(instance)}
+
+
+def journal(instance: Instance, since_ms: int) -> list[tuple[str, str, str]]:
+    """What was done since, but for what only went on."""
+    entries = json.loads(instance.tideline("contain", "journal", "--limit", "500", "--json"))
+    return [
+        (one["event"], one["kind"], one["target"])
+        for one in entries
+        if one["at"] >= since_ms and one["event"] != "extended"
+    ]
+
+
+def test_a_burst_is_contained_and_released_whoever_of_two_controllers_dies(controlled: Instance) -> None:
+    """With the writer of the large tier stopped; the posts of the burst are all read, once."""
+    celebrity, *fans = events.take(LARGE + 1)
+    controlled.publish(events.followed(celebrity, *fans))
+    controlled.settle()
+    controlled.await_covered(celebrity, fans[:1])
+    burst = [events.post(celebrity, f"burst {number}") for number in range(20)]
+    me, began = str(celebrity), time.time_ns() // 1_000_000
+    wanted = {("shed", "large"), ("pull", me), ("defer", "backfill"), ("defer", "retract")}
+
+    with another_controller(controlled):
+        with stopped(controlled, "fanout.large"):
+            controlled.publish(*burst)
+            eventually(lambda: held(controlled) >= wanted, LONG)
+            breach = (
+                events.time_of(burst[0]["post_id"]) + 1000 * controlled.topology.tiers["large"].lag_budget
+            )
+            acted = max(one["since"] for one in in_force(controlled) if one["kind"] in ("shed", "pull"))
+            assert float(acted) - breach <= 5_000
+
+            os.kill(controlled.worker("controller")["pid"], signal.SIGKILL)
+            late = [events.post(celebrity, f"late {number}") for number in range(3)]
+            controlled.publish(*late)
+            newest = [post["post_id"] for post in reversed(late)]
+            eventually(lambda: [*controlled.paths(fans[0])] == newest, LONG)
+            assert set(controlled.paths(fans[0]).values()) == {"pull"}
+            assert held(controlled) >= wanted
+        controlled.settle()
+        eventually(lambda: not held(controlled), LONG)
+        ends = {("released", *each) for each in wanted}  # told by the look after the end
+        eventually(lambda: {*journal(controlled, began)} >= ends, LONG)
+
+    story = journal(controlled, began)
+    for each in wanted:
+        assert story.count(("started", *each)) == 1
+        assert story.count(("released", *each)) == 1
+        assert story.index(("started", *each)) < story.index(("released", *each))
+    everything = sorted(post["post_id"] for post in (*burst, *late))
+    for fan in (fans[0], fans[-1]):
+        assert sorted(post for post, _ in controlled.walk(fan)) == everything
+
+
+def test_a_frozen_tier_delivers_nothing_and_its_authors_are_pulled_until_it_is_released(
+    instance: Instance,
+) -> None:
+    author, *readers = events.take(4)
+    instance.publish(events.followed(author, *readers))
+    instance.settle()
+    instance.await_covered(author, readers)
+
+    instance.tideline("contain", "freeze", "small", "--reason", "a test", "--for", "5m")
+    frozen = events.post(author, "frozen")
+    instance.publish(frozen)
+    eventually(lambda: instance.paths(readers[0]) == {frozen["post_id"]: "pull"})
+    instance.tideline("contain", "release", "freeze", "small")
+    after = events.post(author, "after")
+    instance.publish(after)
+    instance.settle()
+
+    assert instance.paths(readers[0]) == {after["post_id"]: "push", frozen["post_id"]: "pull"}
+
+
+def test_a_dry_run_says_whom_it_would_touch_and_does_nothing(instance: Instance) -> None:
+    author, *readers = events.take(5)
+    instance.publish(events.followed(author, *readers))
+    instance.settle()
+
+    radius = json.loads(instance.tideline("contain", "pull", str(author), "--dry-run", "--json"))["radius"]
+    tier = json.loads(instance.tideline("contain", "shed", "small", "--dry-run", "--json"))["radius"]
+
+    assert (radius["followers"], radius["tier"], radius["deliveries_saved_a_post"]) == (4, "small", 4)
+    assert (tier["records_waiting"], tier["oldest_s"]) == (0, 0.0)
+    assert in_force(instance) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "hint"),
+    [
+        (("shed", "huge"), "known: small, medium, large"),
+        (("release", "pull", "7"), "nothing of that is in force"),
+        (("pull", "7", "--for", "soon"), "90s, 10m, 2h or 1d"),
+    ],
+)
+def test_what_cannot_be_done_is_said(instance: Instance, words: tuple[str, ...], hint: str) -> None:
+    done = instance.command("contain", *words)
+
+    assert done.returncode in (1, 2)
+    assert hint in done.stderr
+
+
+def test_ages_are_right_with_every_worker_dead(instance: Instance) -> None:
+    """Of each tier and shard: that of the oldest post that waits there."""
+    stages = [one["stage"] for one in instance.description()["workers"]]
+    tiers = [stage for stage in stages if stage.startswith("fanout.")]
+    authors = events.take(100)
+    fan = events.take(1)[0]
+    instance.publish(*(events.followed(author, fan) for author in authors))
+    instance.settle()
+    with stopped(instance, "fanout.small"):
+        posts = [events.post(author, "waits") for author in authors]
+        instance.publish(*posts)
+        instance.settle_but("fanout.small")
+        others = [stage for stage in dict.fromkeys(stages) if stage not in (*tiers, "controller")]
+        for stage in others:
+            instance.tideline("stage", "stop", stage)
+        try:
+            found = {one["stage"]: one for one in json.loads(instance.tideline("lag", "--json"))}
+            now = time.time_ns() // 1_000_000
+            waiting = found["fanout.small"]
+            oldest = min(events.time_of(post["post_id"]) for post in posts)
+            assert waiting["lag"] == 100
+            assert abs(waiting["age_seconds"] - (now - oldest) / 1000) < 1
+            ages = [one["age_s"] for one in waiting["partitions"] if one["lag"]]
+            assert len(ages) > 4
+            assert all(abs(age - (now - oldest) / 1000) < 2 for age in ages)
+            assert found["fanout.large"]["age_seconds"] == 0
+        finally:
+            for stage in others:
+                instance.tideline("stage", "start", stage)
+    instance.settle()
