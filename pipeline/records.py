@@ -230,9 +230,9 @@ class TimelineReply:
 
 @dataclass(frozen=True, slots=True)
 class LetterDone:
-    """Topic `dead.letters.done` (compacted, key partition@offset): what became of a dead letter, and by whom.
+    """Topic `dead.letters.done` (compacted, key partition@offset): what became of a dead letter.
 
-    action: replayed | dropped. `kept_at`: when the letter was kept, which tells it from another at its place.
+    action: replayed | dropped. `kept_at`: when it was kept, which tells it from another at its place.
     """
 
     action: str

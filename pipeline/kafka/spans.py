@@ -1,4 +1,4 @@
-"""Stretches of topics, read once and in order. Nothing is committed, moved or removed, and no group is joined."""
+"""Stretches of topics, read once and in order. Nothing is committed or moved, and no group is joined."""
 
 import time
 from collections.abc import Iterator, Mapping
@@ -62,8 +62,8 @@ class Spans:
                     if place not in ends or offset is None:
                         continue  # behind its end, or about the broker, which may come back in time
                     if error is None and offset < ends[place]:
-                        deadline = time.monotonic() + _TIMEOUT_S
                         yield _incoming(message)
+                        deadline = time.monotonic() + _TIMEOUT_S  # of the broker, not of whoever reads
                     if error is not None or offset >= ends[place] - 1:
                         del ends[place]
         finally:
