@@ -40,7 +40,8 @@ class Spans:
     def at_time(self, partitions: Mapping[Partition, int]) -> dict[Partition, int | None]:
         """By partition, the first record at this time (ms) or later; None when all are older."""
         with self._talk("offsets of a time"):
-            asked = [TopicPartition(*place, at_ms) for place, at_ms in partitions.items()]
+            # Kafka has other meanings for times before 1970
+            asked = [TopicPartition(*place, max(0, at_ms)) for place, at_ms in partitions.items()]
             found = self._consumer.offsets_for_times(asked, _TIMEOUT_S)
             for one in found:
                 if one.error is not None:
