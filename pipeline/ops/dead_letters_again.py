@@ -12,6 +12,7 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 
 from pipeline.codec import encode
+from pipeline.domain.containment import OPERATOR
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
 from pipeline.kafka.headers import APPENDED_AT
@@ -26,8 +27,6 @@ from pipeline.topology import Topology
 
 AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
 """Letters sent together: an answer of the broker is waited for once for all of them."""
-
-BY = "operator"
 
 Places = frozenset[Partition]
 """Where stages of a domain read: a letter can go back there."""
@@ -167,7 +166,7 @@ class Again:
         await self.outbox.send_all(
             Outgoing(topic, encode(done), one.id.encode())
             for one in letters
-            for done in [LetterDone(action, reason, BY, at, one.kept.timestamp_ms)]
+            for done in [LetterDone(action, reason, OPERATOR, at, one.kept.timestamp_ms)]
         )
 
 
