@@ -1,0 +1,90 @@
+"""Emptying a tier: `tideline drain`.
+
+No new work goes into it: new posts of its authors are pulled instead, so no reader misses one. What waits is
+written by its workers as ever. At the end, however it ends, the tier is as it was before; should nobody live
+to see to that, the record ends by itself.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from pipeline.domain.containment import OPERATOR, Kind, holds
+from pipeline.errors import TidelineError
+from pipeline.ops.lag import StageLag, settled
+from pipeline.records import AuthorClass, Containment
+
+EMPTY_S = 2.0
+"""How long the tier stays empty before that is believed: classify may have had a batch in hand that it began
+to cut into tasks before it heard."""
+
+_LOOK_S = 0.25
+
+
+class Hold(Protocol):
+    """What keeps new work out of a tier."""
+
+    async def put(self, record: Containment) -> None:
+        """Have this in force."""
+
+    async def release(self, kind: str, target: str) -> None:
+        """Have it in force no more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """One tier to be emptied. `look`: how far its stage is. `clock` in seconds; `now_ms`: the time of day."""
+
+    tier: str
+    hold: Hold
+    look: Callable[[], StageLag]
+    now_ms: Callable[[], int]
+    clock: Callable[[], float]
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+
+    async def run(
+        self, before: Containment | None, timeout_s: float, told: Callable[[StageLag], None]
+    ) -> None:
+        """Return when the tier is empty. `before`: what was in force of this kind; `told` hears of each look.
+
+        Raises TidelineError when it is not empty in time.
+        """
+        now = self.now_ms()
+        until = now + round((timeout_s + EMPTY_S) * 1000)
+        cause = f"tideline drain {self.tier}"
+        wanted = Containment(Kind.SHED, self.tier, AuthorClass.PULL, 0, cause, OPERATOR, now, until)
+        if before is not None and _is_as_strict(before, until):
+            await self._until_empty(timeout_s, told)
+            return
+        await self.hold.put(wanted)
+        try:
+            await self._until_empty(timeout_s, told)
+        finally:
+            if before is not None and before.by == OPERATOR and holds(before, self.now_ms()):
+                await self.hold.put(before)
+            else:  # what the controller had put in force it does again, if it is still needed
+                await self.hold.release(Kind.SHED, self.tier)
+
+    async def _until_empty(self, timeout_s: float, told: Callable[[StageLag], None]) -> None:
+        deadline, empty_since = self.clock() + timeout_s, float("inf")
+        while True:
+            seen = self.look()
+            told(seen)
+            now = self.clock()
+            empty_since = min(empty_since, now) if settled([seen]) else float("inf")
+            if now - empty_since >= EMPTY_S:
+                return
+            if now >= deadline and empty_since == float("inf"):
+                left = "an unknown number of" if seen.lag is None else f"{seen.lag:,}"
+                raise TidelineError(
+                    f"{self.tier} is not empty after {timeout_s:g} s: {left} tasks are left",
+                    "`tideline lag` tells whether its workers get on, `tideline advise` how many it needs",
+                )
+            await self.sleep(_LOOK_S)
+
+
+def _is_as_strict(before: Containment, until: int) -> bool:
+    """Whether an operator keeps new work out of the tier already, and for as long."""
+    lasts = before.until == 0 or before.until >= until
+    return before.by == OPERATOR and before.author_class is AuthorClass.PULL and lasts
