@@ -7,7 +7,7 @@ to see to that, the record ends by itself.
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.domain.containment import OPERATOR, Kind, holds
@@ -29,16 +29,20 @@ class Hold(Protocol):
         """Have this in force."""
 
     async def release(self, kind: str, target: str) -> None:
-        """Have it in force no more."""
+        """Have it in force no more, if it still is."""
 
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """One tier to be emptied. `look`: how far its stage is. `clock` in seconds; `now_ms`: the time of day."""
+    """One tier to be emptied. `look`: how far its stage is. `works`: whether somebody gets on with it.
+
+    `clock` in seconds; `now_ms`: the time of day.
+    """
 
     tier: str
     hold: Hold
     look: Callable[[], StageLag]
+    works: Callable[[], bool]
     now_ms: Callable[[], int]
     clock: Callable[[], float]
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
@@ -48,8 +52,13 @@ class Drain:
     ) -> None:
         """Return when the tier is empty. `before`: what was in force of this kind; `told` hears of each look.
 
-        Raises TidelineError when it is not empty in time.
+        Raises TidelineError when it is not empty in time, or at once when nobody works on it.
         """
+        if not settled([self.look()]) and not self.works():
+            raise TidelineError(
+                f"{self.tier} would never be empty: nobody works on it",
+                f"`tideline stage start fanout.{self.tier}`, or `tideline contain release freeze {self.tier}`",
+            )
         now = self.now_ms()
         until = now + round((timeout_s + EMPTY_S) * 1000)
         cause = f"tideline drain {self.tier}"
@@ -62,7 +71,7 @@ class Drain:
             await self._until_empty(timeout_s, told)
         finally:
             if before is not None and before.by == OPERATOR and holds(before, self.now_ms()):
-                await self.hold.put(before)
+                await self.hold.put(replace(before, since=self.now_ms()))
             else:  # what the controller had put in force it does again, if it is still needed
                 await self.hold.release(Kind.SHED, self.tier)
 

@@ -1,6 +1,7 @@
 """`tideline drain`: nothing new goes in, the tier gets empty, and afterwards it is as it was before."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -20,8 +21,8 @@ class World:
     """A tier that has these lags look by look, the last for ever; time goes on while it is waited for."""
 
     def __init__(self, *lags, failing=None):
-        self.lags, self.failing = list(lags), failing
-        self.journal, self.at, self.put_at = [], 0.0, []
+        self.lags, self.failing, self.works = list(lags), failing, True
+        self.journal, self.at = [], 0.0
 
     async def put(self, record):
         self.journal.append(("put", record))
@@ -31,7 +32,7 @@ class World:
 
     def look(self):
         self.journal.append("look")
-        if self.failing is not None:
+        if self.failing is not None and self.did:
             raise self.failing
         return lag(self.lags.pop(0) if len(self.lags) > 1 else self.lags[0])
 
@@ -39,9 +40,8 @@ class World:
         self.at += seconds
 
     async def drain(self, before=None, timeout_s=60.0):
-        drain = Drain(
-            "large", self, self.look, lambda: NOW + round(self.at * 1000), lambda: self.at, self.sleep
-        )
+        now_ms = lambda: NOW + round(self.at * 1000)  # noqa: E731
+        drain = Drain("large", self, self.look, lambda: self.works, now_ms, lambda: self.at, self.sleep)
         await drain.run(before, timeout_s, lambda seen: None)
 
     @property
@@ -60,18 +60,18 @@ RELEASED = ("release", "shed", "large")
 
 
 async def test_new_work_is_kept_out_before_the_first_look_and_let_in_after_the_last():
-    world = World(50, 20, 0)
+    world = World(50, 50, 20, 0)
 
     await world.drain()
 
-    assert world.journal[0] == ("put", WANTED)
-    assert world.journal[-1] == RELEASED
+    assert world.journal[:3] == ["look", ("put", WANTED), "look"]
+    assert world.journal[-2:] == ["look", RELEASED]
     assert world.did == [("put", WANTED), RELEASED]
 
 
 async def test_empty_counts_once_it_has_stayed_so():
     """A batch that was in the hands of classify may still come."""
-    world = World(5, 0, 0, 3, 0)
+    world = World(5, 5, 0, 0, 3, 0)
 
     await world.drain()
 
@@ -106,7 +106,7 @@ async def test_what_an_operator_had_put_in_force_is_so_again():
 
     await world.drain(before)
 
-    assert world.did == [("put", WANTED), ("put", before)]
+    assert world.did == [("put", WANTED), ("put", replace(before, since=NOW + 2_000))]
 
 
 @pytest.mark.parametrize("until", [0, NOW + 3_600_000])
@@ -130,5 +130,25 @@ async def test_what_the_controller_did_is_its_own_and_what_has_ended_stays_so(be
     world = World(0)
 
     await world.drain(before)
+
+    assert world.did == [("put", WANTED), RELEASED]
+
+
+async def test_a_tier_that_nobody_works_on_is_not_waited_for():
+    world = World(3)
+    world.works = False
+
+    with pytest.raises(TidelineError, match="large would never be empty: nobody works on it") as refused:
+        await world.drain()
+
+    assert "tideline stage start fanout.large" in refused.value.hint
+    assert world.did == []
+
+
+async def test_a_tier_that_is_empty_needs_nobody():
+    world = World(0)
+    world.works = False
+
+    await world.drain()
 
     assert world.did == [("put", WANTED), RELEASED]
