@@ -6,14 +6,20 @@ to see to that, the record ends by itself.
 """
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.domain.containment import OPERATOR, Kind, holds
+from pipeline.domain.containment import OPERATOR, Kind, holds, key_of
 from pipeline.errors import TidelineError
-from pipeline.ops.lag import StageLag, settled
+from pipeline.kafka.offsets import Offsets
+from pipeline.names import Names
+from pipeline.ops import containment
+from pipeline.ops.lag import Lag, StageLag, settled
+from pipeline.ops.replay import KafkaGroups
 from pipeline.records import AuthorClass, Containment
+from pipeline.topology import Topology
 
 EMPTY_S = 2.0
 """How long the tier stays empty before that is believed: classify may have had a batch in hand that it began
@@ -50,7 +56,7 @@ class Drain:
     async def run(
         self, before: Containment | None, timeout_s: float, told: Callable[[StageLag], None]
     ) -> None:
-        """Return when the tier is empty. `before`: what was in force of this kind; `told` hears of each look.
+        """Return when the tier is empty. `before`: what kept work out already; `told` hears of each look.
 
         Raises TidelineError when it is not empty in time, or at once when nobody works on it.
         """
@@ -97,3 +103,50 @@ def _is_as_strict(before: Containment, until: int) -> bool:
     """Whether an operator keeps new work out of the tier already, and for as long."""
     lasts = before.until == 0 or before.until >= until
     return before.by == OPERATOR and before.author_class is AuthorClass.PULL and lasts
+
+
+@dataclass(frozen=True, slots=True)
+class Contain:
+    """Keeps work out by `tideline contain`."""
+
+    bootstrap: str
+    names: Names
+
+    async def put(self, record: Containment) -> None:
+        """See `Hold`."""
+        await containment.put(self.bootstrap, record, self.names)
+
+    async def release(self, kind: str, target: str) -> None:
+        """See `Hold`."""
+        if self.in_force(kind, target) is not None:
+            await containment.release(self.bootstrap, kind, target, OPERATOR, self.names)
+
+    def in_force(self, kind: str, target: str) -> Containment | None:
+        """What is in force of this kind about this target."""
+        found = containment.read(self.bootstrap, self.names, now_ms=_now_ms())
+        return next((one for one in found if key_of(one.kind, one.target) == key_of(kind, target)), None)
+
+
+async def drain(
+    bootstrap: str,
+    topology: Topology,
+    tier: str,
+    offsets: Offsets,
+    timeout_s: float,
+    told: Callable[[StageLag], None],
+) -> None:
+    """Empty a tier, see `Drain.run`. Raises ConfigError when there is no such tier."""
+    containment.check(Kind.SHED, tier, topology)
+    stage, hold = f"fanout.{tier}", Contain(bootstrap, topology.names)
+    looking = Lag(offsets, topology, now_ms=_now_ms, only=[stage])
+
+    def works() -> bool:
+        has_members = KafkaGroups(bootstrap).has_members(topology.tiers[tier].group)
+        return has_members and hold.in_force(Kind.FREEZE, tier) is None
+
+    draining = Drain(tier, hold, lambda: looking.snapshot()[0], works, _now_ms, time.monotonic)
+    await draining.run(hold.in_force(Kind.SHED, tier), timeout_s, told)
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
