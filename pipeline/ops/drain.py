@@ -63,7 +63,8 @@ class Drain:
         if not settled([self.look()]) and not self.works():
             raise TidelineError(
                 f"{self.tier} would never be empty: nobody works on it",
-                f"`tideline stage start fanout.{self.tier}`, or `tideline contain release freeze {self.tier}`",
+                f"`tideline stage start fanout.{self.tier}`, or when it is frozen"
+                f" `tideline contain release freeze {self.tier}`",
             )
         now = self.now_ms()
         until = now + round((timeout_s + EMPTY_S) * 1000)
