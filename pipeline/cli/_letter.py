@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.cli.running import local_time
+from pipeline.cli.running import local_time, plain
 
 if TYPE_CHECKING:
     from pipeline.ops.dead_letter import DeadLetter
@@ -17,10 +17,16 @@ def text(letter: "DeadLetter", record: object, unread: str) -> str:
 
     lines = [
         ("letter", f"{letter.id}, {letter.state}, kept {local_time(letter.kept.timestamp_ms)}"),
-        ("from", f"{letter.origin or 'it does not say'}, where it came {local_time(letter.came_ms)}"),
-        ("reason", f"{letter.reason}: {letter.detail}"),
+        (
+            "from",
+            f"{plain(str(letter.origin or 'it does not say'))}, where it came {local_time(letter.came_ms)}",
+        ),
+        ("reason", plain(f"{letter.reason}: {letter.detail}")),
         ("key", repr(letter.kept.key)),
-        *(("header", f"{name}: {_shown(value)}") for name, value in own_headers(letter.kept.headers)),
+        *(
+            ("header", plain(f"{name}: {value.decode(errors='backslashreplace')}"))
+            for name, value in own_headers(letter.kept.headers)
+        ),
     ]
     if letter.done is not None:
         why = f": {letter.done.reason}" if letter.done.reason else ""
@@ -30,12 +36,8 @@ def text(letter: "DeadLetter", record: object, unread: str) -> str:
     )
 
 
-def _shown(value: bytes) -> str:
-    return value.decode(errors="backslashreplace")
-
-
 def _stack(letter: "DeadLetter") -> list[str]:
-    return ["", letter.stack.rstrip()] if letter.stack else []
+    return ["", plain(letter.stack.rstrip())] if letter.stack else []
 
 
 def _value(letter: "DeadLetter", record: object, unread: str) -> list[str]:

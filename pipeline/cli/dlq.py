@@ -152,18 +152,19 @@ def _act(
 
 def _say(report: "Report", done: str, *, execute: bool, json: bool) -> None:
     from rich.table import Table
+    from rich.text import Text
 
-    from pipeline.cli.running import print_json, print_table
+    from pipeline.cli.running import plain, print_json, print_table
 
     if json:
         print_json({"executed": execute, "action": done, **report.document()})
     elif report.groups:
         table = Table("from", "reason", "letters", box=None, pad_edge=False)
         for (topic, reason), number in sorted(report.groups.items()):
-            table.add_row(topic, reason, f"{number:,}")
+            table.add_row(Text(plain(topic)), Text(plain(reason)), f"{number:,}")
         print_table(table)
     for name, why in list(report.cannot.items())[:_SHOWN]:
-        typer.echo(f"{name} cannot be {done}: {why}", err=True)
+        typer.echo(plain(f"{name} cannot be {done}: {why}"), err=True)
     if len(report.cannot) > _SHOWN:
         typer.echo(f"… and {len(report.cannot) - _SHOWN:,} more (--json names them all)", err=True)
     if report.already:
@@ -186,7 +187,7 @@ def _table(letters: "list[DeadLetter]") -> "Table":
     from rich.table import Table
     from rich.text import Text
 
-    from pipeline.cli.running import local_time
+    from pipeline.cli.running import local_time, plain
 
     table = Table(
         "id", "state", "kept at", "reason", "from", "detail", "size", "bytes", box=None, pad_edge=False
@@ -194,5 +195,5 @@ def _table(letters: "list[DeadLetter]") -> "Table":
     for one in letters:
         size, kept = f"{len(one.kept.value or b''):,}", local_time(one.kept.timestamp_ms)
         row = (one.id, one.state, kept, one.reason, str(one.origin or ""), one.detail, size, one.preview)
-        table.add_row(*map(Text, row))
+        table.add_row(*map(Text, map(plain, row)))
     return table

@@ -61,6 +61,11 @@ def local_time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")[:19]
 
 
+def plain(text: str) -> str:
+    """Without what a terminal would obey: for text that strangers wrote."""
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+
+
 def print_json(value: Any) -> None:
     """A value as one line of JSON on stdout."""
     import orjson
