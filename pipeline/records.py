@@ -229,6 +229,20 @@ class TimelineReply:
 
 
 @dataclass(frozen=True, slots=True)
+class LetterDone:
+    """Topic `dead.letters.done` (compacted, key partition@offset): what became of a dead letter.
+
+    action: replayed | dropped. `kept_at`: when it was kept, which tells it from another at its place.
+    """
+
+    action: str
+    reason: str
+    by: str
+    at: int
+    kept_at: int
+
+
+@dataclass(frozen=True, slots=True)
 class ForcedClass:
     """Topic `policy.forced` (compacted, key author_id): an operator's word; a tombstone takes it back."""
 

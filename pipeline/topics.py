@@ -27,6 +27,7 @@ TOPICS: dict[str, type[Any]] = {
     "timeline.requests": records.TimelineRequest,
     "timeline.replies": records.TimelineReply,
     "dead.letters": bytes,
+    "dead.letters.done": records.LetterDone,
     "policy.forced": records.ForcedClass,
     "costs": records.CostSample,
     "containment": records.Containment,

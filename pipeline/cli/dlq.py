@@ -1,5 +1,6 @@
-"""`tideline dlq`: what could not be processed."""
+"""`tideline dlq`: what could not be processed, replayed once it can be."""
 
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -7,48 +8,192 @@ import typer
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Iterator
+
     from rich.table import Table
 
-    from pipeline.ops.dead_letters import DeadLetter
+    from pipeline.ops.dead_letter import DeadLetter
+    from pipeline.ops.dead_letters_again import Again, Choice, Report
+    from pipeline.settings import Settings
+
+IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="0@17 2@4 …, as listed.")]
+ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it, and not only say what.")]
 
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
     dlq = typer.Typer(no_args_is_help=True, help="What could not be processed, with its original bytes.")
-    dlq.command("list")(listing)
+    for name, command in (("list", listing), ("show", show), ("replay", replay), ("drop", drop)):
+        dlq.command(name)(command)
     app.add_typer(dlq, name="dlq")
 
 
 def listing(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="The newest N.")] = 50,
+    every: Annotated[bool, typer.Option("--all", help="Also those replayed or dropped.")] = False,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
 ) -> None:
-    """Show the newest dead letters: the reason, where each came from, and how its bytes begin."""
+    """Show the newest open dead letters: the reason, where each came from, and how its bytes begin."""
     from pipeline.cli.running import names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import dead_letters
 
     given = settings(home=home, domain=domain)
-    found = dead_letters.newest(kafka_of(given), limit, names_of(given))
+    found = dead_letters.newest(kafka_of(given), limit, names_of(given), every=every)
     if json:
         print_json([one.document() for one in found.letters])
         return
     print_table(_table(found.letters))
-    typer.echo(f"{len(found.letters):,} of {found.total:,} dead letters", err=True)
+    shown = f"{len(found.letters):,} of {found.total:,} dead letters"
+    typer.echo(f"{shown}, {found.done:,} of them done" if found.done else shown, err=True)
 
 
-def _table(letters: "list[DeadLetter]") -> "Table":
-    from datetime import datetime
+def show(
+    letter: Annotated[list[str], typer.Argument(metavar="ID", help="0@17, or PARTITION OFFSET: 0 17.")],
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Show one dead letter: why, where it came from, its headers, and what its bytes hold."""
+    from pipeline.cli import _letter
+    from pipeline.cli.running import names_of, print_json, use_registry
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import dead_letters
+    from pipeline.ops.dead_letter import record_of
 
+    if len(letter) > 2:
+        raise typer.BadParameter("one ID, or PARTITION OFFSET")
+    given = settings(home=home, domain=domain)
+    names = names_of(given)
+    found = dead_letters.one(kafka_of(given), "@".join(letter), names)
+    use_registry(given, names)
+    record, unread = record_of(found, names)
+    if json:
+        print_json(found.whole(record))
+    else:
+        typer.echo(_letter.text(found, record, unread))
+
+
+def replay(
+    ids: IdsArgument = None,
+    reason: Annotated[str, typer.Option(metavar="R", help="All of this reason: codec, KeyError …")] = "",
+    topic: Annotated[str, typer.Option(metavar="T", help="All that came from this topic: posts …")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All.")] = False,
+    execute: ExecuteOption = False,
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Send dead letters back to where they came from, so that they are processed again. A dry run by default.
+
+    Original bytes, key and headers, judged as of when they first came: a post is not too old because the fix
+    took an hour. Each letter is replayed once; what fails again is a new letter. First start what was fixed.
+    """
+    from functools import partial
+
+    from pipeline.cli.meter import Meter
+    from pipeline.cli.running import topology_of
+    from pipeline.ops.dead_letters_again import Choice, places_of
+
+    if bool(ids) + bool(reason or topic) + every != 1:
+        raise typer.BadParameter("either IDs, or --reason and --topic, or --all")
+    given = settings(home=home, domain=domain)
+    places = places_of(topology_of(given))
+    with Meter("Replaying") as meter:
+        told = partial(meter.show, note="letters")
+        report = _act(
+            given,
+            Choice(tuple(ids or ()), reason, topic),
+            lambda again, letters: again.replay(letters, places, told),
+            execute=execute,
+        )
+    _say(report, "replayed", execute=execute, json=json)
+
+
+def drop(
+    ids: Annotated[list[str], typer.Argument(metavar="ID…", help="0@17 2@4 …, as listed.")],
+    reason: Annotated[str, typer.Option(metavar="TEXT", help="Why nobody will miss them.")],
+    execute: ExecuteOption = False,
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    json: JsonOption = False,
+) -> None:
+    """Have dead letters done without replaying them. A dry run by default; `list --all` still shows them."""
+    from pipeline.ops.dead_letters_again import Choice
+
+    if not reason.strip():
+        raise typer.BadParameter("say why", param_hint="--reason")
+    given = settings(home=home, domain=domain)
+    chosen = Choice(tuple(ids))
+    report = _act(given, chosen, lambda again, letters: again.drop(letters, reason), execute=execute)
+    _say(report, "dropped", execute=execute, json=json)
+
+
+def _act(
+    given: "Settings",
+    choice: "Choice",
+    act: "Callable[[Again, Iterator[DeadLetter]], Awaitable[Report]]",
+    *,
+    execute: bool,
+) -> "Report":
+    import asyncio
+
+    from pipeline.cli.running import names_of
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops.dead_letters_again import again
+
+    def now_ms() -> int:
+        return time.time_ns() // 1_000_000
+
+    return asyncio.run(again(kafka_of(given), names_of(given), choice, act, execute=execute, now_ms=now_ms))
+
+
+def _say(report: "Report", done: str, *, execute: bool, json: bool) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("kept at", "reason", "from", "detail", "size", "bytes", box=None, pad_edge=False)
+    from pipeline.cli.running import plain, print_json, print_table
+
+    if json:
+        print_json({"executed": execute, "action": done, **report.document()})
+    elif report.groups:
+        table = Table("from", "reason", "letters", box=None, pad_edge=False)
+        for (topic, reason), number in sorted(report.groups.items()):
+            table.add_row(Text(plain(topic)), Text(plain(reason)), f"{number:,}")
+        print_table(table)
+    for name, why in list(report.cannot.items())[:_SHOWN]:
+        typer.echo(plain(f"{name} cannot be {done}: {why}"), err=True)
+    if len(report.cannot) > _SHOWN:
+        typer.echo(f"… and {len(report.cannot) - _SHOWN:,} more (--json names them all)", err=True)
+    if report.already:
+        typer.echo(f"{report.already:,} were replayed or dropped before, and are left alone", err=True)
+    if not report.ids:
+        typer.echo(f"nothing to be {done}", err=True)
+    elif execute:
+        typer.echo(f"{len(report.ids):,} {done}", err=True)
+    else:
+        typer.echo(
+            f"nothing was done, this is a dry run; {len(report.ids):,} would be {done} with --execute",
+            err=True,
+        )
+
+
+_SHOWN = 10
+
+
+def _table(letters: "list[DeadLetter]") -> "Table":
+    from rich.table import Table
+    from rich.text import Text
+
+    from pipeline.cli.running import local_time, plain
+
+    table = Table(
+        "id", "state", "kept at", "reason", "from", "detail", "size", "bytes", box=None, pad_edge=False
+    )
     for one in letters:
-        kept = datetime.fromtimestamp(one.kept_ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")
-        origin = f"{one.origin_topic} {one.origin_partition} @{one.origin_offset}"
-        row = (kept[:19], one.reason, origin, one.detail, f"{len(one.value):,}", one.preview)
-        table.add_row(*map(Text, row))
+        size, kept = f"{len(one.kept.value or b''):,}", local_time(one.kept.timestamp_ms)
+        row = (one.id, one.state, kept, one.reason, str(one.origin or ""), one.detail, size, one.preview)
+        table.add_row(*map(Text, map(plain, row)))
     return table

@@ -1,6 +1,7 @@
 """What commands ask of a running instance, and what they print on a terminal or into a pipe."""
 
 import sys
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -44,6 +45,25 @@ def keyspace_of(given: "Settings") -> str:
     except NoInstanceError:
         home = given.keyspace
     return names_of(given).keyspace(home)
+
+
+def use_registry(given: "Settings", names: "Names") -> None:
+    """Read records as the stages do: with the schema registry, where one is configured."""
+    from pipeline import codec
+    from pipeline.kafka.registry import SchemaRegistry
+
+    if given.schema_registry_url:
+        codec.use(SchemaRegistry(given.schema_registry_url, names).lookups())
+
+
+def local_time(at_ms: int) -> str:
+    """A time (ms) as people here read it, to the second."""
+    return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")[:19]
+
+
+def plain(text: str) -> str:
+    """Without what a terminal would obey: for text that strangers wrote."""
+    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
 def print_json(value: Any) -> None:

@@ -1,17 +1,20 @@
 """Nothing is dropped in silence: what cannot be processed is kept with its original bytes and its origin.
 
 Topic `dead.letters`, headers as in KIP-1034, key and value untouched. A message is the same dead letter
-however often it is processed again: topic, partition and offset name its origin.
+however often it is processed again: topic, partition and offset name its origin. It also carries when it
+came, so that a replay after a fix is judged as of then, however long the fix took.
 """
 
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pipeline.kafka.headers import APPENDED_AT
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
 
 TOPIC = "dead.letters"
-_PREFIX = "__streams.errors."
+PREFIX = "__streams.errors."
+"""Of the headers that tell of the failure; all others are the message's own, but for APPENDED_AT."""
 
 _LONGEST = 4096
 """Characters of a reason: an error may quote a whole message, and the dead letter must still fit."""
@@ -32,10 +35,15 @@ def dead_letter(refused: Refused) -> Outgoing:
         "offset": str(origin.offset),
     }
     errors = [
-        (_PREFIX + name, text[:_LONGEST].encode(errors="backslashreplace")) for name, text in fields.items()
+        (PREFIX + name, text[:_LONGEST].encode(errors="backslashreplace")) for name, text in fields.items()
     ]
-    kept = [(name, value) for name, value in origin.headers if not name.startswith(_PREFIX)]
-    return Outgoing(TOPIC, origin.value, origin.key, [*kept, *errors])
+    came = (APPENDED_AT, b"%d" % origin.timestamp_ms)
+    return Outgoing(TOPIC, origin.value, origin.key, [*own_headers(origin.headers), *errors, came])
+
+
+def own_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+    """Those that a message had when it came."""
+    return [one for one in headers if one[0] != APPENDED_AT and not one[0].startswith(PREFIX)]
 
 
 def cut(letter: Outgoing) -> Outgoing:
@@ -44,8 +52,8 @@ def cut(letter: Outgoing) -> Outgoing:
     The whole is still where it came from, as long as its topic keeps it.
     """
     value = letter.value or b""
-    errors = [(name, text) for name, text in letter.headers if name.startswith(_PREFIX)]
-    size = (_PREFIX + "size", b"%d" % len(value))
+    errors = [(name, text) for name, text in letter.headers if name.startswith(PREFIX)]
+    size = (PREFIX + "size", b"%d" % len(value))
     return replace(letter, value=value[:_KEPT], key=(letter.key or b"")[:_LONGEST], headers=[*errors, size])
 
 

@@ -1,9 +1,9 @@
-"""Consumer groups by hand: who is in them, and a group's place set to the beginning or end of its topics.
+"""Consumer groups by hand: who is in them, and a group's place set to other offsets.
 
 Blocking. Raises EngineError when the broker does not answer, or refuses because the group has members.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type:
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
+from pipeline.kafka.spans import Span, spans
 
 _TIMEOUT_S = 30.0
 
@@ -50,7 +51,7 @@ class Group:
 def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
     """Each of these groups: dead when there is none of the name, unknown when nobody answers for it.
 
-    Not its offsets, which the admin client must not be asked for: see `_move`.
+    Not its offsets, which the admin client must not be asked for: see `move`.
     """
     client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
     answers = client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
@@ -76,15 +77,20 @@ def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
 
 def skip_to_end(bootstrap: str, group: str, topics: Iterable[str]) -> None:
     """From now on the group, which has no members, goes on behind what these topics hold now."""
-    _move(bootstrap, group, topics, lambda first, end: end)
+    move(bootstrap, group, {place: end for place, (_, end) in _whole(bootstrap, topics).items()})
 
 
 def rewind(bootstrap: str, group: str, topics: Iterable[str]) -> None:
     """From now on the group, which has no members, begins with the oldest records there are."""
-    _move(bootstrap, group, topics, lambda first, end: first)
+    move(bootstrap, group, {place: begin for place, (begin, _) in _whole(bootstrap, topics).items()})
 
 
-def _move(bootstrap: str, group: str, topics: Iterable[str], place: Callable[[int, int], int]) -> None:
+def _whole(bootstrap: str, topics: Iterable[str]) -> dict[Partition, Span]:
+    with spans(bootstrap) as reader:
+        return {place: span for topic in topics for place, span in reader.whole(topic).items()}
+
+
+def move(bootstrap: str, group: str, to: Mapping[Partition, int]) -> None:
     """By a commit from outside, which the broker refuses while the group has members.
 
     Not by the admin client: on NOT_COORDINATOR it takes the process down (librdkafka #5040).
@@ -92,13 +98,11 @@ def _move(bootstrap: str, group: str, topics: Iterable[str], place: Callable[[in
     consumer = Consumer(
         {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2}
     )
+    places = [TopicPartition(*place, offset) for place, offset in to.items()]
     try:
-        places = []
-        for topic in topics:
-            for partition in consumer.list_topics(topic, timeout=_TIMEOUT_S).topics[topic].partitions:
-                bounds = consumer.get_watermark_offsets(TopicPartition(topic, partition), _TIMEOUT_S)
-                places.append(TopicPartition(topic, partition, place(*bounds)))
-        consumer.commit(offsets=places, asynchronous=False)
+        for place in consumer.commit(offsets=places, asynchronous=False):
+            if place.error is not None:
+                raise KafkaException(place.error)
     except KafkaException as error:
         raise _failed(bootstrap, f"group {group}", error) from error
     finally:

@@ -12,6 +12,7 @@ Header = tuple[str, bytes]
 
 ORIGIN_TS = "origin_ts"
 TRACEPARENT = "traceparent"
+APPENDED_AT = "tideline_appended_at"
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _LONGEST = 13
@@ -55,6 +56,18 @@ def origin_ts(headers: Iterable[tuple[str, bytes | None]] | None, default: int) 
     """When the path of this message began, in ms; `default` when the header is missing or is no time."""
     value = dict(carry(headers)).get(ORIGIN_TS, b"")
     return int(value) if value.isdigit() and len(value) <= _LONGEST else default
+
+
+def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms: int) -> int:
+    """When this message was first in its topic: dead letters that are replayed carry that along.
+
+    Never later than the broker's own time for it: whoever writes this header can make a message older, as
+    anybody can who imports, and never newer.
+    """
+    for name, value in headers or ():
+        if name == APPENDED_AT and value and value.isdigit() and len(value) <= _LONGEST:
+            return min(int(value), timestamp_ms)
+    return timestamp_ms
 
 
 def rfc3339(at_ms: int) -> str:

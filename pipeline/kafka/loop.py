@@ -23,7 +23,7 @@ import structlog
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.dead_letters import DeadLetters
-from pipeline.kafka.headers import origin_ts
+from pipeline.kafka.headers import appended_at, origin_ts
 from pipeline.kafka.messages import Delivery, Incoming, Refused
 
 Record = TypeVar("Record")
@@ -199,15 +199,15 @@ def _is_ending() -> bool:
 def incoming(event: Any) -> Incoming:
     """A Faust event as plain values."""
     message = event.message
-    headers = message.headers.items() if isinstance(message.headers, dict) else message.headers or ()
+    headers = tuple(message.headers.items() if isinstance(message.headers, dict) else message.headers or ())
     return Incoming(
         topic=message.topic,
         partition=message.partition,
         offset=message.offset,
         key=message.key,
         value=message.value,
-        headers=tuple(headers),
-        timestamp_ms=round(message.timestamp * 1000),  # Faust makes a float of it, in seconds
+        headers=headers,
+        timestamp_ms=appended_at(headers, round(message.timestamp * 1000)),  # Faust has a float of seconds
     )
 
 

@@ -9,7 +9,9 @@ Record = TypeVar("Record")
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """One message as Kafka gave it. `timestamp_ms` is the broker's time for it."""
+    """One message as Kafka gave it. `timestamp_ms` is the broker's time for it; in the loop, of a dead letter
+    that was replayed, the broker's time when it first came.
+    """
 
     topic: str
     partition: int

@@ -18,6 +18,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from pipeline.domain import budgets
+from pipeline.domain.offset_reset import next_offset
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.topics import FOLLOWED
@@ -181,7 +182,7 @@ class Lag:
                 if at == ends[place]:
                     waits[place] = at
                 elif place in begins:
-                    waits[place] = _next(at, begins[place], ends[place])
+                    waits[place] = next_offset(at, begins[place], ends[place])
         origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]})
         now = self._now_ms()
         partitions = []
@@ -200,11 +201,6 @@ class Lag:
                 )
             )
         return StageLag(consumer.stage, consumer.group, consumer.lag_budget_s, tuple(partitions))
-
-
-def _next(committed: int | None, begin: int, end: int) -> int:
-    """The next offset a group processes: from the beginning when its commit is none or no longer there."""
-    return committed if committed is not None and begin <= committed <= end else begin
 
 
 def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:

@@ -6,13 +6,14 @@ it was or at the beginning, and every stage is idempotent, so what is processed 
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from pipeline.errors import ConfigError, EngineError, TidelineError
 from pipeline.kafka import groups
+from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.ops.lag import Consumer, consumers
 from pipeline.topology import Topology
@@ -68,6 +69,10 @@ class KafkaGroups:
     def rewind(self, group: str, topics: Iterable[str]) -> None:
         """See `Groups`."""
         groups.rewind(self.bootstrap, group, topics)
+
+    def move(self, group: str, to: Mapping[Partition, int]) -> None:
+        """See `offsets_reset.Groups`."""
+        groups.move(self.bootstrap, group, to)
 
 
 def plan(topology: Topology, offsets: Offsets, stages: Sequence[str]) -> list[Target]:

@@ -22,7 +22,7 @@ Problem = tuple[Keys, str]
 
 COMPACTED = (
     *("policy.settings", "author.routes", "author.suspensions", "reader.cohorts"),
-    *("policy.forced", "costs", "containment", "pipeline.health"),
+    *("dead.letters.done", "policy.forced", "costs", "containment", "pipeline.health"),
 )
 """Held whole by their readers, who would lose what retention deletes."""
 

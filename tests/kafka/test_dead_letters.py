@@ -118,6 +118,35 @@ async def test_a_dead_letter_that_dies_again_tells_its_latest_origin():
     assert outbox.letters() == {2: "codec"}
 
 
+async def test_a_dead_letter_says_when_its_message_came():
+    """The broker's time for it; of one that was replayed, the time when it first came."""
+    again = event(3, b"x", headers=[("tideline_appended_at", b"1600000000000"), ("a", b"b")])
+    stream, outbox = Stream([event(2, b"x", headers=[("a", b"b")]), again]), Outbox()
+
+    async with running(stream, Handler(), outbox=outbox):
+        await until(lambda: stream.acked == [2, 3])
+
+    times = [[value for name, value in one.headers if name == "tideline_appended_at"] for one in outbox.sent]
+    assert times == [[b"1700000000123"], [b"1600000000000"]]
+
+
+async def test_a_stage_sees_a_replayed_message_at_the_time_when_it_first_came():
+    seen = []
+
+    async def handle(batch):
+        seen.extend(delivery.message.timestamp_ms for delivery in batch)
+        return []
+
+    old = event(2, headers=[("tideline_appended_at", b"1600000000000")])
+    ahead = event(3, headers=[("tideline_appended_at", b"1800000000000")])
+    stream = Stream([1, old, ahead])
+
+    async with running(stream, handle):
+        await until(lambda: stream.acked == [1, 2, 3])
+
+    assert seen == [1_700_000_000_123, 1_600_000_000_000, 1_700_000_000_123]
+
+
 @pytest.mark.parametrize("error", [Unavailable("away"), EngineError("401: who are you?")])
 async def test_bytes_wait_for_a_registry_that_does_not_answer(error, monkeypatch):
     """They may be good: neither dead letters nor acknowledged until it does."""

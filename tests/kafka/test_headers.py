@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kafka.headers import carry, cloud_event, origin_ts, published, rfc3339
+from pipeline.kafka.headers import appended_at, carry, cloud_event, origin_ts, published, rfc3339
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -61,3 +61,15 @@ def test_the_publish_time_is_read_from_its_header(value):
 def test_what_is_no_time_gives_the_default(value):
     assert origin_ts([("origin_ts", value)], 7) == 7
     assert origin_ts(None, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("said", "time"), [(b"4", 4), (b"7", 7), (b"8", 7), (b"-1", 7), (b"x", 7), (b"", 7), (None, 7)]
+)
+def test_a_message_says_itself_older_than_the_broker_has_it_and_never_newer(said, time):
+    assert appended_at([("a", b"b"), ("tideline_appended_at", said)], 7) == time
+    assert appended_at([("tideline_appended_at", said)] * 2, 7) == time
+
+
+def test_a_message_that_does_not_say_is_of_the_brokers_time():
+    assert appended_at([("origin_ts", b"3")], 7) == appended_at([], 7) == appended_at(None, 7) == 7

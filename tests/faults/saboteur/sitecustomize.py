@@ -55,6 +55,13 @@ def _sabotage(how: str) -> None:
                 await stream.ack(event)
             await self._settle([incoming(event) for event in events], handle)
 
+    classified = Classify.handle
+
+    async def stumble(self, batch):
+        if any("stumbles" in (post.record.body or "") for post in batch):
+            raise ZeroDivisionError("a bug that will be fixed")
+        return await classified(self, batch)
+
     late: set[asyncio.Task[None]] = set()
 
     async def put_routes_late(self, *given):
@@ -78,6 +85,8 @@ def _sabotage(how: str) -> None:
             SafeLoop.run = run_acknowledging_first
         case "route-late":
             Classify._put_routes = put_routes_late
+        case "stumble":
+            Classify.handle = stumble
         case "no-margin":
             PolicySpec.margin_ms = property(lambda _: 0)
             stages.SegmentCache = old_cache
