@@ -34,6 +34,7 @@ def rules(**changes):
         "thresholds": Thresholds(1_000, 5_000, 0.2, 0),
         "forced": {},
         "samples": [],
+        "contained": {},
         "now_ms": NOW,
     }
     return InForce(**given | changes)
