@@ -63,7 +63,10 @@ def test_all_is_every_stage_that_writes_tables_in_path_order():
     found = [target.stage for target in plan(LOADED, Broker(), [])]
 
     tiers = [f"fanout.{name}" for name in LOADED.tiers]
-    assert found == [name for name in LOADED.stages if name not in ("query", "api", "auditor", "controller")] + tiers
+    assert (
+        found
+        == [name for name in LOADED.stages if name not in ("query", "api", "auditor", "controller")] + tiers
+    )
 
 
 def test_named_stages_come_in_path_order_also_the_query():
