@@ -65,7 +65,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
         keys = tokens_of(Settings(home=home))
         session = await stack.enter_async_context(feeds.session(keys))
         outbox = await stack.enter_async_context(Outbox(running.kafka))
-        demo = _Demo(
+        demo = Demo(
             running=running,
             kinds=kinds,
             steps=steps,
@@ -91,8 +91,8 @@ async def _run(home: Path, running: Instance, seconds: float, view: View, begun:
 
 
 @dataclass(slots=True)
-class _Demo:
-    """What the phases share."""
+class Demo:
+    """What the phases share; `bench.burst` has two of them on one pipeline."""
 
     running: Instance
     kinds: Kinds
@@ -157,10 +157,10 @@ class _Demo:
             raise TidelineError(f"the graph was not in place after {IMPORT_PATIENCE_S:.0f} s", "tideline lag")
         self.view.say(f"{follows.edges:,} edges are in place")
 
-    async def post(self) -> None:
+    async def post(self, most_probes: int = probe.PROBES_A_KIND) -> None:
         """Publish every step at its time; returns when the last is acknowledged."""
         touched = demo_traffic.touched(self.steps)
-        watched = probe.choose(self.steps, self.kinds.graph, touched, self.kinds.of, SEED)
+        watched = probe.choose(self.steps, self.kinds.graph, touched, self.kinds.of, SEED, most_probes)
         self.moment = Moment("posts sent:", total=self._posts_by_kind().total())
         publishing = asyncio.create_task(self.publisher.publish(self.steps, watched))
         try:

@@ -51,10 +51,12 @@ class Step:
         return {"topic": self.topic, **self.fields, **time, **about}
 
 
-def draw(graph: FollowGraph, *, seconds: float, posts_a_second: float, seed: int) -> list[Step]:
+def draw(
+    graph: FollowGraph, *, seconds: float, posts_a_second: float, seed: int, burst: bool = True
+) -> list[Step]:
     """The steps of a run in order of time; posts are numbered in that order."""
     rng = random.Random(seed)
-    posts = _posts(graph, seconds, round(seconds * posts_a_second), rng)
+    posts = _posts(graph, seconds, round(seconds * posts_a_second), rng, burst=burst)
     early = [post for post in posts if post.at_s < seconds - QUIET_END_S]
     steps = list(posts)
     for step in _changes(graph, early, round(len(posts) * CHANGE_SHARE), rng):
@@ -62,12 +64,12 @@ def draw(graph: FollowGraph, *, seconds: float, posts_a_second: float, seed: int
     return steps
 
 
-def _posts(graph: FollowGraph, seconds: float, count: int, rng: random.Random) -> list[Step]:
+def _posts(graph: FollowGraph, seconds: float, count: int, rng: random.Random, *, burst: bool) -> list[Step]:
     authors = sorted(graph.followers)
     rates = [rng.lognormvariate(0, SIGMA) * len(graph.followers[author]) ** 0.5 for author in authors]
     drawn = [(rng.uniform(0, seconds), author) for author in rng.choices(authors, rates, k=count)]
     begin = (seconds - BURST_SECONDS) / 2
-    for author in graph.largest(BURST_AUTHORS):
+    for author in graph.largest(BURST_AUTHORS) if burst else ():
         drawn += [(begin + rng.uniform(0, BURST_SECONDS), author) for _ in range(BURST_POSTS)]
     return [_post(number, at_s, author, rng) for number, (at_s, author) in enumerate(sorted(drawn))]
 

@@ -35,9 +35,14 @@ class Sighting:
 
 
 def choose(
-    steps: Sequence[Step], graph: FollowGraph, touched: Touched, kind_of: Callable[[int], str], seed: int
+    steps: Sequence[Step],
+    graph: FollowGraph,
+    touched: Touched,
+    kind_of: Callable[[int], str],
+    seed: int,
+    most: int = PROBES_A_KIND,
 ) -> Mapping[int, int]:
-    """By number of the post, the follower to look at: at most PROBES_A_KIND of each kind of author, drawn."""
+    """By number of the post, the follower to look at: at most so many of each kind of author, drawn."""
     rng = random.Random(seed)
     by_kind: dict[str, list[tuple[int, int]]] = defaultdict(list)
     for step in steps:
@@ -46,9 +51,7 @@ def choose(
             readers = [reader for reader in graph.followers[author] if reader not in touched.readers]
             if readers and author not in touched.authors:
                 by_kind[kind_of(author)].append((step.post, rng.choice(readers)))
-    return dict(
-        pair for pairs in by_kind.values() for pair in rng.sample(pairs, min(len(pairs), PROBES_A_KIND))
-    )
+    return dict(pair for pairs in by_kind.values() for pair in rng.sample(pairs, min(len(pairs), most)))
 
 
 class Probe:

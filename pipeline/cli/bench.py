@@ -19,6 +19,7 @@ def register(app: typer.Typer) -> None:
     bench = typer.Typer(no_args_is_help=True, help="Measured comparisons on real engines.")
     bench.command("fanout")(fanout)
     bench.command("reads")(reads)
+    bench.command("burst")(burst)
     app.add_typer(bench, name="bench")
 
 
@@ -56,6 +57,37 @@ def fanout(
     console = Console(highlight=False)
     console.print(_figures(report))
     console.print(_ratios(report))
+
+
+def burst(
+    seconds: Annotated[float, typer.Option("--seconds", metavar="N", min=30, help="Of each phase.")] = 45,
+    json: Annotated[
+        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
+    ] = None,
+) -> None:
+    """A celebrities' burst with the large tier throttled: what it costs ordinary authors, what is done.
+
+    Exit code 3 when ordinary authors are later than 1.2 times the quiet run at p99, the controller acts
+    later than 5 s after the breach, anything stays in force, or the audit finds a fault. Takes six minutes.
+    """
+    import orjson
+
+    from pipeline.bench import burst as bench
+    from pipeline.bench.demo_view import View
+    from pipeline.bench.instance import place
+    from pipeline.local.signals import interrupting
+
+    try:
+        with interrupting(), place(None) as pipeline, View() as view:
+            found = bench.run(pipeline, seconds=seconds, view=view)
+    except KeyboardInterrupt:
+        typer.echo("interrupted", err=True)
+        raise typer.Exit(130) from None
+    for line in bench.lines(found):
+        typer.echo(line)
+    if json is not None:
+        json.write_bytes(orjson.dumps(found.document(), option=orjson.OPT_INDENT_2))
+    raise typer.Exit(3 if found.problems else 0)
 
 
 class Fault(StrEnum):

@@ -1,0 +1,235 @@
+"""A celebrities' burst while the large tier is throttled: what it costs ordinary authors, and what is done.
+
+    start → register → import → quiet posts → the same with the burst, `fanout.large` at a tenth of its time →
+    wait until all is processed, and all that was contained is released → audit
+
+The controller is that of the pipeline, with the topology's own thresholds. A breach is the first look at
+which the tier's oldest record is older than its budget; when it was acted upon, the journal says.
+"""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pipeline import topology
+from pipeline.bench import demo_traffic, graph, probe, verdict
+from pipeline.bench.demo import PROFILE, SEED, Demo
+from pipeline.bench.demo_publish import Publisher, now_ms
+from pipeline.bench.demo_view import Moment, View
+from pipeline.bench.instance import Pipeline
+from pipeline.bench.kinds import Kinds
+from pipeline.bench.verdict import Latency
+from pipeline.bench.watch import Watch
+from pipeline.domain.audit import KINDS, Ledger
+from pipeline.kafka.outbox import Outbox
+from pipeline.local.instance import Instance, find, tokens_of
+from pipeline.ops import audit, containment, feeds
+from pipeline.records import JournalEntry
+from pipeline.settings import Settings
+
+POSTS_A_SECOND = 25.0
+"""What two cores carry beside everything else without being late, so that it is the burst that is seen."""
+
+ORDINARY, THROTTLED = "small", "large"
+MOST_PROBES = 400
+MOST_RATIO, MOST_SECONDS = 1.2, 5.0
+
+_STOPPED_S, _RUNNING_S = 2.7, 0.3
+_RELEASED_WITHIN_S = 120.0
+_LOOK_S = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Figures:
+    """Seconds; `acted_s`: from the breach until the tier was shed and an author moved to pull, negative when
+    that was before it; None: there was no breach, or nothing was done. `left`: still in force at the end.
+    """
+
+    quiet: Latency
+    burst: Latency
+    worst_age_s: float
+    budget_s: float
+    acted_s: float | None
+    journal: Sequence[JournalEntry]
+    left: int
+    audit: audit.Report
+
+    @property
+    def ratio(self) -> float | None:
+        """The p99 of ordinary authors' posts, in the burst over without it."""
+        if self.burst.p99_s is None or not self.quiet.p99_s:
+            return None
+        return self.burst.p99_s / self.quiet.p99_s
+
+    @property
+    def problems(self) -> list[str]:
+        """Why the verdict is not good; nothing when it is."""
+        found = [f"{kind} {self.audit.found[kind]:,}" for kind in KINDS if self.audit.found[kind]]
+        if self.ratio is None or self.ratio > MOST_RATIO or self.burst.never:
+            found.append(
+                f"ordinary authors: p99 {self.ratio or 0:.2f} times the quiet run, at most {MOST_RATIO}"
+            )
+        if self.worst_age_s <= self.budget_s:
+            found.append(f"no breach: the tier was {self.worst_age_s:.1f} s behind at worst")
+        elif self.acted_s is None or self.acted_s > MOST_SECONDS:
+            found.append(f"acted {self.acted_s} s after the breach, at most {MOST_SECONDS:g} s")
+        if self.left:
+            found.append(f"{self.left} containments still in force")
+        return found
+
+    def document(self) -> dict[str, Any]:
+        """What `--json` writes."""
+        from dataclasses import asdict
+
+        said = {"met": not self.problems, "problems": self.problems, "ratio": self.ratio}
+        return said | asdict(replace(self, audit=None)) | {"audit": self.audit.document()}  # type: ignore[arg-type]
+
+
+def lines(found: Figures) -> Iterator[str]:
+    """The figures for people."""
+    for name, one in (("quiet", found.quiet), ("burst", found.burst)):
+        yield (
+            f"ordinary authors, {name}: p50 {one.p50_s or 0:.2f} s, p99 {one.p99_s or 0:.2f} s,"
+            f" {one.probes} probes, {one.never} never"
+        )
+    yield f"p99 {found.ratio or 0:.2f} times the quiet run, at most {MOST_RATIO}"
+    acted = (
+        "nothing was done" if found.acted_s is None else f"contained {found.acted_s:+.1f} s from the breach"
+    )
+    yield f"{THROTTLED}: {found.worst_age_s:.1f} s behind at worst, budget {found.budget_s:g} s; {acted}"
+    for entry in found.journal:
+        if entry.event != "extended":
+            clock = time.strftime("%H:%M:%S", time.localtime(entry.at / 1000))
+            yield f"  {clock} {entry.event:<8} {entry.kind} {entry.target}"
+    yield f"audit: {found.audit.readers} readers, {found.audit.posts:,} posts"
+    yield from (f"NOT MET: {problem}" for problem in found.problems)
+    yield "" if found.problems else "met"
+
+
+def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
+    """The whole run on this pipeline, which is started and left running; each phase posts for so long."""
+    running = pipeline.start(PROFILE, lambda words: view.show(Moment(words)))
+    view.say(f"everything answers at {running.api}")
+    return asyncio.run(_run(pipeline.home, running, seconds, view))
+
+
+async def _run(home: Path, running: Instance, seconds: float, view: View) -> Figures:
+    spec = topology.load(profile=running.profile)
+    kinds, keys, ledger = Kinds(graph.load(), spec), tokens_of(Settings(home=home)), Ledger()
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(feeds.session(keys))
+        outbox = await stack.enter_async_context(Outbox(running.kafka))
+        watch = await stack.enter_async_context(Watch(home, running, spec))
+
+        def phase(seed: int, *, burst: bool) -> Demo:
+            steps = demo_traffic.draw(
+                kinds.graph, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=seed, burst=burst
+            )
+            publisher = Publisher(outbox, probe.Probe(session, running.api), kinds, ledger)
+            stack.callback(publisher.stop)
+            return Demo(running, kinds, steps, watch, publisher, view, keys, {})
+
+        quiet, loud = phase(SEED, burst=False), phase(SEED + 1, burst=True)
+        await replace(quiet, steps=[*quiet.steps, *loud.steps]).register()
+        await quiet.import_graph(home)
+        view.say("quiet")
+        await quiet.post(MOST_PROBES)
+        await quiet.settle()
+        view.say("burst")
+        began = now_ms()
+        async with _throttled(home), _breach(watch, spec.tiers[THROTTLED].lag_budget) as breach:
+            await loud.post(MOST_PROBES)
+        await loud.settle()
+        view.say("waiting for the release")
+        left = await _released(running.kafka)
+        entries = [one for one in containment.journal(running.kafka, 10_000) if one.at >= began]
+        report = await replace(loud, steps=[*quiet.steps, *loud.steps]).audited()
+        return Figures(
+            _ordinary(quiet),
+            _ordinary(loud),
+            breach.worst_s,
+            spec.tiers[THROTTLED].lag_budget,
+            _acted_s(entries, breach.at_ms),
+            entries,
+            left,
+            report,
+        )
+
+
+def _ordinary(phase: Demo) -> Latency:
+    counts = phase.kinds.count(step.fields["author_id"] for step in phase.steps if step.publishes)
+    return verdict.latency(phase.publisher.probe.sightings, [ORDINARY], counts)
+
+
+def _acted_s(entries: Sequence[JournalEntry], breach_ms: int | None) -> float | None:
+    started = [one for one in entries if one.event == "started"]
+    shed = [one.at for one in started if (one.kind, one.target) == ("shed", THROTTLED)]
+    pulled = [one.at for one in started if one.kind == "pull"]
+    if breach_ms is None or not shed or not pulled:
+        return None
+    return (max(min(shed), min(pulled)) - breach_ms) / 1000
+
+
+@asynccontextmanager
+async def _throttled(home: Path) -> AsyncIterator[None]:
+    """The writer of the large tier runs a tenth of the time."""
+    pid = next(one.pid or 0 for one in find(home).workers if one.stage == f"fanout.{THROTTLED}")
+
+    async def stop_and_go() -> None:
+        while True:
+            os.kill(pid, signal.SIGSTOP)
+            await asyncio.sleep(_STOPPED_S)
+            os.kill(pid, signal.SIGCONT)
+            await asyncio.sleep(_RUNNING_S)
+
+    going = asyncio.create_task(stop_and_go())
+    try:
+        yield
+    finally:
+        going.cancel()
+        await asyncio.wait({going})
+        os.kill(pid, signal.SIGCONT)
+
+
+@dataclass(slots=True)
+class _Breach:
+    at_ms: int | None = None
+    worst_s: float = 0.0
+
+
+@asynccontextmanager
+async def _breach(watch: Watch, budget_s: float) -> AsyncIterator[_Breach]:
+    """When the tier was first seen to be older than its budget, looked at besides."""
+    found = _Breach()
+
+    async def look() -> None:
+        while True:
+            for one in await watch.stages():
+                if one.stage == f"fanout.{THROTTLED}" and one.age_s is not None:
+                    found.worst_s = max(found.worst_s, one.age_s)
+                    if one.age_s > budget_s and found.at_ms is None:
+                        found.at_ms = now_ms()
+            await asyncio.sleep(_LOOK_S)
+
+    looking = asyncio.create_task(look())
+    try:
+        yield found
+    finally:
+        looking.cancel()
+        await asyncio.wait({looking})
+
+
+async def _released(kafka: str) -> int:
+    """Wait until nothing is in force; returns how much is, when patience is over."""
+    deadline = time.monotonic() + _RELEASED_WITHIN_S
+    while True:
+        left = len(await asyncio.to_thread(containment.read, kafka, now_ms=now_ms()))
+        if not left or time.monotonic() > deadline:
+            return left
+        await asyncio.sleep(_LOOK_S)
