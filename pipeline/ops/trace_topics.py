@@ -21,8 +21,8 @@ from pipeline.topology import Topology
 class Hop:
     """A message about the post. `stage`: who processes it, "" if none of ours. `done` None: unknown.
 
-    `before`: records that are processed first. A task pushes to `segments`, first and last; `rest`: it is what
-    was left of another one.
+    `before`: records that are processed first. A task pushes to `segments`, first and last. `rest`: it is
+    what was left of another one.
     """
 
     stage: str
