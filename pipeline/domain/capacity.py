@@ -67,8 +67,7 @@ def drain(load: Load, workers: int) -> Drain:
     arrival = load.arrival * share / load.partitions
     service = _service(load, min(workers, load.partitions))
     spare = service - arrival
-    keeps_up = spare > 0 or (spare == 0 and backlog == 0)
-    seconds = backlog / (spare or 1) if keeps_up else NEVER
+    seconds = backlog / spare if spare > 0 else NEVER
     return Drain(workers, share, backlog, arrival, service, seconds)
 
 

@@ -98,7 +98,12 @@ def seen(
             time.sleep(min(_LOOK_S, seconds - passed))
         used = cpus_in_use()
         headroom = None if used is None else 1 / max(used, 0.01)
-        workers = groups.working(kafka, [stage.group for stage in stages])
+        described = groups.described(kafka, [stage.group for stage in stages])
+        workers = {
+            name: sum(bool(member.partitions) for member in group.members)
+            for name, group in described.items()
+            if group.state != "unknown"
+        }
         passed_ms = round((time.monotonic() - begin) * 1000)
         since_ms = now_ms + passed_ms - round(over_s * 1000)
         return [

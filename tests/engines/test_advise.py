@@ -90,7 +90,7 @@ def test_the_workers_that_are_advised_drain_an_overload_in_the_time_told(instanc
     instance.settle()
 
     with stopped(instance, STAGE), workers(instance) as throttled:
-        instance.publish(*(events.post(authors[n % len(authors)]) for n in range(POSTS)))
+        instance.publish(*events.at_once(authors[n % len(authors)] for n in range(POSTS)))
         eventually(lambda: instance.lag(STAGE).lag == POSTS, 120)
         idle = advised(instance, "--seconds", "1")
         throttled.add(1)
