@@ -150,6 +150,10 @@ def verdict(found: Trace) -> str:
         more = f", as do {len(waiting) - 1} other messages of it" if len(waiting) > 1 else ""
         place = f"{first.stage} partition {first.partition}"
         return f"waiting at {place}, {first.before:,} records before it{more}"
+    if found.stored is None:
+        return (
+            "not known: it is in no table, and nothing of it waits; `tideline dlq list` has what was refused"
+        )
     known = visible(found)
     if known is None:
         return f"not known: {_unknown(found)}"
