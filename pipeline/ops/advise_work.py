@@ -54,8 +54,9 @@ class Stretch:
 
     @property
     def weighed(self) -> bool:
-        """Whether every piece says how many deliveries it stands for."""
-        return all(piece.deliveries for pieces in self.pieces.values() for piece in pieces)
+        """Whether pieces say how many deliveries they stand for; one of an author who has lost all says 0."""
+        pieces = [piece for pieces in self.pieces.values() for piece in pieces]
+        return not pieces or any(piece.deliveries for piece in pieces)
 
     def fresh(self, unit: str) -> float:
         """What came from outside the stage."""
