@@ -97,6 +97,7 @@ def test_the_workers_that_are_advised_drain_an_overload_in_the_time_told(instanc
         eventually(lambda: instance.lag(STAGE).lag < POSTS, 60)
 
         said = advised(instance, "--seconds", "10", "--within", str(WITHIN_S), "--elsewhere")
+        assert said["advice"], said
         wanted, told_s = said["advice"]["workers"], said["advice"]["drain_seconds"]
         started = time.monotonic()
         throttled.add(wanted - 1)
