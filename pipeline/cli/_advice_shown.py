@@ -64,7 +64,7 @@ def _seconds(one: Drain) -> float | None:
 
 def lines(seen: Seen, over_s: float) -> Iterator[str]:
     """A stage for people: what was seen, each sum, and what follows."""
-    if seen.advice is not None and not seen.backlog and not seen.arrives.records:
+    if not seen.backlog and not seen.arrives.records:
         yield f"{seen.stage}: nothing waits, nothing arrives"
         return
     yield f"{seen.stage}: {_count(seen.workers, 'worker')} on {_count(seen.partitions, 'partition')}"

@@ -37,7 +37,9 @@ class Workers:
         self.instance, self.running = instance, []
 
     def add(self, number: int) -> None:
-        given = {"THROTTLE": str(THROTTLE_S), "PYTHONPATH": str(Path(__file__).parent / "throttle")}
+        # the repository as well: what `throttle` imports must be what is tested, not what is installed
+        path = f"{Path(__file__).parent / 'throttle'}{os.pathsep}{REPOSITORY}"
+        given = {"THROTTLE": str(THROTTLE_S), "PYTHONPATH": path}
         with (self.instance.home / "throttled.log").open("ab") as log:
             self.running += [
                 subprocess.Popen(
