@@ -89,7 +89,9 @@ def export(service: str) -> None:
         raise ConfigError(
             f"spans cannot be exported: {error}", "pip install 'tideline[otel]', or unset TIDELINE_TRACES"
         ) from error
-    provider = TracerProvider(resource=Resource.create({SERVICE_NAMESPACE: "tideline", SERVICE_NAME: service}))
+    provider = TracerProvider(
+        resource=Resource.create({SERVICE_NAMESPACE: "tideline", SERVICE_NAME: service})
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     trace.set_tracer_provider(provider)
 
