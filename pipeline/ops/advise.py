@@ -143,7 +143,7 @@ def _seen(
 ) -> Seen:
     tier = stage.stage.startswith("fanout.")
     first, last = looks[0], looks[-1]
-    starts = reader.at_time(dict.fromkeys(stage.places, max(0, since_ms)))
+    starts = reader.at_time(dict.fromkeys(stage.places, since_ms))
 
     def between(start: Mapping[Partition, int | None], end: Mapping[Partition, int]) -> Stretch:
         stretches = {

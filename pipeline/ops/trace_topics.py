@@ -106,7 +106,7 @@ def _since(
     """The wanted messages of these partitions since a time, and the partitions that hold more than that."""
     starts = {
         place: start
-        for place, start in reader.at_time(dict.fromkeys(places, max(0, since_ms))).items()
+        for place, start in reader.at_time(dict.fromkeys(places, since_ms)).items()
         if start is not None
     }
     ends = {
