@@ -51,6 +51,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         batch=spec.batch,
         in_flight=spec.in_flight,
         kept_elsewhere=_read_before(stage, topics, r.topology),
+        group=spec.group,
     )
     handle = handler_of(stage, r)
     source = app.topic(*records, key_type=bytes, value_type=bytes)

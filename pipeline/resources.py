@@ -44,7 +44,8 @@ class Resources:
 
     def emit(self, stage: str) -> Emit:
         """How this stage speaks."""
-        return Emit(self.outbox, self.topology.names.stage(stage))
+        names = self.topology.names
+        return Emit(self.outbox, names.stage(stage), names)
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
         """Run this beside the stage until the process stops."""

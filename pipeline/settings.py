@@ -1,7 +1,7 @@
 """The environment, read in this one place. Every variable starts with `TIDELINE_`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -31,3 +31,6 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
     log_level: str = "info"
+    traces: Literal["", "otlp"] = Field(
+        default="", description="`otlp`: workers send spans where OTEL_EXPORTER_OTLP_ENDPOINT says"
+    )

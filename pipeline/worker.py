@@ -24,6 +24,7 @@ from prometheus_client import start_http_server
 
 from pipeline import apps, serving, stages
 from pipeline.errors import ConfigError, EngineError
+from pipeline.kafka import tracing
 from pipeline.ops.topology_apply import Cluster, check
 from pipeline.resources import Resources
 from pipeline.resources import resources as open_resources
@@ -46,6 +47,8 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
     if stage == "api":
         serving.token_keys(settings, topology)  # before anything is opened: without keys there is no API
     _log_plainly(settings.log_level)
+    if settings.traces:
+        tracing.export(topology.names.stage(stage))
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
 
 

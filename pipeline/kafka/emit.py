@@ -4,20 +4,23 @@ from collections.abc import Iterable
 from typing import Any
 
 from pipeline.codec import encode
+from pipeline.kafka import tracing
 from pipeline.kafka.headers import ORIGIN_TS, carry, cloud_event
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outbox, Outgoing
+from pipeline.names import HOME, Names
 
 
 class Emit:
-    """How one stage speaks. `source`: the stage, as CloudEvents name it."""
+    """How one stage speaks. `stage`: as CloudEvents name it; `names`: what topics are called in its spans."""
 
-    def __init__(self, outbox: Outbox, stage: str) -> None:
-        self._outbox, self._source = outbox, f"tideline/{stage}"
+    def __init__(self, outbox: Outbox, stage: str, names: Names = HOME) -> None:
+        self._outbox, self._source, self._names = outbox, f"tideline/{stage}", names
 
     async def all(self, messages: Iterable[Outgoing]) -> int:
         """Send in order; returns how many, once every one is acknowledged. Raises NotDelivered."""
-        return await self._outbox.send_all(messages)
+        with tracing.sending(messages, self._names.topic) as traced:
+            return await self._outbox.send_all(traced)
 
     def message(
         self,

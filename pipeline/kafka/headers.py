@@ -1,8 +1,9 @@
 """The headers of every message: CloudEvents in binary mode, the publish time, and the trace.
 
-Pure functions, the same for all stages. `origin_ts` and `traceparent` are carried unchanged across every
-hop, so that age is measured from the publish and one trace spans the path; the `ce_*` headers are made anew
-for each message. Headers come from strangers: nothing here raises for what they hold.
+Pure functions, the same for all stages. `origin_ts` and `traceparent` are carried across every hop, so that
+age is measured from the publish and one trace spans the path (`tracing` puts a span of its own into it where
+spans are kept); the `ce_*` headers are made anew for each message. Headers come from strangers: nothing here
+raises for what they hold.
 """
 
 from collections.abc import Iterable

@@ -22,6 +22,7 @@ import structlog
 
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
+from pipeline.kafka import tracing
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.headers import appended_at, origin_ts
 from pipeline.kafka.messages import Delivery, Incoming, Refused
@@ -45,14 +46,16 @@ class SafeLoop:
         in_flight: int,
         within_s: float = 0.005,
         kept_elsewhere: Collection[str] = (),
+        group: str = "",
     ) -> None:
         """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill.
 
-        `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read.
+        `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read. `group`: the
+        consumer group, for traces.
         """
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
-        self._kept_elsewhere = frozenset(kept_elsewhere)
+        self._kept_elsewhere, self._group = frozenset(kept_elsewhere), group
         self._slots: asyncio.Semaphore
         self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]] = deque()
         self._arrived: asyncio.Event
@@ -102,11 +105,12 @@ class SafeLoop:
                 self._slots.release()
 
     async def _settle(self, messages: Sequence[Incoming], handle: Handler) -> None:
-        good, refused = await insist(lambda: self._decoded(messages), messages[0])
-        if good:
-            refused += await self._handled(good, handle)
-        if refused:
-            await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
+        with tracing.processing(messages, self._group):
+            good, refused = await insist(lambda: self._decoded(messages), messages[0])
+            if good:
+                refused += await self._handled(good, handle)
+            if refused:
+                await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
 
     async def _decoded(self, messages: Sequence[Incoming]) -> tuple[list[Delivery[Any]], list[Refused]]:
         """What can be read, and what never will be; Unavailable when a schema registry does not answer."""

@@ -1,0 +1,79 @@
+"""`tideline advise`: how long backlogs take, and which workers, partitions and budgets would change that."""
+
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("advise")(advise)
+
+
+def advise(
+    seconds: Annotated[float, typer.Option(metavar="S", min=1, help="How long to look.")] = 10.0,
+    within: Annotated[float, typer.Option(metavar="S", min=1, help="Drain what waits in this time.")] = 60.0,
+    over: Annotated[
+        float, typer.Option(metavar="S", min=1, help="Show arrivals of the last S seconds as well.")
+    ] = 60.0,
+    elsewhere: Annotated[
+        bool, typer.Option("--elsewhere", help="More workers run on other machines: CPUs here do not count.")
+    ] = False,
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """Look for some seconds, and say what each stage needs to drain what waits, with the sums written out.
+
+    It goes by what arrives and what workers do while it looks: look while a stage is behind. More workers
+    than partitions are idle, and on this machine they share its CPUs.
+    """
+    from pipeline.cli import _advice_shown as shown
+    from pipeline.cli.meter import Meter
+    from pipeline.cli.running import print_json, topology_of
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops.advise import seen
+
+    given = settings(home=home, profile=profile, domain=domain)
+    with Meter("Looking", round(seconds)) as meter:
+        found = seen(
+            kafka_of(given),
+            topology_of(given),
+            seconds=seconds,
+            over_s=over,
+            within_s=within,
+            now_ms=time.time_ns() // 1_000_000,
+            cpus_in_use=_unseen if elsewhere else _cpus(given.home),
+            told=lambda passed: meter.show(round(passed), ""),
+        )
+    if json:
+        print_json([shown.document(one) for one in found])
+        return
+    for one in found:
+        for line in shown.lines(one, over):
+            typer.echo(line)
+
+
+def _unseen() -> float | None:
+    return None
+
+
+def _cpus(home: "Path") -> "Callable[[], float | None]":
+    """The share of this machine's CPUs in use, when the workers of an instance run on it."""
+    import psutil
+
+    from pipeline.local.instance import NoInstanceError, find
+
+    try:
+        find(home)
+    except NoInstanceError:
+        return _unseen
+    return lambda: psutil.cpu_percent(None) / 100
