@@ -1,4 +1,4 @@
-"""Where the metrics of an instance are, for Prometheus: HOME/metrics/targets.json, in the format of its file_sd.
+"""Where the metrics of an instance are, for Prometheus: HOME/metrics/targets.json, as its file_sd reads it.
 
 The folder holds nothing else, so that a container may see it without the keys of the home beside it.
 """
@@ -10,6 +10,9 @@ import orjson
 
 from pipeline import names
 from pipeline.local.worker import WorkerStatus
+
+HOME = "home"
+"""The label `domain` of the home feed: a label without a value would be none."""
 
 
 def record(home: Path, workers: Iterable[WorkerStatus]) -> None:
@@ -24,5 +27,5 @@ def record(home: Path, workers: Iterable[WorkerStatus]) -> None:
 
 def _target(worker: WorkerStatus, port: int) -> dict[str, object]:
     domain, stage = names.split(worker.stage)
-    labels = {"domain": domain, "worker": stage, "number": str(worker.worker)}
+    labels = {"domain": domain or HOME, "worker": stage, "number": str(worker.worker)}
     return {"targets": [f"127.0.0.1:{port}"], "labels": labels}

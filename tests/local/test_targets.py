@@ -24,7 +24,7 @@ def test_every_worker_with_a_port_is_a_target(tmp_path):
     assert read(tmp_path) == [
         {
             "targets": ["127.0.0.1:41001"],
-            "labels": {"domain": "", "worker": "fanout.large", "number": "0"},
+            "labels": {"domain": "home", "worker": "fanout.large", "number": "0"},
         },
         {"targets": ["127.0.0.1:8481"], "labels": {"domain": "inbox", "worker": "api", "number": "1"}},
     ]
