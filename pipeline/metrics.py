@@ -177,9 +177,9 @@ _PAGE = """\
 # Metrics
 
 Every process serves its own at `/metrics`: workers on a loopback port, the API on its own. For Prometheus,
-`metrics/targets.json` in the home lists them with the labels `domain` (`home` for the home feed), `worker` (the
-stage) and `number`. Times are in seconds, timestamps in seconds since the Unix epoch. What is not known has no
-series, and is never 0.
+`metrics/targets.json` in the home lists them with the labels `domain` (`home` for the home feed), `worker`
+(the stage) and `number`. Times are in seconds, timestamps in seconds since the Unix epoch. What is not known
+has no series, and is never 0.
 
 `make observability` writes this page from `pipeline/metrics.py`.
 
