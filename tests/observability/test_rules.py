@@ -75,6 +75,18 @@ def test_the_objective_is_that_of_the_tier():
     assert "> (14.4 * 0.005)" in by_name["TierBurnsFast"]["expr"]
 
 
+def test_burn_rates_and_windows_are_those_of_the_workbook():
+    """Each limit stands in both windows of its pair."""
+    found = re.findall(
+        r"ratio_rate(\w+){sloth_id=\"home-fanout-small\"}\) > \(([\d.]+) \* 0.01\)", FILE.read_text()
+    )
+
+    assert found == [
+        *[("5m", "14.4"), ("1h", "14.4"), ("30m", "6"), ("6h", "6")],
+        *[("2h", "3"), ("1d", "3"), ("6h", "1"), ("3d", "1")],
+    ]
+
+
 def test_a_budget_that_no_bucket_ends_at_is_refused():
     """Its freshness is not counted, and a near bucket would be a lie."""
     with pytest.raises(ConfigError, match=r"tier small: freshness is not counted at 7 s") as caught:
