@@ -219,8 +219,7 @@ AUDIT = (
         "s",
         [
             (
-                "time() - max by (domain) "
-                f'(tideline_audit_last_clean_timestamp_seconds{{{D},worker="auditor"}})',
+                f"time() - (max by (domain) (tideline_audit_last_clean_timestamp_seconds{{{D}}}) > 0)",
                 "{{domain}}",
             )
         ],
