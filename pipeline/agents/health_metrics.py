@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 from pipeline import metrics
+from pipeline.domain.lag_status import Status
 from pipeline.gauges import Exactly, Labels
 from pipeline.records import Containment, JournalEntry, StageHealth
-
-STATUSES = ("OK", "WARN", "ERR", "STOP", "STALL", "REWIND", "UNKNOWN")
 
 CONTROLLER = "controller"
 """Who does what the policy says; anybody else is an operator."""
@@ -32,7 +31,7 @@ def acting(acts: bool) -> None:
 
 def health(stages: Sequence[StageHealth]) -> None:
     """How these stages stand, and no others."""
-    _status.show({(one.stage, status): status == one.status for one in stages for status in STATUSES})
+    _status.show({(one.stage, status): status == one.status for one in stages for status in Status})
     _budget.show({(one.stage,): one.lag_budget_s for one in stages if one.lag_budget_s is not None})
     _burn.show(
         {(one.stage, window(b.window_s)): b.rate for one in stages for b in one.burn if b.rate is not None}

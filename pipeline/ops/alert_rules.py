@@ -31,7 +31,7 @@ def _grown(counter: str, by: str) -> str:
 _PIPELINE = (
     _alert(
         "StageStuck",
-        'max by (domain, stage, status) (tideline_stage_status{status=~"ERR|STOP|STALL|REWIND"}) == 1',
+        'max by (domain, stage, status) (tideline_stage_status{status=~"STOP|STALL|REWIND"}) == 1',
         "1m",
         "page",
         "{{ $labels.stage }} ({{ $labels.domain }}) is {{ $labels.status }}: work waits and none gets done",
