@@ -102,6 +102,13 @@ def test_every_alert_says_how_grave_it_is_what_is_wrong_and_what_to_read():
         assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
+def test_the_runbook_has_a_section_for_every_alert_and_for_no_other():
+    """Its heading is the alert's name, so that the link in the alert leads there."""
+    headings = re.findall(r"^## ([A-Z][a-z]+[A-Z]\w+)$", (TOP / slo_rules.RUNBOOK).read_text(), re.MULTILINE)
+
+    assert sorted(headings) == sorted(ALERTS)
+
+
 @pytest.fixture(scope="module")
 def tool():
     return promtool.find()
