@@ -3,7 +3,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults faults-controls run clean
+.PHONY: help demo test lint bench faults faults-controls observability run clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -28,6 +28,10 @@ faults: $(READY) ## Kill, pause and restart everything under traffic, and check 
 
 faults-controls: $(READY) ## Break the pipeline's rules one by one and see that check go red
 	@$(BIN)/python -m pytest -m controls tests/faults
+
+observability: $(READY) ## Write the rules, the dashboards and the page of metrics anew
+	@$(BIN)/tideline topology observability topology/observability
+	@$(BIN)/python -c 'from pipeline import metrics; print(metrics.page(), end="")' > docs/metrics.md
 
 run: $(READY) ## The pipeline on this machine, until Ctrl-C
 	@$(BIN)/tideline run

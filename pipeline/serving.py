@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pipeline import ranker
@@ -16,6 +17,7 @@ from pipeline.domain.containment import Kind, held
 from pipeline.errors import ConfigError
 from pipeline.kafka.view import TopicView
 from pipeline.local.instance import NoInstanceError, find, tokens_of
+from pipeline.pages import freshness
 from pipeline.pages.caches import Caches, Sizes
 from pipeline.pages.fetch import Fetch
 from pipeline.pages.known_routes import ByAuthor, KnownRoutes
@@ -65,6 +67,7 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
     )
     caches, views = Caches.none(), [routes, suspended]
     if sizes is not None:
+        records.heard = partial(freshness.heard, now_ms)  # from now on: what was read so far is no news
         caches = Caches(sizes, fresh_s)
         heard = r.view(changes.TOPIC, caches, lost=caches.clear)  # from now on: they begin empty
         caches.age_s = heard.age_s

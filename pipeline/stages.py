@@ -37,6 +37,7 @@ from pipeline.kafka.loop import Handler
 from pipeline.local.instance import tokens_of
 from pipeline.ops import feeds, health_topic
 from pipeline.ops.audit_live import auditor_of
+from pipeline.ops.controller_metrics import Told
 from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
 from pipeline.records import PostEvent
@@ -209,6 +210,8 @@ async def controller(r: Resources) -> Controller:
     look.health.restore(health_topic.newest(r.kafka, names).values())
     leader = Leader(r.kafka, names.topic(HEALTH), names.group("tideline.controller"))
     r.stack.callback(leader.close)
+    told = Told(leader, lambda: look.lags)
+    r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing
     return Controller(
         look=look,
         in_force=in_force.values,
@@ -217,6 +220,7 @@ async def controller(r: Resources) -> Controller:
         leads=leader,
         emit=r.emit("controller"),
         now_ms=now_ms,
+        told=told,
     )
 
 

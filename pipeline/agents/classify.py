@@ -15,6 +15,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline import metrics
 from pipeline.agents import changes, repairs
 from pipeline.domain import budgets, hints, repair, segments, snowflake
 from pipeline.domain.policy import (
@@ -113,6 +114,8 @@ class Classify:
             self._classified(post, classes[post.record.post_id], graphs[post.record.author_id])
             for post in published
         )
+        for author_class in classes.values():
+            metrics.POSTS_CLASSIFIED.labels(author_class).inc()
         await self._retract([post for post in accepted if post.record.type == "deleted"])
         return refused
 

@@ -9,6 +9,7 @@ Replay     there is nothing to replay: the newest sample counts
 import asyncio
 from collections.abc import Callable, Mapping
 
+from pipeline import metrics
 from pipeline.domain import cost
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
@@ -18,6 +19,9 @@ TOPIC = "costs"
 
 Measures = Mapping[str, Callable[[], float | None]]
 """By `measure@stage`, what it is now; None: not measured yet."""
+
+SHOWN = {cost.ROW: metrics.ROW_COST, cost.PULL: metrics.PULL_COST}
+"""What is exported as well, by measure."""
 
 EVERY_S = 10.0
 """Seconds between two looks at what was measured."""
@@ -89,7 +93,9 @@ async def tell(
     told: dict[str, float] = {}
     while True:
         await asyncio.sleep(every_s)
-        fresh = cost.news(told, {name: measure() for name, measure in measures.items()})
+        now = {name: measure() for name, measure in measures.items()}
+        _show(now)
+        fresh = cost.news(told, now)
         at = now_ms()
         try:
             await emit.all(
@@ -99,3 +105,10 @@ async def tell(
         except Unavailable:
             continue  # told the next time
         told |= fresh
+
+
+def _show(measured: Mapping[str, float | None]) -> None:
+    for name, value in measured.items():
+        measure, _, stage = name.partition("@")
+        if value is not None and measure in SHOWN:
+            SHOWN[measure].labels(stage).set(value)

@@ -13,6 +13,9 @@ import time
 from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+
+from prometheus_client import Histogram
 
 from pipeline import metrics
 from pipeline.agents.active_readers import ActiveReaders
@@ -58,6 +61,7 @@ class Fanout:
         """
         while self.frozen():
             await self.sleep(_LOOK_S)
+        steps = _Steps(self.tier, self.now_ms() - batch[0].message.timestamp_ms)
         by_segment: dict[tuple[int, int], list[Task]] = defaultdict(list)
         rest: list[Outgoing] = []
         for delivery in batch:
@@ -66,26 +70,29 @@ class Fanout:
             by_segment[task.author_id, first].append(delivery)
             if after is not None:
                 rest.append(self._requeued(delivery, after))
-        await self._write(by_segment)
+        await self._write(by_segment, steps)
         await self.emit.all(rest)  # not before: the loop tries a batch again until the store answers
         return []
 
-    async def _write(self, by_segment: Mapping[tuple[int, int], Sequence[Task]]) -> None:
+    async def _write(self, by_segment: Mapping[tuple[int, int], Sequence[Task]], steps: "_Steps") -> None:
         """The rows of all segments in one call, so that small ones share batches.
 
         The loop has other batches of tasks in flight: their rows are written while these followers are read.
         """
+        steps.done("expand")
         found = await asyncio.gather(
             *(self.followers.followers(*key, warm=_ask_warm(tasks)) for key, tasks in by_segment.items())
         )
-        pushes = (
+        steps.done("read")
+        pushes = [
             push
             for tasks, followers in zip(by_segment.values(), found, strict=True)
             for push in self._pushes(tasks, followers)
-        )
-        started = time.perf_counter()
-        written = await self.timelines.push(list(pushes))
-        self.rows_took(time.perf_counter() - started, written)
+        ]
+        steps.done("expand")
+        written = await self.timelines.push(pushes)
+        self.rows_took(steps.done("write"), written)
+        steps.tell()
         self._measure(written, [task for tasks in by_segment.values() for task in tasks])
 
     def _pushes(self, tasks: Sequence[Task], followers: Followers) -> Iterator[Push]:
@@ -98,9 +105,11 @@ class Fanout:
     def _measure(self, rows: int, tasks: Sequence[Task]) -> None:
         metrics.FANOUT_ROWS.labels(self.tier).inc(rows)
         metrics.FANOUT_TASKS.labels(self.tier).inc(len(tasks))
-        age, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.now_ms()
+        written, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.now_ms()
         for task in tasks:
-            age.observe((now - task.origin_ts) / 1000)
+            age = (now - task.origin_ts) / 1000
+            written.observe(age)
+            _visible(task.record.author_class).observe(age)
 
     def _entry(self, task: FanoutTask) -> TimelineEntry:
         created = snowflake.time_ms(task.post_id)
@@ -118,6 +127,32 @@ class Fanout:
         )
         shard = segments.shard(task.author_id, after.first, self.shards)
         return self.emit.message(self.topic, str(task.author_id), record, source=delivery, partition=shard)
+
+
+class _Steps:
+    """Where the time of one batch goes."""
+
+    def __init__(self, tier: str, waited_ms: int) -> None:
+        self._tier, self._at = tier, time.perf_counter()
+        self._took = {"fetch": waited_ms / 1000, "expand": 0.0}
+
+    def done(self, step: str) -> float:
+        """What went by since the last call was this step; returns its seconds."""
+        before, self._at = self._at, time.perf_counter()
+        took = self._at - before
+        self._took[step] = self._took.get(step, 0.0) + took
+        return took
+
+    def tell(self) -> None:
+        """Observe each step once."""
+        for step, seconds in self._took.items():
+            metrics.FANOUT_STEP.labels(self._tier, step).observe(seconds)
+
+
+@cache
+def _visible(author_class: AuthorClass) -> Histogram:
+    """Dormant readers get no row."""
+    return metrics.PUBLISH_TO_VISIBLE.labels(author_class, "active", "push")
 
 
 def _ask_warm(tasks: Sequence[Task]) -> bool:

@@ -1,5 +1,6 @@
 """`tideline topology`: what the files say, against each other and against a running cluster."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,6 +22,7 @@ def register(app: typer.Typer) -> None:
     topology.command("validate")(validate)
     topology.command("diff")(diff)
     topology.command("apply")(apply)
+    topology.command("observability")(observability)
     app.add_typer(topology, name="topology")
 
 
@@ -89,6 +91,27 @@ def apply(
 
     plan = asyncio.run(topology_apply.apply(*_target(home, profile, domain), dry_run=dry_run))
     _tell(plan, json=json, done="not done, a dry run" if dry_run else "done")
+
+
+def observability(
+    folder: Annotated[Path, typer.Argument(file_okay=False, help="Gets rules/ and dashboards/.")],
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """Write Prometheus' rules for these lag budgets and objectives, and Grafana's dashboards, into a folder.
+
+    Prints the files. Those of the shipped topology are in topology/observability.
+    """
+    from pipeline import topology
+    from pipeline.ops.observability import write
+
+    given = settings(profile=profile)
+    written = write(topology.load(given.topology, given.profile), folder)
+    if json:
+        _print({"written": [str(path) for path in written]})
+    else:
+        for path in written:
+            typer.echo(path)
 
 
 def _target(home: Any, profile: str, domain: str) -> "tuple[Topology, Cluster]":

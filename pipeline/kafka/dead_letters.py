@@ -8,6 +8,7 @@ came, so that a replay after a fix is judged as of then, however long the fix to
 from collections.abc import Iterable
 from dataclasses import replace
 
+from pipeline import metrics
 from pipeline.kafka.headers import APPENDED_AT
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
@@ -65,11 +66,15 @@ class DeadLetters:
 
     async def keep(self, refused: Iterable[Refused]) -> int:
         """Keep these; returns how many once the broker has acknowledged them."""
+        refused = list(refused)
         letters = [dead_letter(one) for one in refused]
         try:
-            return await self._outbox.send_all(letters)
+            kept = await self._outbox.send_all(letters)
         except TooLarge:
-            return sum([await self._keep_what_fits(letter) for letter in letters])
+            kept = sum([await self._keep_what_fits(letter) for letter in letters])
+        for one in refused:
+            metrics.DEAD_LETTERS.labels(one.message.topic).inc()
+        return kept
 
     async def _keep_what_fits(self, letter: Outgoing) -> int:
         """By itself, so that only the large one is cut."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
-from pipeline.local import control, instance
+from pipeline.local import control, instance, targets
 from pipeline.local.instance import Instance
 from pipeline.local.logs import Logs
 from pipeline.local.signals import Wakeup
@@ -57,6 +57,7 @@ class Supervisor:
                 self._stop(self._workers, wakeup.wait, hurry=lambda: wakeup.received > 1)
                 for worker in self._workers:
                     worker.close()
+                targets.record(self._home, ())
                 logs.close()
 
     def _watch(
@@ -68,6 +69,7 @@ class Supervisor:
             if workers != described.workers:
                 described = replace(described, workers=workers)
                 instance.record(self._home, described)
+                targets.record(self._home, workers)
             if not announced:
                 waiting = [w for w in workers if w.state in (State.STARTING, State.WAITING)]
                 if not waiting and answers():

@@ -45,18 +45,24 @@ class Route:
 
 @dataclass(slots=True)
 class ByAuthor(Generic[Record]):
-    """What a view of a topic keyed by author fills. `version`: grows after each change."""
+    """What a view of a topic keyed by author fills. `version`: grows after each change. `heard`: told of the
+    record before, and of the new one.
+    """
 
     records: dict[int, Record] = field(default_factory=dict)
     version: int = 0
+    heard: Callable[[Record | None, Record], None] = lambda before, record: None
 
     def put(self, key: bytes, record: Record | None) -> None:
         """The newest record of this author; None: it was taken out."""
+        before = self.records.get(int(key))
         if record is None:
             self.records.pop(int(key), None)
         else:
             self.records[int(key)] = record
         self.version += 1  # last: whoever saw it sees the record
+        if record is not None:
+            self.heard(before, record)
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,13 +25,16 @@ Nothing is ever shown unfiltered: when not even the reader's relations are known
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
+
+from prometheus_client import Histogram
 
 from pipeline import metrics
 from pipeline.domain import cursor
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable
-from pipeline.pages import first_pages, latest, looks, ranked
+from pipeline.pages import first_pages, freshness, latest, looks, ranked
 from pipeline.pages.deadline import Deadline
 from pipeline.pages.fetch import Fetch
 from pipeline.pages.looks import Following
@@ -69,9 +72,9 @@ class Query:
             told = await deadline.within(1, self._with_tiers(page.items))
             page = page if told is None else replace(page, items=told)
         metrics.PAGE_SECONDS.observe(deadline.spent())
-        metrics.PAGE_SOURCES.observe(len(session.read))
         for step in page.degraded:
             metrics.PAGES_DEGRADED.labels(step).inc()
+        freshness.saw(session, page)
         return page
 
     async def post(self, reader_id: int, post_id: int) -> StoredPost | None:
@@ -117,17 +120,20 @@ class Query:
             raise Unavailable(f"reader {reader_id}: no post was fetched in time")
         if following is not None and self.cap is not None and following.served >= self.cap:
             following = None
+        widths = {
+            "followees": len(session.reader.follows),
+            "sources": len(session.sources),
+            "sources_read": len(session.read),
+            **session.widths,
+            "items": len(items),
+        }
+        for step, width in widths.items():
+            _width(step).observe(width)
         return Page(
             items,
             None if following is None else cursor.seal(following, reader_id, self.cursor_key),
             tuple(session.degraded),
-            {
-                "followees": len(session.reader.follows),
-                "sources": len(session.sources),
-                "sources_read": len(session.read),
-                **session.widths,
-                "items": len(items),
-            },
+            widths,
             session.lacks,
             place.as_of,
         )
@@ -135,3 +141,8 @@ class Query:
     async def _with_tiers(self, items: Sequence[Item]) -> list[Item]:
         graphs = await self.fetch.stores.graph.author_graphs({item.post.author_id for item in items})
         return [replace(item, tier=self.tier_of(graphs[item.post.author_id].followers)) for item in items]
+
+
+@cache
+def _width(step: str) -> Histogram:
+    return metrics.PAGE_WIDTH.labels(step)

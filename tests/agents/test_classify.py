@@ -7,6 +7,7 @@ import pytest
 from pipeline.domain import segments
 from pipeline.errors import Unavailable
 from pipeline.records import AuthorClass, PostEvent, RepairTask
+from tests import exported
 from tests.agents.classifier import AUTHOR, DAY, KEPT, OTHER, T0, World, post_id, published
 from tests.agents.fakes import Fault
 
@@ -250,3 +251,13 @@ async def test_thresholds_changed_while_running_count_from_the_next_post():
 
     classes = [one.author_class for one in world.outbox.of("posts.classified")]
     assert classes == [PUSH, PARTIAL, PUSH]
+
+
+async def test_posts_are_counted_by_the_class_they_have():
+    world = World()
+    await world.followers(19)
+    counted = exported.Counted("tideline_posts_classified_total", author_class="push")
+
+    await world.handle([published(T0), published(T0 + 1)])
+
+    assert counted() == 2

@@ -9,6 +9,7 @@ from pipeline.agents.costs import SETTLED_S, SPAN_S, MeanCost, ReadRate, tell
 from pipeline.codec import decode
 from pipeline.kafka.emit import Emit
 from pipeline.records import CostSample
+from tests import exported
 from tests.agents.fakes import Fault, RecordingOutbox
 from tests.agents.writer import Clock
 from tests.waiting import eventually_async
@@ -107,3 +108,16 @@ async def test_a_broker_that_is_away_costs_nobody_anything():
         assert telling.told() == []
         fault.at = 0
         await eventually_async(lambda: telling.told())
+
+
+async def test_what_was_measured_is_exported_by_stage():
+    """The mean as it is now, also when it has moved too little to be told again; a rate is no cost."""
+    measured = {"row_seconds@fanout.small": 1.0, "pull_seconds@api": 0.5, "reads_per_second@api": 7.0}
+    async with Telling(measured) as telling:
+        await eventually_async(lambda: telling.told())
+        telling.values["row_seconds@fanout.small"] = 1.1
+        await eventually_async(
+            lambda: exported.value("tideline_row_cost_seconds", stage="fanout.small") == 1.1
+        )
+
+    assert exported.value("tideline_pull_cost_seconds", stage="api") == 0.5

@@ -9,6 +9,7 @@ from pipeline.domain.snowflake import first_id
 from pipeline.kafka.outbox import NotDelivered
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import Followers, TimelineEntry
+from tests import exported
 from tests.agents.fakes import Fault
 from tests.agents.writer import (
     AUTHOR,
@@ -186,3 +187,26 @@ async def test_what_the_rows_of_a_batch_took_is_measured_together():
     await world.handle([task(post=first_id(NOW - 31 * DAY))])
 
     assert world.rows_took == [(True, 3), (True, 0)]
+
+
+async def test_a_written_segment_is_told_by_tier_by_class_and_by_step():
+    """Published at NOW, handled 3 s later: within 5 s and not within 2. Each step of a batch counts once."""
+    world = World(plain(s0=(1, 2), s1=(3,)), now_ms=NOW + 3000)
+    edges = [
+        exported.Counted("tideline_publish_to_written_seconds_bucket", tier="small", le=edge)
+        for edge in ("2.0", "5.0")
+    ]
+    push = {"author_class": "push", "cohort": "active", "path": "push"}
+    visible = exported.Counted("tideline_publish_to_visible_seconds_sum", **push)
+    steps = {
+        step: exported.Counted("tideline_fanout_step_seconds_count", tier="small", step=step)
+        for step in ("fetch", "read", "expand", "write")
+    }
+    waited = exported.Counted("tideline_fanout_step_seconds_sum", tier="small", step="fetch")
+
+    await world.handle([task(0, 0), task(1, 1)])
+
+    assert [edge() for edge in edges] == [0, 2]
+    assert visible() == 6
+    assert {step: counted() for step, counted in steps.items()} == dict.fromkeys(steps, 1)
+    assert waited() == 3

@@ -1,4 +1,4 @@
-"""docker-compose.yml: valid, and the same engines as `tideline up`, setting by setting.
+"""docker-compose.yml: valid, the same engines as `tideline up`, setting by setting, and who watches them.
 
 `compose-spec.json` is the Compose Specification's own JSON schema, unchanged
 (https://github.com/compose-spec/compose-spec, schema/compose-spec.json, Apache License 2.0).
@@ -16,10 +16,12 @@ import yaml
 
 from pipeline import shipped
 from pipeline.local import cassandra, kafka
+from pipeline.ops import slo_rules
 
 TOP = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((TOP / "docker-compose.yml").read_text())
 KAFKA, CASSANDRA = COMPOSE["services"]["kafka"], COMPOSE["services"]["cassandra"]
+PROMETHEUS, GRAFANA = COMPOSE["services"]["prometheus"], COMPOSE["services"]["grafana"]
 SCHEMA = json.loads((Path(__file__).parent / "compose-spec.json").read_text())
 
 PLACES = {
@@ -176,5 +178,57 @@ def test_both_say_when_they_are_healthy() -> None:
 def test_topics_come_from_the_topology_folder_and_nowhere_else() -> None:
     """Nothing in the file makes a topic or a table, so that `tideline topology apply` does."""
     assert compose_kafka()["auto.create.topics.enable"] == "false"
-    assert set(COMPOSE["services"]) == {"kafka", "cassandra"}
+    assert {name for name, service in COMPOSE["services"].items() if "profiles" not in service} == {
+        "kafka",
+        "cassandra",
+    }
     assert shipped.folder("topology") == TOP / "topology"
+
+
+def mounts(service: Any) -> dict[str, str]:
+    """By the place in the container, what is there."""
+    pairs = (
+        (one["target"], one["source"])
+        if isinstance(one, dict)
+        else one.removesuffix(":ro").rsplit(":", 1)[::-1]
+        for one in service["volumes"]
+    )
+    return dict(pairs)
+
+
+def test_those_who_watch_come_when_they_are_asked_for_and_listen_on_this_machine_alone() -> None:
+    """On the host's network, since workers listen on its loopback."""
+    for service in (PROMETHEUS, GRAFANA):
+        assert service["profiles"] == ["observability"]
+        assert service["network_mode"] == "host"
+    assert "--web.listen-address=127.0.0.1:9090" in PROMETHEUS["command"]
+    assert GRAFANA["environment"]["GF_SERVER_HTTP_ADDR"] == "127.0.0.1"
+
+
+def test_prometheus_finds_its_configuration_its_rules_and_the_workers() -> None:
+    """Every path that the configuration names is mounted; of the home no more than where the workers are."""
+    found = mounts(PROMETHEUS)
+    config = yaml.safe_load((TOP / found["/etc/prometheus/prometheus.yml"]).read_text())
+
+    assert config["rule_files"] == ["/etc/prometheus/rules/*.yml"]
+    assert found["/etc/prometheus/rules"] == "${TIDELINE_OBSERVABILITY:-./topology/observability}/rules"
+    (job,) = config["scrape_configs"]
+    assert job["file_sd_configs"] == [{"files": ["/etc/prometheus/targets/targets.json"]}]
+    assert found["/etc/prometheus/targets"] == "${TIDELINE_HOME:-${HOME}/.tideline}/metrics"
+
+
+def test_prometheus_keeps_as_much_as_the_error_budget_looks_back() -> None:
+    assert f"--storage.tsdb.retention.time={slo_rules.PERIOD_DAYS + 1}d" in PROMETHEUS["command"]
+
+
+def test_grafana_finds_its_source_and_its_dashboards() -> None:
+    found = mounts(GRAFANA)
+    provisioned = TOP / found["/etc/grafana/provisioning"]
+    source = yaml.safe_load((provisioned / "datasources" / "tideline.yml").read_text())["datasources"][0]
+    provider = yaml.safe_load((provisioned / "dashboards" / "tideline.yml").read_text())["providers"][0]
+
+    assert source["url"] == "http://127.0.0.1:9090"
+    dashboards = TOP / found[provider["options"]["path"]]
+    first = GRAFANA["environment"]["GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH"]
+    assert first.rpartition("/")[0] == provider["options"]["path"]
+    assert (dashboards / first.rpartition("/")[2]).is_file()

@@ -8,6 +8,7 @@ from pipeline.kafka import loop as module
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.records import ActivityEvent, PolicySettings
+from tests import exported
 from tests.kafka.stream import Handler, Outbox, Stream, event, running, until
 
 
@@ -234,3 +235,16 @@ async def test_only_a_message_too_large_for_the_dead_letters_is_cut():
 
 def _raise(error):
     raise error
+
+
+async def test_dead_letters_are_counted_by_the_topic_they_come_from_once_they_are_kept():
+    """Refused by the broker twice, and then kept."""
+    stream, handler, outbox = Stream([1, 2]), Handler(), Outbox()
+    handler.refuses[2] = lambda delivery: Refused(delivery.message, "clock", "too old")
+    outbox.failures = [NotDelivered("away") for _ in range(2)]
+    counted = exported.Counted("tideline_dead_letters_total", topic="activity")
+
+    async with running(stream, handler, outbox=outbox):
+        await until(lambda: stream.acked == [1, 2])
+
+    assert counted() == 1

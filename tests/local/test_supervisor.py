@@ -1,5 +1,6 @@
 """The supervisor with small children that do what workers do on a bad day."""
 
+import json
 import os
 import select
 import signal
@@ -77,7 +78,7 @@ def is_ready(process, within=20.0):
 
 
 def test_ready_is_said_when_every_worker_is(supervise, tmp_path):
-    """And instance.json then tells where each of them is."""
+    """And instance.json then tells where each of them is, as does a file for Prometheus."""
     process = supervise(graph=GOOD, fanout_small=GOOD)
 
     assert is_ready(process)
@@ -89,6 +90,8 @@ def test_ready_is_said_when_every_worker_is(supervise, tmp_path):
         ("fanout.small", 0, State.READY, 1, 0),
     ]
     assert all(alive(worker.pid) for worker in found.workers)
+    listed = json.loads((tmp_path / "metrics" / "targets.json").read_text())
+    assert [one["labels"]["worker"] for one in listed] == ["graph", "fanout.small"]
 
 
 def test_ready_is_not_said_while_one_is_not(supervise, tmp_path):
@@ -147,6 +150,7 @@ def test_a_signal_stops_everything_with_exit_code_0(supervise, tmp_path, number)
     process.send_signal(number)
 
     assert process.wait(timeout=5) == 0
+    assert json.loads((tmp_path / "metrics" / "targets.json").read_text()) == []
     assert not any(map(alive, children))
     assert not (tmp_path / "instance.json").exists()
     assert [path.name for path in (tmp_path / "run").iterdir()] == ["lock"]

@@ -1,4 +1,4 @@
-"""`tideline topology validate`, which needs no engine."""
+"""`tideline topology validate` and `observability`, which need no engine."""
 
 import json
 import shutil
@@ -19,10 +19,14 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(shipped.folder("topology"), tmp_path / "topology"))
 
 
-def validate(folder: Path, *words: str) -> Any:
+def run(folder: Path, *words: str) -> Any:
     app = typer.Typer()
     command.register(app)
-    return CliRunner().invoke(app, ["topology", "validate", *words], env={"TIDELINE_TOPOLOGY": str(folder)})
+    return CliRunner().invoke(app, ["topology", *words], env={"TIDELINE_TOPOLOGY": str(folder)})
+
+
+def validate(folder: Path, *words: str) -> Any:
+    return run(folder, "validate", *words)
 
 
 def test_a_valid_folder_is_said_to_be_valid(folder: Path) -> None:
@@ -58,3 +62,25 @@ def test_a_model_that_is_not_installed_is_a_problem(folder: Path) -> None:
     result = validate(folder, "--json")
 
     assert json.loads(result.stdout) == {"valid": False, "problems": ["ranking.model: no model of-dreams"]}
+
+
+def test_what_watches_a_topology_is_written_into_a_folder(folder: Path, tmp_path: Path) -> None:
+    """With the budgets of the profile; the files are told."""
+    new = tmp_path / "new"
+
+    result = run(folder, "observability", str(new), "--profile", "small-graph", "--json")
+
+    written = [Path(path) for path in json.loads(result.stdout)["written"]]
+    assert sorted(path.relative_to(new).parts[0] for path in written) == [*["dashboards"] * 4, "rules"]
+    assert 'domain="home",tier="large",le="10.0"' in (new / "rules" / "tideline.yml").read_text()
+
+
+def test_a_budget_that_is_not_counted_is_an_error_in_words(folder: Path, tmp_path: Path) -> None:
+    file = folder / "tiers.yaml"
+    file.write_text(file.read_text().replace("lag_budget: 30,", "lag_budget: 31,"))
+
+    result = run(folder, "observability", str(tmp_path / "new"))
+
+    assert isinstance(result.exception, ConfigError)
+    assert "tier large: freshness is not counted at 31 s" in result.exception.message
+    assert not (tmp_path / "new").exists()
