@@ -1,4 +1,4 @@
-"""`tideline groups` and `tideline lag` on a running instance: Faust's workers with all their partitions."""
+"""`tideline groups`, `lag` and `budget` on a running instance: Faust's workers, and a controller that speaks."""
 
 import json
 
@@ -8,12 +8,14 @@ from tests.waiting import eventually
 
 def test_every_stage_works_on_all_its_partitions(instance: Instance) -> None:
     def everybody_is_there() -> bool:
-        for row in json.loads(instance.tideline("groups", "--json")):
+        rows = json.loads(instance.tideline("groups", "--json"))
+        assert {"graph", "fanout.small", "query", "controller"} <= {row["stage"] for row in rows}
+        for row in rows:
             stage = row["stage"].removeprefix("fanout.")
-            spec = instance.topology.stages.get(stage) or instance.topology.tiers[stage]
-            topics = getattr(spec, "topics", None) or [getattr(spec, "topic", "")]
+            spec = instance.topology.tiers.get(stage) or instance.topology.stages[stage]
+            topics = getattr(spec, "topics", None) or [getattr(spec, "topic", "pipeline.health")]
             places = sorted((p["topic"], p["partition"]) for m in row["members"] for p in m["partitions"])
-            assert (row["stage"], row["state"]) == (row["stage"], "stable")
+            assert row["state"] == "stable", row
             assert places == sorted(instance.topology.places(topics)), row
             assert all(m["client_id"] and m["host"] for m in row["members"])
         return True
@@ -21,7 +23,12 @@ def test_every_stage_works_on_all_its_partitions(instance: Instance) -> None:
     assert eventually(everybody_is_there, 60)
 
 
-def test_a_settled_path_is_ok_without_a_controller(instance: Instance) -> None:
+def test_a_settled_path_is_ok_and_burns_nothing(instance: Instance) -> None:
     instance.settle()
 
-    assert {row["status"] for row in json.loads(instance.tideline("lag", "--json"))} == {"OK"}
+    def all_well() -> bool:
+        budgets = json.loads(instance.tideline("budget", "--json"))
+        lag = json.loads(instance.tideline("lag", "--json"))
+        return {row["status"] for row in (*budgets, *lag)} == {"OK"} and {b["alert"] for b in budgets} == {""}
+
+    assert eventually(all_well, 60)
