@@ -36,7 +36,7 @@ def said_on(engines):
     topic = NewTopic(names.topic("pipeline.health"), 1, 1, config={"cleanup.policy": "compact"})
     admin = AdminClient({"bootstrap.servers": engines.kafka})
     admin.create_topics([topic])[topic.topic].result(30)
-    producer = Producer({"bootstrap.servers": engines.kafka})
+    producer = Producer({"bootstrap.servers": engines.kafka, "log_level": 0})
 
     def put(*values):
         for value in values:

@@ -46,7 +46,7 @@ class Domain:
         places = self.topology.places(self.topology.topics)
         with Offsets(kafka) as offsets:
             eventually(lambda: len(offsets.ends(places)) == len(places), 30)
-        self.producer = Producer({"bootstrap.servers": kafka})
+        self.producer = Producer({"bootstrap.servers": kafka, "log_level": 0})
         self.shards = self.topology.topics["fanout.small"].partitions
         now = now_ms()
         self.origins = {shard: now - (shard + 3) * 1000 for shard in range(self.shards)}
