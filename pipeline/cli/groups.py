@@ -30,20 +30,20 @@ def groups(
     """Show every consumer group of the topology: its state, its lag, and its members with their partitions.
 
     A group is `empty` when nobody is in it, `dead` when nobody ever was or its offsets are gone, and
-    `unknown` when Kafka does not say.
+    `unknown` when Kafka does not say. Of the controllers, the one with the partition acts.
     """
     from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.groups import described
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
-    from pipeline.ops.groups import document
+    from pipeline.ops.groups import document, with_controllers
     from pipeline.ops.lag import Lag
 
     given = settings(home=home, profile=profile, domain=domain)
-    kafka = kafka_of(given)
+    kafka, topology = kafka_of(given), topology_of(given)
     with Offsets(kafka) as offsets:
-        looking = Lag(offsets, topology_of(given), now_ms=lambda: time.time_ns() // 1_000_000)
-        stages = looking.snapshot()
+        looking = Lag(offsets, topology, now_ms=lambda: time.time_ns() // 1_000_000)
+        stages = with_controllers(looking.snapshot(), topology.names)
     found = described(kafka, [stage.group for stage in stages])
     if json:
         print_json(document(stages, found))

@@ -3,9 +3,18 @@
 from collections.abc import Mapping, Sequence
 
 from pipeline.kafka.groups import Group
+from pipeline.names import Names
 from pipeline.ops.lag import StageLag
 
+CONTROLLERS = "tideline.controller"
+"""The group of those who may act: whoever has its only partition does. It processes nothing."""
+
 GONE = Group("unknown")
+
+
+def with_controllers(stages: Sequence[StageLag], names: Names) -> list[StageLag]:
+    """The groups that process something, and that of the controllers, which is never behind."""
+    return [*stages, StageLag("controller", names.group(CONTROLLERS), None, ())]
 
 
 def document(stages: Sequence[StageLag], groups: Mapping[str, Group]) -> list[dict[str, object]]:

@@ -48,7 +48,7 @@ class Said:
     def status(self, stage: StageLag) -> str:
         """The stage's word. Without one, who has nothing to do is OK, and anybody else UNKNOWN."""
         record = self.of(stage.stage)
-        return _idle(stage.lag == 0 and not stage.unknown) if record is None else record.status
+        return _idle(stage.lag == 0) if record is None else record.status
 
     def shards(self, stage: StageLag) -> list[str]:
         """The word of each of its partitions, in their order."""

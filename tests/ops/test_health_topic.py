@@ -34,8 +34,9 @@ def said_on(engines):
     """`said_on(value, …)`: what a topic of its own holds then; returns the names to find it by."""
     names = Names(f"said_{uuid4().hex[:8]}")
     topic = NewTopic(names.topic("pipeline.health"), 1, 1, config={"cleanup.policy": "compact"})
-    AdminClient({"bootstrap.servers": engines.kafka}).create_topics([topic])[topic.topic].result(30)
-    producer = Producer({"bootstrap.servers": engines.kafka})
+    admin = AdminClient({"bootstrap.servers": engines.kafka})
+    admin.create_topics([topic])[topic.topic].result(30)
+    producer = Producer({"bootstrap.servers": engines.kafka, "log_level": 0})
 
     def put(*values):
         for value in values:

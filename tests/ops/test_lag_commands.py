@@ -4,8 +4,12 @@ They share a domain of its own: its topics hold what the first fixture put there
 """
 
 import json
+import os
+import pty
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from contextlib import closing
 from uuid import uuid4
@@ -42,7 +46,7 @@ class Domain:
         places = self.topology.places(self.topology.topics)
         with Offsets(kafka) as offsets:
             eventually(lambda: len(offsets.ends(places)) == len(places), 30)
-        self.producer = Producer({"bootstrap.servers": kafka})
+        self.producer = Producer({"bootstrap.servers": kafka, "log_level": 0})
         self.shards = self.topology.topics["fanout.small"].partitions
         now = now_ms()
         self.origins = {shard: now - (shard + 3) * 1000 for shard in range(self.shards)}
@@ -134,6 +138,34 @@ def test_watching_goes_on_until_it_is_interrupted(start):
     assert (command.returncode, err) == (0, "")
     ages = [of(look, "fanout.small")["age_seconds"] for look in looks]
     assert ages[2] - ages[0] == pytest.approx(2, abs=0.8)
+
+
+def test_on_a_terminal_the_table_is_drawn_in_place(domain, tmp_path):
+    ours, its = pty.openpty()
+    place = {
+        "TIDELINE_HOME": str(tmp_path),
+        "TIDELINE_KAFKA": domain.kafka,
+        "TIDELINE_TOPOLOGY": str(domain.folder),
+    }
+    command = subprocess.Popen(
+        [sys.executable, "-m", "pipeline", "lag", "--watch", "--domain", domain.name],
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "120", **place},
+        stdout=its,
+        stderr=subprocess.PIPE,
+    )
+    os.close(its)
+    try:
+        shown = b""
+        while shown.count(b"fanout.small") < 3 * (1 + domain.shards):
+            shown += os.read(ours, 4096)
+        command.send_signal(signal.SIGINT)
+        _, err = command.communicate(timeout=30)
+    finally:
+        command.kill()
+        os.close(ours)
+
+    assert (command.returncode, err) == (0, b"")
+    assert b"\x1b[1A" in shown  # up a line, to begin over
 
 
 def test_watching_ends_at_a_breach_for_who_asks(run):
