@@ -3,7 +3,8 @@
 In: `publish` and `import_follows`, from `lines` of a file. Topology: `topology_plan` compares and
 `topology_apply` acts; `policy_settings` changes thresholds while running. Looking: `lag` (who is late, by how
 many seconds), `health` (how they stand, and how fast budgets burn), `health_topic` (what the controller said
-of that last), `audit` (what readers see against what they should), `dead_letters`. Again:
+of that last), `trace` (where a post is), `advise` (what a backlog needs), `audit` (what readers see against
+what they should), `dead_letters`. Again:
 `dead_letters_again` sends letters back, `replay` processes topics from their beginning, `offsets_reset` from
 anywhere.
 """
