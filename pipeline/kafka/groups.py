@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupState, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupState, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type: ignore[attr-defined]
 
 from pipeline.errors import EngineError
@@ -61,9 +61,8 @@ def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
 def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
     try:
         found = answer.result()
-    except KafkaException as error:
-        none = error.args[0].code() == KafkaError.GROUP_ID_NOT_FOUND
-        return Group("dead" if none else "unknown")
+    except KafkaException:
+        return Group("unknown")
     members = (
         Member(
             one.client_id,

@@ -1,9 +1,20 @@
 """`tideline groups`, `lag` and `budget` on a running instance: Faust's workers, and a controller that speaks."""
 
 import json
+from collections.abc import Iterator
+
+import pytest
 
 from tests.engines.harness import Instance
 from tests.waiting import eventually
+
+
+@pytest.fixture(scope="module", autouse=True)
+def controller(instance: Instance) -> Iterator[None]:
+    """The tests of this folder share an instance whose controller is stopped."""
+    instance.tideline("stage", "start", "controller")
+    yield
+    instance.tideline("stage", "stop", "controller")
 
 
 def test_every_stage_works_on_all_its_partitions(instance: Instance) -> None:
