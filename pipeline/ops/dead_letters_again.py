@@ -1,7 +1,7 @@
 """Dead letters replayed or dropped: `tideline dlq replay` and `drop`.
 
 A replay sends the original bytes, key and headers back to the partition they came from, with the time they
-first came (docs/decisions/0018). What is sent is noted once the broker has it, so a replay cut off in between
+first came (docs/decisions/0017). What is sent is noted once the broker has it, so a replay cut off in between
 sends a few messages a second time; every stage is idempotent. A letter that was replayed or dropped is done:
 what fails again is another letter. `tests/engines/test_dead_letters_replayed.py` shows it on a whole run.
 """
