@@ -38,6 +38,7 @@ from pipeline.local.instance import tokens_of
 from pipeline.ops import feeds, health_topic
 from pipeline.ops.audit_live import auditor_of
 from pipeline.ops.controller_metrics import Told
+from pipeline.ops.groups import CONTROLLERS
 from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
 from pipeline.records import PostEvent
@@ -208,7 +209,7 @@ async def controller(r: Resources) -> Controller:
     look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=now_ms)
     r.stack.callback(look.close)
     look.health.restore(health_topic.newest(r.kafka, names).values())
-    leader = Leader(r.kafka, names.topic(HEALTH), names.group("tideline.controller"))
+    leader = Leader(r.kafka, names.topic(HEALTH), names.group(CONTROLLERS))
     r.stack.callback(leader.close)
     told = Told(leader, lambda: look.lags)
     r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing

@@ -52,11 +52,20 @@ class Step:
 
 
 def draw(
-    graph: FollowGraph, *, seconds: float, posts_a_second: float, seed: int, burst: bool = True
+    graph: FollowGraph,
+    *,
+    seconds: float,
+    posts_a_second: float,
+    seed: int,
+    burst_by: Sequence[int] | None = None,
 ) -> list[Step]:
-    """The steps of a run in order of time; posts are numbered in that order."""
+    """The steps of a run in order of time; posts are numbered in that order.
+
+    `burst_by`: who posts the burst, BURST_POSTS times for each mention; by default the largest authors.
+    """
     rng = random.Random(seed)
-    posts = _posts(graph, seconds, round(seconds * posts_a_second), rng, burst=burst)
+    bursting = graph.largest(BURST_AUTHORS) if burst_by is None else burst_by
+    posts = _posts(graph, seconds, round(seconds * posts_a_second), rng, bursting)
     early = [post for post in posts if post.at_s < seconds - QUIET_END_S]
     steps = list(posts)
     for step in _changes(graph, early, round(len(posts) * CHANGE_SHARE), rng):
@@ -69,7 +78,7 @@ def _posts(graph: FollowGraph, seconds: float, count: int, rng: random.Random, *
     rates = [rng.lognormvariate(0, SIGMA) * len(graph.followers[author]) ** 0.5 for author in authors]
     drawn = [(rng.uniform(0, seconds), author) for author in rng.choices(authors, rates, k=count)]
     begin = (seconds - BURST_SECONDS) / 2
-    for author in graph.largest(BURST_AUTHORS) if burst else ():
+    for author in bursting:
         drawn += [(begin + rng.uniform(0, BURST_SECONDS), author) for _ in range(BURST_POSTS)]
     return [_post(number, at_s, author, rng) for number, (at_s, author) in enumerate(sorted(drawn))]
 

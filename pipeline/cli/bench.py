@@ -65,7 +65,7 @@ def burst(
         Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
     ] = None,
 ) -> None:
-    """A celebrities' burst with the large tier throttled: what it costs ordinary authors, what is done.
+    """A celebrity's burst with the large tier throttled: what it costs ordinary authors, what is done.
 
     Exit code 3 when ordinary authors are later than 1.2 times the quiet run at p99, the controller acts
     later than 5 s after the breach, anything stays in force, or the audit finds a fault. Takes six minutes.
