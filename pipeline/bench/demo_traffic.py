@@ -73,7 +73,9 @@ def draw(
     return steps
 
 
-def _posts(graph: FollowGraph, seconds: float, count: int, rng: random.Random, *, burst: bool) -> list[Step]:
+def _posts(
+    graph: FollowGraph, seconds: float, count: int, rng: random.Random, bursting: Sequence[int]
+) -> list[Step]:
     authors = sorted(graph.followers)
     rates = [rng.lognormvariate(0, SIGMA) * len(graph.followers[author]) ** 0.5 for author in authors]
     drawn = [(rng.uniform(0, seconds), author) for author in rng.choices(authors, rates, k=count)]
