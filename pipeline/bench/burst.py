@@ -1,6 +1,6 @@
 """A celebrity's burst while the large tier is throttled: what it costs ordinary authors, and what is done.
 
-    start → register → import → quiet posts → the same with the burst, `fanout.large` at a thirtieth of its time →
+    start → register → import → quiet posts → the same with the burst, `fanout.large` throttled →
     wait until all is processed, and all that was contained is released → audit
 
 The controller is that of the pipeline, with the topology's own thresholds. A breach is the first look at
@@ -210,7 +210,10 @@ async def _throttled(home: Path) -> AsyncIterator[None]:
 async def _acted(breach: "_Breach") -> None:
     """Wait until the breach was long enough ago to have been acted upon, or will not come."""
     deadline = now_ms() + 1000 * _BREACHED_WITHIN_S
-    while now_ms() < deadline and (breach.at_ms is None or now_ms() < breach.at_ms + 1000 * MOST_SECONDS):
+    while True:
+        at = deadline if breach.at_ms is None else breach.at_ms + 1000 * MOST_SECONDS
+        if now_ms() >= at:
+            return
         await asyncio.sleep(_LOOK_S)
 
 
