@@ -1,27 +1,12 @@
 """`tideline contain`: what is done to a part of the pipeline while it is in trouble, by hand."""
 
-import re
-import time
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
 
+from pipeline.cli._containing import clock, contain, now_ms, table
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
-
-if TYPE_CHECKING:
-    from pipeline.records import Containment
-    from pipeline.settings import Settings
-
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-
-
-def _seconds(text: str) -> int:
-    """`90s`, `10m`, `2h` or `1d`, in seconds."""
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{text}: give a time such as 90s, 10m, 2h or 1d")
-    return int(found[1]) * _UNITS[found[2]]
 
 
 class Shed(StrEnum):
@@ -68,13 +53,13 @@ RateArgument = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    contain = typer.Typer(
+    group = typer.Typer(
         no_args_is_help=True,
         help="Protect ordinary readers: what is not pushed is pulled, and nothing is lost.",
     )
     for command in (shed, pull, rate, pace, freeze, path, defer, narrow, release, listing, journal):
-        contain.command("list" if command is listing else command.__name__)(command)
-    app.add_typer(contain, name="contain")
+        group.command("list" if command is listing else command.__name__)(command)
+    app.add_typer(group, name="contain")
 
 
 def shed(
@@ -92,7 +77,7 @@ def shed(
 ) -> None:
     """Push the new posts of a tier's authors to warm edges alone; everybody else pulls them."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "shed", tier, to, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "shed", tier, to, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def pull(
@@ -107,7 +92,7 @@ def pull(
 ) -> None:
     """Have an author's new posts pulled."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "pull", str(author), lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "pull", str(author), lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def rate(
@@ -123,7 +108,7 @@ def rate(
 ) -> None:
     """Push so many posts of an author a minute; the others are pulled."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "rate", str(author), rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "rate", str(author), rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def pace(
@@ -139,7 +124,7 @@ def pace(
 ) -> None:
     """Push so many posts of a region a minute; the others are pulled."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "pace", region, rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "pace", region, rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def freeze(
@@ -154,7 +139,7 @@ def freeze(
 ) -> None:
     """Stop a tier's writers. New posts are pulled; what waits is not delivered until it is released."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "freeze", tier, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "freeze", tier, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def path(
@@ -170,7 +155,7 @@ def path(
 ) -> None:
     """Turn a path off: nothing is pushed, or nothing is pulled and pages say what they lack."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "path", which, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "path", which, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def defer(
@@ -185,7 +170,7 @@ def defer(
 ) -> None:
     """Have repairs wait; pages pull what they have not written, and hide what they have not removed."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "defer", stage, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "defer", stage, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def narrow(
@@ -199,7 +184,7 @@ def narrow(
 ) -> None:
     """Make ranked pages cheaper: fewer candidates, no live counters."""
     given = settings(home=home, profile=profile, domain=domain)
-    _do(given, "narrow", "reads", lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    contain(given, "narrow", "reads", lasts=lasts, reason=reason, dry_run=dry_run, json=json)
 
 
 def release(
@@ -229,12 +214,12 @@ def listing(
     json: JsonOption = False,
 ) -> None:
     """Show what is in force, by whom, why and until when."""
-    from pipeline.cli.running import names_of, print_json, print_table
+    from pipeline.cli.running import names_of, print_json
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
     given = settings(home=home, profile=profile, domain=domain)
-    found = containment.read(kafka_of(given), names_of(given), now_ms=_now_ms())
+    found = containment.read(kafka_of(given), names_of(given), now_ms=now_ms())
     if json:
         print_json([containment.document(one) for one in found])
         return
@@ -243,14 +228,14 @@ def listing(
             one.kind,
             one.target,
             one.author_class,
-            _clock(one.since),
-            _clock(one.until) or "released",
+            clock(one.since),
+            clock(one.until) or "released",
             one.by,
             one.cause,
         )
         for one in found
     ]
-    print_table(_table(("kind", "target", "class", "since", "until", "by", "cause"), rows))
+    print_table(table(("kind", "target", "class", "since", "until", "by", "cause"), rows))
     if not found:
         typer.echo("nothing is in force", err=True)
 
@@ -265,7 +250,7 @@ def journal(
     """Show what was done, by whom and why, oldest first."""
     from dataclasses import asdict
 
-    from pipeline.cli.running import names_of, print_json, print_table
+    from pipeline.cli.running import names_of, print_json
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
@@ -274,88 +259,5 @@ def journal(
     if json:
         print_json([asdict(one) for one in found])
         return
-    rows = [(_clock(one.at), one.event, one.kind, one.target, one.by, one.cause) for one in found]
-    print_table(_table(("at", "event", "kind", "target", "by", "cause"), rows))
-
-
-def _do(
-    given: "Settings",
-    kind: str,
-    target: str,
-    to: str = "pull",
-    *,
-    rate: int = 0,
-    lasts: str,
-    reason: str,
-    dry_run: bool,
-    json: bool,
-) -> None:
-    """Put it in force, or say what that would be."""
-    import asyncio
-
-    from pipeline.cli.running import names_of, print_json, topology_of
-    from pipeline.domain.containment import OPERATOR, Kind
-    from pipeline.local.instance import kafka_of
-    from pipeline.ops import containment
-    from pipeline.records import AuthorClass, Containment
-
-    now = _now_ms()
-    until = now + 1000 * _seconds(lasts) if lasts else 0
-    containment.check(Kind(kind), target, topology_of(given))
-    cause = reason or "by an operator"
-    record = Containment(kind, str(target), AuthorClass(to), rate, cause, OPERATOR, now, until)
-    radius = _radius(given, record) if dry_run else {}
-    if not dry_run:
-        asyncio.run(containment.put(kafka_of(given), record, names_of(given)))
-    if json:
-        print_json({**containment.document(record), "done": not dry_run, "radius": radius or None})
-        return
-    for name, value in radius.items():
-        typer.echo(f"{name.replace('_', ' '):<24} {'unknown' if value is None else value}")
-    ends = f"until {_clock(until)}" if until else f"until `tideline contain release {kind} {target}`"
-    done = "would be in force" if dry_run else "in force"
-    typer.echo(f"{kind} {target}: {done} {ends}", err=True)
-
-
-def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
-    import asyncio
-
-    from pipeline.cli.running import keyspace_of, names_of, topology_of
-    from pipeline.kafka.offsets import Offsets
-    from pipeline.local.instance import endpoints_of, kafka_of
-    from pipeline.ops import blast, health_topic
-    from pipeline.ops.lag import Lag
-    from pipeline.store.cassandra import open_stores
-
-    topology = topology_of(given)
-    if record.kind in ("pull", "rate"):
-
-        async def ask() -> dict[str, Any]:
-            async with open_stores(endpoints_of(given).cassandra, keyspace_of(given)) as stores:
-                return await blast.of_author(stores, topology, record)
-
-        return asyncio.run(ask())
-    with Offsets(kafka_of(given)) as offsets:
-        lags = {one.stage: one for one in Lag(offsets, topology, now_ms=_now_ms).snapshot()}
-    if record.kind in ("shed", "freeze"):
-        health = health_topic.newest(kafka_of(given), names_of(given)).get(f"fanout.{record.target}")
-        return blast.of_tier(topology, record, lags, health)
-    return blast.of_stage(record, lags)
-
-
-def _table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(*titles, box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
-    return table
-
-
-def _clock(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_ms / 1000)) if at_ms else ""
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
+    rows = [(clock(one.at), one.event, one.kind, one.target, one.by, one.cause) for one in found]
+    print_table(table(("at", "event", "kind", "target", "by", "cause"), rows))

@@ -5,6 +5,7 @@
 may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
 `visibility` what a reader may see · `ranking` the order of a ranked page · `cursor` the place in a feed ·
 `budgets` how late is too late · `lag_status` how a consumer gets on · `burn` how fast a budget is spent ·
-`capacity` what a backlog needs · `audit` what a feed must be, from the events alone, sharing none of the
-above.
+`arrivals` who makes the work · `control` what is done about a tier that is behind · `containment` what that
+says of the next post · `capacity` what a backlog needs · `audit` what a feed must be, from the events alone,
+sharing none of the above.
 """

@@ -1,0 +1,104 @@
+"""How `tideline contain` does what it is told, says whom it would touch, and shows what there is."""
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from pipeline.records import Containment
+    from pipeline.settings import Settings
+
+_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+
+
+def _seconds(text: str) -> int:
+    """`90s`, `10m`, `2h` or `1d`, in seconds."""
+    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
+    if found is None or not int(found[1]):
+        raise typer.BadParameter(f"{text}: give a time such as 90s, 10m, 2h or 1d")
+    return int(found[1]) * _UNITS[found[2]]
+
+
+def contain(
+    given: "Settings",
+    kind: str,
+    target: str,
+    to: str = "pull",
+    *,
+    rate: int = 0,
+    lasts: str,
+    reason: str,
+    dry_run: bool,
+    json: bool,
+) -> None:
+    """Put it in force, or say what that would be."""
+    import asyncio
+
+    from pipeline.cli.running import names_of, print_json, topology_of
+    from pipeline.domain.containment import OPERATOR, Kind
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import containment
+    from pipeline.records import AuthorClass, Containment
+
+    now = now_ms()
+    until = now + 1000 * _seconds(lasts) if lasts else 0
+    containment.check(Kind(kind), target, topology_of(given))
+    cause = reason or "by an operator"
+    record = Containment(kind, str(target), AuthorClass(to), rate, cause, OPERATOR, now, until)
+    radius = _radius(given, record) if dry_run else {}
+    if not dry_run:
+        asyncio.run(containment.put(kafka_of(given), record, names_of(given)))
+    if json:
+        print_json({**containment.document(record), "done": not dry_run, "radius": radius or None})
+        return
+    for name, value in radius.items():
+        typer.echo(f"{name.replace('_', ' '):<24} {'unknown' if value is None else value}")
+    ends = f"until {clock(until)}" if until else f"until `tideline contain release {kind} {target}`"
+    done = "would be in force" if dry_run else "in force"
+    typer.echo(f"{kind} {target}: {done} {ends}", err=True)
+
+
+def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
+    import asyncio
+
+    from pipeline.cli.running import keyspace_of, names_of, topology_of
+    from pipeline.kafka.offsets import Offsets
+    from pipeline.local.instance import endpoints_of, kafka_of
+    from pipeline.ops import blast, health_topic
+    from pipeline.ops.lag import Lag
+    from pipeline.store.cassandra import open_stores
+
+    topology = topology_of(given)
+    if record.kind in ("pull", "rate"):
+
+        async def ask() -> dict[str, Any]:
+            async with open_stores(endpoints_of(given).cassandra, keyspace_of(given)) as stores:
+                return await blast.of_author(stores, topology, record)
+
+        return asyncio.run(ask())
+    with Offsets(kafka_of(given)) as offsets:
+        lags = {one.stage: one for one in Lag(offsets, topology, now_ms=now_ms).snapshot()}
+    if record.kind in ("shed", "freeze"):
+        health = health_topic.newest(kafka_of(given), names_of(given)).get(f"fanout.{record.target}")
+        return blast.of_tier(topology, record, lags, health)
+    return blast.of_stage(record, lags)
+
+
+def table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*titles, box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*(Text(str(value)) for value in row))
+    return table
+
+
+def clock(at_ms: int) -> str:
+    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_ms / 1000)) if at_ms else ""
+
+
+def now_ms() -> int:
+    return time.time_ns() // 1_000_000
