@@ -214,7 +214,7 @@ def listing(
     json: JsonOption = False,
 ) -> None:
     """Show what is in force, by whom, why and until when."""
-    from pipeline.cli.running import names_of, print_json
+    from pipeline.cli.running import names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
@@ -250,7 +250,7 @@ def journal(
     """Show what was done, by whom and why, oldest first."""
     from dataclasses import asdict
 
-    from pipeline.cli.running import names_of, print_json
+    from pipeline.cli.running import names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
