@@ -33,5 +33,12 @@ def core(
         stores.readers,
         more.pop("version", lambda: None),
     )
-    fetch = Fetch(stores, known, caches or Caches.none(), window_ms, margin_ms)
+    fetch = Fetch(
+        stores,
+        known,
+        caches or Caches.none(),
+        window_ms,
+        margin_ms,
+        contained=more.pop("contained", lambda kind, target: False),
+    )
     return Query(fetch, more.pop("ranking", RANKING), KEY, **more)

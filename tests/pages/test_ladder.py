@@ -5,6 +5,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from pipeline.domain.containment import READS, Kind
 from pipeline.domain.page_request import parse
 from pipeline.errors import Unavailable
 from pipeline.pages.caches import Caches, Sizes
@@ -52,8 +53,15 @@ class Reader:
         if cached:
             self.caches = Caches(Sizes(), 1.0)
             self.caches.age_s = lambda: 0.0
-        views = (world.routes, world.suspensions)
-        self.query = core(self.hanging.stores, *views, window_ms=WINDOW, margin_ms=MARGIN, caches=self.caches)
+        self.in_force = set()
+        self.query = core(
+            self.hanging.stores,
+            *(world.routes, world.suspensions),
+            window_ms=WINDOW,
+            margin_ms=MARGIN,
+            caches=self.caches,
+            contained=lambda *what: what in self.in_force,
+        )
 
     async def page(self, token=None, *, limit=5, mode=None, explain="0", timeout_ms=TIMEOUT_MS):
         """One page, asked for as a client does."""
@@ -284,3 +292,31 @@ async def test_an_explained_page_does_not_wait_for_the_tiers_of_its_authors():
         page = await reader.page(explain="1")
 
         assert len(ids([page])) == 5
+
+
+@pytest.mark.parametrize("cached", [False, True])
+async def test_with_the_path_turned_off_nothing_is_pulled_and_the_page_says_so(cached):
+    """One's own posts are no pull; nothing of that page is kept for later."""
+    async with reader_of(*three(), own=(300,), cached=cached) as reader:
+        reader.in_force.add((Kind.PATH, "pull"))
+        page = await reader.page(limit=20)
+
+        assert ids([page]) == of(READER, 300) + of(PUSHED, 204, 203, 202, 201, 200)
+        assert (list(page.degraded), sorted(page.lacks)) == (["pulled authors"], [SLOW, FAST])
+
+        reader.in_force.clear()
+        assert len((await reader.page(limit=20)).items) == 11
+
+
+async def test_narrow_reads_rank_fewer_posts_without_counters():
+    """Counters are not even asked."""
+    async with reader_of(*three()) as reader:
+        wide = await reader.page(mode="ranked", limit=20, timeout_ms=None)
+        reader.in_force.add((Kind.NARROW, READS))
+        reader.hanging.on("counters", "engaged")
+        narrow = await reader.page(mode="ranked", limit=20, timeout_ms=None)
+
+        assert list(wide.degraded) == []
+        assert "narrow prune" in narrow.degraded
+        assert reader.hanging.waiting == []
+        assert sorted(ids([narrow])) == sorted(ids([wide]))
