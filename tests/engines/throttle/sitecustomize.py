@@ -1,4 +1,4 @@
-"""Makes fan-out writers slow without costing CPU: a store that answers late. For `tests/engines/test_advise.py`.
+"""Makes fan-out writers slow without costing CPU: a store that answers late. For `tests/engines/test_capacity.py`.
 
 Python runs this at its start where PYTHONPATH names this folder. Only `tideline worker` is touched: each batch takes
 THROTTLE seconds more, so that a worker does `in_flight x batch / THROTTLE` tasks a second whatever the machine is at.
