@@ -3,8 +3,8 @@
     start → register → import → quiet posts → the same with the burst, `fanout.large` throttled →
     wait until all is processed, and all that was contained is released → audit
 
-The controller is that of the pipeline, with the topology's own thresholds. A breach is the first look at
-which the tier's oldest record is older than its budget; when it was acted upon, the journal says.
+The controller is that of the pipeline, with the topology's own thresholds. The tier is in
+breach once its oldest record stays older than its budget; when that was acted upon, the journal says.
 """
 
 import asyncio
@@ -46,6 +46,7 @@ BURST = 10
 _STOPPED_S, _RUNNING_S = 5.8, 0.2  # within the session time-out: it stays in its group
 _BREACHED_WITHIN_S = 60.0
 _RELEASED_WITHIN_S = 120.0
+_LASTS_MS = 1000  # the controller looks once a second: what is over before is no breach
 _LOOK_S = 0.25
 
 
@@ -225,16 +226,18 @@ class _Breach:
 
 @asynccontextmanager
 async def _breach(watch: Watch, budget_s: float) -> AsyncIterator[_Breach]:
-    """When the tier was first seen to be older than its budget, looked at besides."""
+    """Since when the tier was older than its budget, and stayed so, looked at besides."""
     found = _Breach()
 
     async def look() -> None:
+        since: int | None = None
         while True:
             for one in await watch.stages():
                 if one.stage == f"fanout.{THROTTLED}" and one.age_s is not None:
                     found.worst_s = max(found.worst_s, one.age_s)
-                    if one.age_s > budget_s and found.at_ms is None:
-                        found.at_ms = now_ms()
+                    since = (since or now_ms()) if one.age_s > budget_s else None
+                    if since is not None and found.at_ms is None and now_ms() - since >= _LASTS_MS:
+                        found.at_ms = since
             await asyncio.sleep(_LOOK_S)
 
     looking = asyncio.create_task(look())
