@@ -12,6 +12,8 @@ import math
 import os
 import platform
 import random
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
@@ -161,6 +163,9 @@ def run(
             say(words)
 
     running = pipeline.start(PROFILE, say_once)
+    # Filling is a burst: the controller would have authors pulled who are pushed in this comparison.
+    stop = [sys.executable, "-m", "pipeline", "stage", "stop", "controller", "--home", str(pipeline.home)]
+    subprocess.run(stop, check=True, capture_output=True, timeout=60)
 
     async def measured() -> Figures:
         async with benched(pipeline, running, at_once, seconds, say) as bench:
