@@ -158,10 +158,8 @@ def fanout(tier: str, r: Resources) -> Handler:
 def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
     """How a repair stage speaks, and at which pace it works."""
     rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
-    busy, deferred = (
-        LiveLag(r.kafka, r.topology, now_ms=now_ms),
-        partial(serving.contained_by(r), Kind.DEFER, stage),
-    )
+    busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
+    deferred = partial(serving.contained_by(r), Kind.DEFER, stage)
     r.stack.callback(busy.close)
     return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), time.monotonic)
 

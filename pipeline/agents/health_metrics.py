@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 
 from pipeline import metrics
+from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind
 from pipeline.domain.lag_status import Status
 from pipeline.gauges import Exactly, Labels
 from pipeline.records import Containment, JournalEntry, StageHealth
 
-CONTROLLER = "controller"
-"""Who does what the policy says; anybody else is an operator."""
-
 AUTHORS = "authors"
 """The target of whatever is done to authors: their ids are no labels."""
 
-_OF_AUTHORS = ("pull", "rate")
+_OF_AUTHORS = (Kind.PULL, Kind.RATE)
 _TIER = "fanout."
 
 _status, _budget = Exactly(metrics.STAGE_STATUS), Exactly(metrics.LAG_BUDGET)
@@ -59,7 +57,7 @@ def in_force(containments: Sequence[Containment]) -> None:
 
 def journalled(entry: JournalEntry) -> None:
     """Count what was done."""
-    by = CONTROLLER if entry.by == CONTROLLER else "operator"
+    by = CONTROLLER if entry.by == CONTROLLER else OPERATOR  # a label is one of these, whatever was written
     metrics.CONTAINMENT_EVENTS.labels(entry.kind, entry.event, by).inc()
 
 

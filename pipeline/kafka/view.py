@@ -7,12 +7,13 @@ tables have open stall reports and tie state to partitions; this needs neither (
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
 
-from pipeline.codec import CodecError
+from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
 
@@ -182,3 +183,14 @@ class TopicView(Generic[Record]):
             self._records.pop(key, None)
         else:
             self._records[key] = record
+
+
+def whole(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
+    """Every record that a compacted topic holds now. Raises EngineError when Kafka does not answer."""
+    decoding: Callable[[bytes], Record] = partial(decode, expected=record)
+    view = TopicView(bootstrap, topic, decoding)
+    try:
+        view.start()
+        return view.values()
+    finally:
+        view.close()

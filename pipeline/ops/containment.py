@@ -5,9 +5,8 @@ done by hand is never changed by the controller; every step is in the journal, w
 """
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
-from functools import partial
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.agents.controller import CONTAINMENT, JOURNAL, announced
@@ -18,7 +17,7 @@ from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.tail import tail
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import whole
 from pipeline.names import HOME, Names
 from pipeline.records import Containment, JournalEntry
 from pipeline.topology import Topology
@@ -26,13 +25,8 @@ from pipeline.topology import Topology
 
 def read(bootstrap: str, names: Names = HOME, *, now_ms: int) -> list[Containment]:
     """What is in force now. Raises EngineError when Kafka does not answer."""
-    decoding: Callable[[bytes], Containment] = partial(decode, expected=Containment)
-    view = TopicView(bootstrap, names.topic(CONTAINMENT), decoding)
-    try:
-        view.start()
-        return [one for one in view.values() if holds(one, now_ms)]
-    finally:
-        view.close()
+    found = whole(bootstrap, names.topic(CONTAINMENT), Containment)
+    return [one for one in found if holds(one, now_ms)]
 
 
 def journal(bootstrap: str, most: int, names: Names = HOME) -> list[JournalEntry]:
@@ -56,8 +50,7 @@ async def release(bootstrap: str, kind: str, target: str, by: str, names: Names 
     now_ms = time.time_ns() // 1_000_000
     for record in read(bootstrap, names, now_ms=now_ms):
         if key_of(record.kind, record.target) == key_of(kind, target):
-            told = Containment(**{**asdict(record), "by": by})
-            await _announce(bootstrap, Change("released", told), names, now_ms)
+            await _announce(bootstrap, Change("released", replace(record, by=by)), names, now_ms)
             return record
     raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
 

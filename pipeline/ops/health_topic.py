@@ -7,14 +7,13 @@ Ages and lag come from the broker itself (`ops.lag`) and need no controller.
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
+from pipeline.agents.controller import HEALTH
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError
 from pipeline.kafka.tail import tail
 from pipeline.names import HOME, Names
 from pipeline.ops.lag import StageLag
 from pipeline.records import StageHealth
-
-TOPIC = "pipeline.health"
 
 FRESH_MS = 10_000
 """How old a word may be: ten looks."""
@@ -26,7 +25,7 @@ _NEWEST = 200
 def newest(bootstrap: str, names: Names = HOME) -> dict[str, StageHealth]:
     """By stage, its last record however old. Raises EngineError when there is no topic, or no answer."""
     found: dict[str, StageHealth] = {}
-    for message in reversed(tail(bootstrap, names.topic(TOPIC), _NEWEST).messages):
+    for message in reversed(tail(bootstrap, names.topic(HEALTH), _NEWEST).messages):
         try:
             record = decode(message.value or b"", StageHealth)
         except CodecError:

@@ -4,18 +4,17 @@ Read from the tables and from the compacted topics that classify and the query a
 by the same rules that they call; nothing is asked of a running stage.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
-from pipeline.codec import decode
 from pipeline.domain import budgets, containment, coverage, policy, snowflake
 from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Comparison, Costs, measured
 from pipeline.domain.policy import Choice, Influences, Thresholds
 from pipeline.errors import TidelineError
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import whole
+from pipeline.ops import containment as contained_now
 from pipeline.ops import policy_forced, policy_settings
 from pipeline.records import AuthorClass, Containment, CostSample, ForcedClass, RouteRecord, Suspension
 from pipeline.store.ports import Stores
@@ -56,22 +55,11 @@ def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
     thresholds = Thresholds(
         set_now.value("push_below"), set_now.value("pull_above"), spec.hysteresis, spec.cost_floor
     )
-    forced = {one.author_id: one for one in _all(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
-    samples = _all(bootstrap, names.topic("costs"), CostSample)
-    records = _all(bootstrap, names.topic("containment"), Containment)
+    forced = {one.author_id: one for one in whole(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
+    samples = whole(bootstrap, names.topic("costs"), CostSample)
+    records = contained_now.read(bootstrap, names, now_ms=now_ms)
     by_key = {containment.key_of(one.kind, one.target): one for one in records}
     return InForce(topology, thresholds, forced, samples, by_key, now_ms)
-
-
-def _all(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
-    """Every record that a compacted topic holds."""
-    decoding: Callable[[bytes], Record] = partial(decode, expected=record)
-    view = TopicView(bootstrap, topic, decoding)
-    try:
-        view.start()
-        return view.values()
-    finally:
-        view.close()
 
 
 @dataclass(frozen=True, slots=True)
