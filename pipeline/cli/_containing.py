@@ -1,6 +1,5 @@
 """How `tideline contain` does what it is told, says whom it would touch, and shows what there is."""
 
-import re
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -10,24 +9,26 @@ if TYPE_CHECKING:
     from pipeline.records import Containment
     from pipeline.settings import Settings
 
-_UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 
+def _duration_ms(text: str) -> int:
+    from pipeline.domain.offset_reset import duration_ms
 
-def _seconds(text: str) -> int:
-    """`90s`, `10m`, `2h` or `1d`, in seconds."""
-    found = re.fullmatch(r"(\d{1,6})([smhd])", text)
-    if found is None or not int(found[1]):
-        raise typer.BadParameter(f"{text}: give a time such as 90s, 10m, 2h or 1d")
-    return int(found[1]) * _UNITS[found[2]]
+    try:
+        found = duration_ms(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+    if not found:
+        raise typer.BadParameter(f"{text!r}: nothing would ever be in force")
+    return found
 
 
 def contain(
     given: "Settings",
     kind: str,
     target: str,
-    to: str = "pull",
+    author_class: str,
+    rate_per_minute: int,
     *,
-    rate: int = 0,
     lasts: str,
     reason: str,
     dry_run: bool,
@@ -36,17 +37,17 @@ def contain(
     """Put it in force, or say what that would be."""
     import asyncio
 
-    from pipeline.cli.running import names_of, print_json, topology_of
+    from pipeline.cli.running import local_time, names_of, print_json, topology_of
     from pipeline.domain.containment import OPERATOR, Kind
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
     from pipeline.records import AuthorClass, Containment
 
     now = now_ms()
-    until = now + 1000 * _seconds(lasts) if lasts else 0
+    until = now + _duration_ms(lasts) if lasts else 0
     containment.check(Kind(kind), target, topology_of(given))
-    cause = reason or "by an operator"
-    record = Containment(kind, str(target), AuthorClass(to), rate, cause, OPERATOR, now, until)
+    cause, most = reason or "by an operator", AuthorClass(author_class)
+    record = Containment(kind, str(target), most, rate_per_minute, cause, OPERATOR, now, until)
     radius = _radius(given, record) if dry_run else {}
     if not dry_run:
         asyncio.run(containment.put(kafka_of(given), record, names_of(given)))
@@ -55,7 +56,7 @@ def contain(
         return
     for name, value in radius.items():
         typer.echo(f"{name.replace('_', ' '):<24} {'unknown' if value is None else value}")
-    ends = f"until {clock(until)}" if until else f"until `tideline contain release {kind} {target}`"
+    ends = f"until {local_time(until)}" if until else f"until `tideline contain release {kind} {target}`"
     done = "would be in force" if dry_run else "in force"
     typer.echo(f"{kind} {target}: {done} {ends}", err=True)
 
@@ -94,10 +95,6 @@ def table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     return table
-
-
-def clock(at_ms: int) -> str:
-    return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at_ms / 1000)) if at_ms else ""
 
 
 def now_ms() -> int:

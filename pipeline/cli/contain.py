@@ -1,11 +1,13 @@
 """`tideline contain`: what is done to a part of the pipeline while it is in trouble, by hand."""
 
+import inspect
+from collections.abc import Callable
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import typer
 
-from pipeline.cli._containing import clock, contain, now_ms, table
+from pipeline.cli._containing import contain, now_ms, table
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 
@@ -36,14 +38,14 @@ class Repair(StrEnum):
     RETRACT = "retract"
 
 
-ForOption = Annotated[
-    str,
-    typer.Option(
-        "--for", metavar="TIME", help="Until it ends by itself: 90s, 10m, 2h, 1d. By default never."
-    ),
-]
-ReasonOption = Annotated[str, typer.Option(help="Why, for whoever reads the journal.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Say whom it would touch, and do nothing.")]
+class Wanted(NamedTuple):
+    """What a command is to put in force: to whom, the class of their posts, posts a minute still pushed."""
+
+    target: str
+    author_class: str = "pull"
+    rate_per_minute: int = 0
+
+
 AuthorArgument = Annotated[int, typer.Argument(metavar="AUTHOR", help="The id of the author.")]
 TierArgument = Annotated[str, typer.Argument(metavar="TIER", help="small, medium, large …")]
 RateArgument = Annotated[
@@ -57,9 +59,47 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         help="Protect ordinary readers: what is not pushed is pulled, and nothing is lost.",
     )
-    for command in (shed, pull, rate, pace, freeze, path, defer, narrow, release, listing, journal):
-        group.command("list" if command is listing else command.__name__)(command)
+    for wanted in (shed, pull, rate, pace, freeze, path, defer, narrow):
+        group.command(wanted.__name__)(_putting_in_force(wanted))
+    group.command("release")(release)
+    group.command("list")(listing)
+    group.command("journal")(journal)
     app.add_typer(group, name="contain")
+
+
+def _shared(
+    lasts: Annotated[
+        str,
+        typer.Option(
+            "--for", metavar="TIME", help="Until it ends by itself: 90s, 10m, 2h, 1d. By default never."
+        ),
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever reads the journal.")] = "",
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say whom it would touch, and do nothing.")
+    ] = False,
+    domain: DomainOption = "",
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    json: JsonOption = False,
+) -> None:
+    """The options of every command that puts something in force."""
+
+
+def _putting_in_force(wanted: Callable[..., Wanted]) -> Callable[..., None]:
+    """The command that puts in force what `wanted` says: its own parameters, and those all share."""
+    own, shared = inspect.signature(wanted).parameters, inspect.signature(_shared).parameters
+
+    def command(**given: object) -> None:
+        what = wanted(**{name: value for name, value in given.items() if name in own})
+        where = settings(**{name: given.pop(name) for name in ("home", "profile", "domain")})
+        options = {name: value for name, value in given.items() if name in shared}
+        contain(where, wanted.__name__, *what, **options)  # type: ignore[arg-type]  # typer has checked them
+
+    command.__doc__ = wanted.__doc__
+    command.__signature__ = inspect.Signature([*own.values(), *shared.values()])  # type: ignore[attr-defined]
+    command.__annotations__ = wanted.__annotations__ | _shared.__annotations__
+    return command
 
 
 def shed(
@@ -67,124 +107,49 @@ def shed(
     to: Annotated[
         Shed, typer.Option("--class", help="partial: warm edges are pushed; pull: nobody.")
     ] = Shed.PARTIAL,
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+) -> Wanted:
     """Push the new posts of a tier's authors to warm edges alone; everybody else pulls them."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "shed", tier, to, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(tier, to)
 
 
-def pull(
-    author: AuthorArgument,
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+def pull(author: AuthorArgument) -> Wanted:
     """Have an author's new posts pulled."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "pull", str(author), lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(str(author))
 
 
-def rate(
-    author: AuthorArgument,
-    posts: RateArgument,
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+def rate(author: AuthorArgument, posts: RateArgument) -> Wanted:
     """Push so many posts of an author a minute; the others are pulled."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "rate", str(author), rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(str(author), rate_per_minute=posts)
 
 
 def pace(
-    region: Annotated[str, typer.Argument(metavar="REGION", help="As posts have it.")],
-    posts: RateArgument,
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+    region: Annotated[str, typer.Argument(metavar="REGION", help="As posts have it.")], posts: RateArgument
+) -> Wanted:
     """Push so many posts of a region a minute; the others are pulled."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "pace", region, rate=posts, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(region, rate_per_minute=posts)
 
 
-def freeze(
-    tier: TierArgument,
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+def freeze(tier: TierArgument) -> Wanted:
     """Stop a tier's writers. New posts are pulled; what waits is not delivered until it is released."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "freeze", tier, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(tier)
 
 
 def path(
     state: Annotated[Off, typer.Argument(metavar="off", help="`release path push` turns it on again.")],
     which: Annotated[Path, typer.Argument(metavar="push|pull", help="Which path.")],
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+) -> Wanted:
     """Turn a path off: nothing is pushed, or nothing is pulled and pages say what they lack."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "path", which, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(which)
 
 
-def defer(
-    stage: Annotated[Repair, typer.Argument(help="Which repairs wait.")],
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+def defer(stage: Annotated[Repair, typer.Argument(help="Which repairs wait.")]) -> Wanted:
     """Have repairs wait; pages pull what they have not written, and hide what they have not removed."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "defer", stage, lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted(stage)
 
 
-def narrow(
-    lasts: ForOption = "",
-    reason: ReasonOption = "",
-    dry_run: DryRunOption = False,
-    domain: DomainOption = "",
-    home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
-    json: JsonOption = False,
-) -> None:
+def narrow() -> Wanted:
     """Make ranked pages cheaper: fewer candidates, no live counters."""
-    given = settings(home=home, profile=profile, domain=domain)
-    contain(given, "narrow", "reads", lasts=lasts, reason=reason, dry_run=dry_run, json=json)
+    return Wanted("reads")
 
 
 def release(
@@ -214,7 +179,7 @@ def listing(
     json: JsonOption = False,
 ) -> None:
     """Show what is in force, by whom, why and until when."""
-    from pipeline.cli.running import names_of, print_json, print_table
+    from pipeline.cli.running import local_time, names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
@@ -228,8 +193,8 @@ def listing(
             one.kind,
             one.target,
             one.author_class,
-            clock(one.since),
-            clock(one.until) or "released",
+            local_time(one.since),
+            local_time(one.until) if one.until else "released",
             one.by,
             one.cause,
         )
@@ -250,7 +215,7 @@ def journal(
     """Show what was done, by whom and why, oldest first."""
     from dataclasses import asdict
 
-    from pipeline.cli.running import names_of, print_json, print_table
+    from pipeline.cli.running import local_time, names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
@@ -259,5 +224,5 @@ def journal(
     if json:
         print_json([asdict(one) for one in found])
         return
-    rows = [(clock(one.at), one.event, one.kind, one.target, one.by, one.cause) for one in found]
+    rows = [(local_time(one.at), one.event, one.kind, one.target, one.by, one.cause) for one in found]
     print_table(table(("at", "event", "kind", "target", "by", "cause"), rows))
