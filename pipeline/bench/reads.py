@@ -19,6 +19,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
+from pathlib import Path
 
 import psutil
 
@@ -163,16 +164,22 @@ def run(
             say(words)
 
     running = pipeline.start(PROFILE, say_once)
-    # Filling is a burst: the controller would have authors pulled who are pushed in this comparison.
-    stop = [sys.executable, "-m", "pipeline", "stage", "stop", "controller", "--home", str(pipeline.home)]
-    subprocess.run(stop, check=True, capture_output=True, timeout=60)
 
     async def measured() -> Figures:
         async with benched(pipeline, running, at_once, seconds, say) as bench:
+            # Filling is a burst: authors who are pushed in this comparison would be contained, and pulled.
+            _stage("stop", pipeline.home)
             await bench.ground.fill()
+            _stage("start", pipeline.home)
             return await measure(bench, running, only)
 
     return asyncio.run(measured())
+
+
+def _stage(act: str, home: Path) -> None:
+    """Stop the controller, or start it."""
+    command = [sys.executable, "-m", "pipeline", "stage", act, "controller", "--home", str(home)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 @asynccontextmanager

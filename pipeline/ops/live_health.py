@@ -3,13 +3,13 @@
 import asyncio
 from collections.abc import Callable, Sequence
 
-from pipeline.codec import CodecError, decode
 from pipeline.kafka.backlog import Backlog
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.ops.health import Health
 from pipeline.ops.lag import Lag, StageLag
-from pipeline.records import FanoutTask, StageHealth
+from pipeline.ops.task_weights import of_task
+from pipeline.records import StageHealth
 from pipeline.topology import Topology
 
 
@@ -23,7 +23,9 @@ class LiveHealth:
         tiers = Lag(
             self._offsets, topology, now_ms=now_ms, only=[f"fanout.{tier}" for tier in topology.tiers]
         )
-        self._backlog = Backlog(kafka, _starts(tiers.snapshot()), weight)
+        most = topology.policy.segment_size
+        starts = _starts(tiers.snapshot())
+        self._backlog = Backlog(kafka, starts, lambda task: of_task(task, most).deliveries)
         self.health = Health(topology, self._pending)
         self.lags: Sequence[StageLag] = ()
 
@@ -55,11 +57,3 @@ def _starts(stages: Sequence[StageLag]) -> dict[Partition, int]:
         for one in stage.partitions
         if one.end is not None and one.lag is not None
     }
-
-
-def weight(value: bytes) -> int:
-    """The deliveries of a task; one that does not say them counts as one, as does what nobody can read."""
-    try:
-        return max(decode(value, FanoutTask).deliveries, 1)
-    except CodecError:
-        return 1

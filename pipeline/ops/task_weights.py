@@ -50,11 +50,12 @@ def weigh(
     looks = {place: (start, min(end, start + read)) for place, (start, end) in spans.items()}
     tasks: dict[Partition, list[Weight]] = defaultdict(list)
     for message in reader.messages(looks):
-        tasks[message.topic, message.partition].append(_of_task(message.value or b"", most))
+        tasks[message.topic, message.partition].append(of_task(message.value or b"", most))
     return {place: _scaled(tasks[place], end - start) for place, (start, end) in spans.items()}
 
 
-def _of_task(data: bytes, most: int) -> Weight:
+def of_task(data: bytes, most: int) -> Weight:
+    """What one task weighs; `most`: of a segment, where it does not say."""
     try:
         task = decode(data, FanoutTask)
     except CodecError:
