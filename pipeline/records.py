@@ -154,6 +154,7 @@ class ClassifiedPost:
     region: str
     author_class: AuthorClass
     followers: int
+    producer: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,7 +266,7 @@ class CostSample:
 class Containment:
     """Topic `containment` (compacted, key kind/target): what is done to a part of the pipeline, in force.
 
-    kind: shed | pull | rate | pace | freeze | path | defer | narrow, as `domain.containment` has them.
+    kind: shed | pull | rate | pace | freeze | path | defer | narrow | throttle (`domain.containment`).
     `until` 0: until it is released. `tier`: whose budget it protects; empty: what an operator did.
     """
 
@@ -278,6 +279,7 @@ class Containment:
     since: int
     until: int
     tier: str = ""
+    bytes_per_second: int = 0
 
 
 @dataclass(frozen=True, slots=True)

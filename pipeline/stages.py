@@ -24,6 +24,7 @@ from pipeline.agents.readers import Readers
 from pipeline.agents.retract import Retract
 from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
+from pipeline.agents.throttle import Throttle
 from pipeline.agents.warmth import Warmth
 from pipeline.domain import cost, snowflake
 from pipeline.domain.arrivals import Arrivals
@@ -34,6 +35,7 @@ from pipeline.domain.policy import Influences, Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.leader import Leader
 from pipeline.kafka.loop import Handler
+from pipeline.kafka.quotas import Quotas
 from pipeline.local.instance import tokens_of
 from pipeline.ops import feeds, health_topic
 from pipeline.ops.audit_live import auditor_of
@@ -215,6 +217,7 @@ async def controller(r: Resources) -> Controller:
         look=look,
         in_force=in_force.values,
         arrivals=arrivals,
+        throttle=Throttle(Quotas(r.kafka)),
         rules={one.name: _rules(one) for one in tiers if one.act is not None},
         leads=leader,
         emit=r.emit("controller"),
@@ -237,6 +240,7 @@ def _rules(tier: TierSpec) -> Rules:
         hold_s=act.hold_seconds,
         hot_share=act.hot_share,
         rate_per_minute=act.rate_per_minute,
+        producer_bytes_per_second=act.producer_bytes_per_second,
         bound=act.bound,
     )
 

@@ -27,6 +27,7 @@ from pipeline.domain.policy import (
     is_plain_push,
     route_for,
 )
+from pipeline.kafka import headers
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
@@ -252,6 +253,7 @@ class Classify:
             event.region or "",
             author_class,
             graph.followers,
+            headers.producer(post.message.headers),
         )
         return self.emit.message("posts.classified", str(event.author_id), record, source=post)
 

@@ -1,7 +1,7 @@
 """Controller: looks at every stage once a second, and acts for the tiers that are behind.
 
 Reads      what `look` sees of all stages; containment and posts.classified as views
-Writes     pipeline.health; containment with containment.journal
+Writes     pipeline.health; containment with containment.journal; quotas of producers at the broker
 Guarantee  several may run, the one that leads writes; what is in force is in the topic, so the next one goes
            on from there, and what nobody extends ends by itself
 Replay     has no topic to process
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import structlog
 
+from pipeline.agents.throttle import Throttle
 from pipeline.domain import snowflake
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
@@ -41,6 +42,7 @@ class Controller:
     look: Callable[[], Awaitable[Sequence[StageHealth]]]
     in_force: Callable[[], Sequence[Containment]]
     arrivals: Arrivals
+    throttle: Throttle
     rules: Mapping[str, Rules]
     leads: Callable[[], bool]
     emit: Emit
@@ -60,16 +62,17 @@ class Controller:
     async def step(self) -> list[Change]:
         """One look; what was done about it."""
         healths = await self.look()
-        in_force = self.in_force()
-        self.told(healths, in_force)
+        records = self.in_force()
+        self.told(healths, records)
         if not self.leads():
             return []
         now = self.now_ms()
         least = min((rule.hot_share for rule in self.rules.values()), default=1.0)
+        in_force, hot = await self.throttle.bring(records, self.arrivals.hot(now / 1000, least), now)
         changes = decide(
             {key_of(one.kind, one.target): one for one in in_force},
             seen_of(healths),
-            self.arrivals.hot(now / 1000, least),
+            hot,
             self.rules,
             now,
         )
@@ -86,17 +89,18 @@ class Controller:
 
 
 class Classified:
-    """What the topic of classified posts adds to the arrivals: those that are pushed."""
+    """What the topic of classified posts adds to the arrivals."""
 
     def __init__(self, arrivals: Arrivals, tiers: Sequence[Tier]) -> None:
         self._arrivals, self._tiers = arrivals, tiers
 
     def put(self, key: bytes, post: ClassifiedPost | None) -> None:
         """A post, on the thread of the view."""
-        if post is not None and post.author_class is not AuthorClass.PULL:
+        if post is not None:
+            pushed = post.followers if post.author_class is not AuthorClass.PULL else 0
             tier = tier_for(post.followers, self._tiers).name
             at_s = snowflake.time_ms(post.post_id) / 1000
-            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, post.followers))
+            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, post.producer, pushed))
 
 
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:

@@ -28,6 +28,7 @@ def contain(
     target: str,
     author_class: str,
     rate_per_minute: int,
+    bytes_per_second: int,
     *,
     lasts: str,
     reason: str,
@@ -47,7 +48,17 @@ def contain(
     until = now + _duration_ms(lasts) if lasts else 0
     containment.check(Kind(kind), target, topology_of(given))
     cause, most = reason or "by an operator", AuthorClass(author_class)
-    record = Containment(kind, str(target), most, rate_per_minute, cause, OPERATOR, now, until)
+    record = Containment(
+        kind,
+        str(target),
+        most,
+        rate_per_minute,
+        cause,
+        OPERATOR,
+        now,
+        until,
+        bytes_per_second=bytes_per_second,
+    )
     radius = _radius(given, record) if dry_run else {}
     if not dry_run:
         asyncio.run(containment.put(kafka_of(given), record, names_of(given)))

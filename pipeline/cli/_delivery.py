@@ -4,6 +4,7 @@ import asyncio
 import sys
 import time
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -15,7 +16,6 @@ from pipeline.ops.lines import Line, Source, in_background, opened
 from pipeline.ops.publish import Batch, Report, deliver
 
 if TYPE_CHECKING:
-    from pipeline.names import Names
     from pipeline.settings import Settings
 
 Batches = Callable[[AsyncIterator[list[Line]]], AsyncIterator[Batch]]
@@ -27,15 +27,25 @@ DELIVERY_TIMEOUT_MS = 30_000
 """After this a broker counts as gone; whoever sits at the terminal would not wait two minutes to hear it."""
 
 
-def run(file: str, batches: Batches, *, given: "Settings", title: str, as_json: bool) -> None:
-    """Deliver what `batches` makes of the lines of a file. Raises typer.Exit(1) unless all were sent."""
+def run(file: str, batches: Batches, *, source: str, given: "Settings", title: str, as_json: bool) -> None:
+    """Deliver what `batches` makes of the lines of a file, as the producer `source`.
+
+    Raises typer.Exit(1) unless all were sent.
+    """
     from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
 
-    kafka, names = kafka_of(given), names_of(given)
+    outbox = partial(
+        Outbox,
+        kafka_of(given),
+        names_of(given),
+        producer=source,
+        linger_ms=LINGER_MS,
+        delivery_timeout_ms=DELIVERY_TIMEOUT_MS,
+    )
     started = time.monotonic()
-    with opened(file) as source, Meter(title, source.size) as meter:
-        report = asyncio.run(_deliver(source, batches, kafka, names, meter))
+    with opened(file) as lines, Meter(title, lines.size) as meter:
+        report = asyncio.run(_deliver(lines, batches, outbox, meter))
     seconds = time.monotonic() - started
     if report.undelivered:
         typer.echo(f"error: not delivered {report.undelivered}", err=True)
@@ -48,15 +58,14 @@ def run(file: str, batches: Batches, *, given: "Settings", title: str, as_json: 
         raise typer.Exit(1)
 
 
-async def _deliver(source: Source, batches: Batches, kafka: str, names: "Names", meter: Meter) -> Report:
+async def _deliver(source: Source, batches: Batches, outbox: Callable[[], Outbox], meter: Meter) -> Report:
     def show(report: Report) -> None:
         meter.show(source.position, f"{report.sent:,} sent, {report.refused:,} refused")
 
-    limits = {"linger_ms": LINGER_MS, "delivery_timeout_ms": DELIVERY_TIMEOUT_MS}
-    async with Outbox(kafka, names, **limits) as outbox:
+    async with outbox() as producer:
         return await deliver(
             batches(in_background(source.batches())),
-            outbox,
+            producer,
             refused=lambda refusal: meter.say(str(refusal)),
             progress=show,
         )

@@ -39,11 +39,12 @@ class Repair(StrEnum):
 
 
 class Wanted(NamedTuple):
-    """What a command is to put in force: to whom, the class of their posts, posts a minute still pushed."""
+    """What a command is to put in force: to whom, the class of their posts, what they still may."""
 
     target: str
     author_class: str = "pull"
     rate_per_minute: int = 0
+    bytes_per_second: int = 0
 
 
 AuthorArgument = Annotated[int, typer.Argument(metavar="AUTHOR", help="The id of the author.")]
@@ -59,7 +60,7 @@ def register(app: typer.Typer) -> None:
         no_args_is_help=True,
         help="Protect ordinary readers: what is not pushed is pulled, and nothing is lost.",
     )
-    for wanted in (shed, pull, rate, pace, freeze, path, defer, narrow):
+    for wanted in (shed, pull, rate, pace, freeze, path, defer, narrow, throttle):
         group.command(wanted.__name__)(_putting_in_force(wanted))
     group.command("release")(release)
     group.command("list")(listing)
@@ -152,8 +153,22 @@ def narrow() -> Wanted:
     return Wanted("reads")
 
 
+def throttle(
+    producer: Annotated[
+        str, typer.Argument(metavar="PRODUCER", help="Its client.id, as posts have it in ce_source.")
+    ],
+    size: Annotated[
+        int, typer.Argument(metavar="BYTES", min=1, help="A second, that each broker still takes.")
+    ],
+) -> Wanted:
+    """Have the broker slow a producer: it waits, nothing is refused, and other producers are not touched."""
+    return Wanted(producer, bytes_per_second=size)
+
+
 def release(
-    kind: Annotated[str, typer.Argument(help="shed, pull, rate, pace, freeze, path, defer or narrow.")],
+    kind: Annotated[
+        str, typer.Argument(help="shed, pull, rate, pace, freeze, path, defer, narrow or throttle.")
+    ],
     target: Annotated[str, typer.Argument(help="As `contain list` shows it.")] = "reads",
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,

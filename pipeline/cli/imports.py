@@ -46,4 +46,4 @@ def follows(
         return import_follows.batches(blocks, at=event_time, now_ms=_delivery.now_ms)
 
     given = settings(home=home, domain=domain)
-    _delivery.run(file, batches, given=given, title="Importing", as_json=json)
+    _delivery.run(file, batches, source=import_follows.SOURCE, given=given, title="Importing", as_json=json)

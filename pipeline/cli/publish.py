@@ -22,6 +22,9 @@ def register(app: typer.Typer) -> None:
 def publish(
     file: Annotated[str, typer.Argument(metavar="FILE|-", help="Lines of JSON, plain or .gz; -: stdin.")],
     topic: Annotated[str, typer.Option(help="The topic of lines that name none.")] = "",
+    source: Annotated[
+        str, typer.Option(metavar="NAME", help="Who produces them: ce_source, and the producer's client.id.")
+    ] = SOURCE,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
@@ -33,6 +36,7 @@ def publish(
     """
     from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
+    from pipeline.kafka.headers import LONGEST_NAME
     from pipeline.ops.publish import batch_of
 
     if topic and topic not in TOPICS:
@@ -40,7 +44,9 @@ def publish(
 
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         async for lines in blocks:
-            yield batch_of(lines, default_topic=topic or None, source=SOURCE, now_ms=_delivery.now_ms())
+            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=_delivery.now_ms())
 
+    if not 0 < len(source.encode()) <= LONGEST_NAME:
+        raise typer.BadParameter(f"must have 1 to {LONGEST_NAME} bytes", param_hint="--source")
     given = settings(home=home, domain=domain)
-    _delivery.run(file, batches, given=given, title="Publishing", as_json=json)
+    _delivery.run(file, batches, source=source, given=given, title="Publishing", as_json=json)

@@ -7,9 +7,10 @@
     freeze TIER    its writers stop, and new posts are pulled; what waits, waits
     path push      nothing is pushed; path pull: nothing is pulled, and pages say so
     defer STAGE    backfill or retract waits
+    throttle PRODUCER  the broker takes no more than so many bytes a second from it
     narrow reads   pages go without what is dear
 
-All but the last four change the class of a post, which is a route record: what is not pushed is pulled, and
+All but the last five change the class of a post, which is a route record: what is not pushed is pulled, and
 nothing is lost. So there is one rule for them (`contained`), and one end: `until`, after which nobody goes by
 a record any more, whether or not somebody lives to take it away.
 """
@@ -34,6 +35,7 @@ class Kind(StrEnum):
     FREEZE = "freeze"
     PATH = "path"
     DEFER = "defer"
+    THROTTLE = "throttle"
     NARROW = "narrow"
 
 

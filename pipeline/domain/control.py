@@ -4,15 +4,16 @@
                                  └── what is in force is kept ──────────────────────────────────▶
 
 The oldest record's age says how bad it is. From `shed` on cold readers are not pushed to, from `rate` and
-`pull` on the authors who make most of the tier's work are slowed and then pulled; once the budget is broken
-repairs wait and pages go without what is dear. What was begun is kept for `hold_s` after the age was last at
-`release` or above, and ends by itself: a controller that dies takes its actions with it. A backlog above
-`bound` deliveries sheds all pushes of the tier: a queue never grows without end.
+`pull` on the authors who make most of the tier's work are slowed and then pulled, and the broker slows who
+produces little but their posts; once the budget is broken repairs wait and pages go without what is dear.
+What was begun is kept for `hold_s` after the age was last at `release` or above, and ends by itself: a
+controller that dies takes its actions with it. A backlog above `bound` deliveries sheds all pushes of the
+tier: a queue never grows without end.
 
 Nothing here remembers anything: what is in force is the state, and the next controller goes on from there.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.domain.containment import CONTROLLER, READS, Kind, holds, key_of
@@ -27,6 +28,7 @@ class Rules:
 
     `hot_share`: the part of the tier's new deliveries from which on an author, or a region, is too much.
     `rate_per_minute`: posts of such an author that are still pushed; of a region ten times as many.
+    `producer_bytes_per_second`: what the broker still takes from a producer of such an author; None: all.
     """
 
     lag_budget_s: float
@@ -38,6 +40,7 @@ class Rules:
     hold_s: float
     hot_share: float
     rate_per_minute: int
+    producer_bytes_per_second: int | None
     bound: int | None
 
 
@@ -51,7 +54,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """Who makes a tier's work: an author or a region, and their share of its new deliveries."""
+    """Who makes a tier's work: an author, a region, an author's producer; and their share of what is new."""
 
     tier: str
     kind: Kind
@@ -122,6 +125,10 @@ def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int)
                     if spent >= rule.rate:
                         rate = 10 * rule.rate_per_minute
                         yield action(Kind.PACE, one.target, why, AuthorClass.PULL, rate)
+                elif one.kind is Kind.THROTTLE:
+                    if spent >= rule.rate and rule.producer_bytes_per_second:
+                        slower = action(Kind.THROTTLE, one.target, why, AuthorClass.PULL)
+                        yield replace(slower, bytes_per_second=rule.producer_bytes_per_second)
                 elif spent >= rule.pull:
                     yield action(Kind.PULL, one.target, why, AuthorClass.PULL)
                 elif spent >= rule.rate:
@@ -134,6 +141,21 @@ def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int)
     if rule.bound is not None and seen.pending is not None and seen.pending > rule.bound:
         full = f"{tier} has {seen.pending:,} deliveries to make, more than {rule.bound:,}"
         yield action(Kind.SHED, tier, full, AuthorClass.PULL)  # last: it takes the place of a milder one
+
+
+def broker_quotas(
+    in_force: Iterable[Containment], known: Mapping[str, float], now_ms: int
+) -> dict[str, int | None]:
+    """By producer, what its quota must become: bytes a second, or None for no quota any more.
+
+    What is no longer in force is still on record until its quota has gone, so that none is ever forgotten.
+    """
+    wanted = {
+        one.target: one.bytes_per_second if holds(one, now_ms) else None
+        for one in in_force
+        if one.kind == Kind.THROTTLE
+    }
+    return {name: rate for name, rate in wanted.items() if known.get(name) != rate}
 
 
 def _stricter(want: Containment, known: Containment) -> bool:

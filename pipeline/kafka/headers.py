@@ -17,6 +17,9 @@ APPENDED_AT = "tideline_appended_at"
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _LONGEST = 13
+
+LONGEST_NAME = 200
+"""Bytes of the name of a producer; what is longer is cut."""
 """Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
 
 
@@ -69,6 +72,12 @@ def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms
         if name == APPENDED_AT and value and value.isdigit() and len(value) <= _LONGEST:
             return min(int(value), timestamp_ms)
     return timestamp_ms
+
+
+def producer(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
+    """Who produced this message: `ce_source`, which is the producer's `client.id`; empty when not told."""
+    source = next((value for name, value in headers or () if name == "ce_source" and value), b"")
+    return source[:LONGEST_NAME].decode(errors="replace")
 
 
 def rfc3339(at_ms: int) -> str:

@@ -71,14 +71,16 @@ class Outbox:
         bootstrap: str,
         names: Names = HOME,
         *,
+        producer: str = "tideline",
         linger_ms: int = 2,
         delivery_timeout_ms: int = 120_000,
     ) -> None:
-        """`names`: what the topics of messages are called on this Kafka."""
+        """`names`: what the topics of messages are called on this Kafka. `producer`: our `client.id`."""
         self._names = names
         self._producer = Producer(
             {
                 "bootstrap.servers": bootstrap,
+                "client.id": producer,
                 "enable.idempotence": True,
                 "acks": "all",
                 "linger.ms": linger_ms,

@@ -66,6 +66,11 @@ def of_stage(record: Containment, lags: Mapping[str, StageLag]) -> Radius:
         ("defer", "retract"): "rows that must go wait; pages hide them",
         ("narrow", "reads"): "ranked pages choose among fewer posts, without live counters; pages say so",
     }
+    if record.kind == Kind.THROTTLE:
+        return {
+            "means": f"each broker takes {record.bytes_per_second:,} bytes a second from it; what is"
+            " more waits in its own queue, in order; nothing is refused, and no other producer is touched"
+        }
     lag = lags.get(record.target)
     known: Radius = {} if lag is None else {"records_waiting": lag.lag, "oldest_s": lag.age_s}
     said = words.get((record.kind, record.target))

@@ -15,7 +15,9 @@ from pipeline.domain.containment import PATHS, READS, Kind, holds, key_of
 from pipeline.domain.control import REPAIRS, Change
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
+from pipeline.kafka.headers import LONGEST_NAME
 from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.tail import tail
 from pipeline.kafka.view import whole
 from pipeline.names import HOME, Names
@@ -41,16 +43,38 @@ def journal(bootstrap: str, most: int, names: Names = HOME) -> list[JournalEntry
 
 
 async def put(bootstrap: str, record: Containment, names: Names = HOME) -> None:
-    """Put this in force; returns when the broker has acknowledged it and the entry of the journal."""
+    """Put this in force; returns when the broker has acknowledged it and the entry of the journal.
+
+    Raises ConfigError for a producer that somebody else has given a quota: it would be lost.
+    """
+    if record.kind == Kind.THROTTLE:
+        await _unlimited(bootstrap, record.target, names)
     await _announce(bootstrap, Change("started", record), names, record.since)
 
 
+async def _unlimited(bootstrap: str, producer: str, names: Names) -> None:
+    quota = (await Quotas(bootstrap).all()).get(producer)
+    ours = {(one.kind, one.target) for one in whole(bootstrap, names.topic(CONTAINMENT), Containment)}
+    if quota is not None and (Kind.THROTTLE, producer) not in ours:
+        raise ConfigError(
+            f"throttle {producer}: the broker has a quota of {quota:g} bytes/s for it, and we did not set it",
+            "kafka-configs.sh --describe --entity-type clients",
+        )
+
+
 async def release(bootstrap: str, kind: str, target: str, by: str, names: Names = HOME) -> Containment:
-    """Take back what is in force, whoever put it there. Raises TidelineError when nothing is."""
+    """Take back what is in force, whoever put it there. Raises TidelineError when nothing is.
+
+    A producer that is throttled is let go by the controller, which takes its record out with its quota.
+    """
     now_ms = time.time_ns() // 1_000_000
     for record in read(bootstrap, names, now_ms=now_ms):
         if key_of(record.kind, record.target) == key_of(kind, target):
-            await _announce(bootstrap, Change("released", replace(record, by=by)), names, now_ms)
+            ended = replace(record, by=by)
+            if kind == Kind.THROTTLE:
+                await _announce(bootstrap, Change("ended", replace(ended, until=now_ms)), names, now_ms)
+            else:
+                await _announce(bootstrap, Change("released", ended), names, now_ms)
             return record
     raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
 
@@ -74,6 +98,8 @@ def check(kind: Kind, target: str, topology: Topology) -> None:
         raise ConfigError(f"{kind} {target}: no such target", f"known: {', '.join(targets[kind])}")
     if kind in (Kind.PULL, Kind.RATE) and not target.lstrip("-").isdigit():
         raise ConfigError(f"{kind} {target}: not an author's id")
+    if kind is Kind.THROTTLE and not 0 < len(target) <= LONGEST_NAME:
+        raise ConfigError(f"{kind}: a producer's client.id has 1 to {LONGEST_NAME} characters")
 
 
 def document(record: Containment) -> dict[str, Any]:

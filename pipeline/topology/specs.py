@@ -89,6 +89,7 @@ class ActSpec(_Spec):
     hold_seconds: Annotated[float, Field(ge=1, le=86_400)]
     hot_share: Annotated[float, Field(gt=0, le=1)]
     rate_per_minute: Count
+    producer_bytes_per_second: Count | None = None
     bound: Count | None
 
 

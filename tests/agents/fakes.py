@@ -4,10 +4,11 @@ The stores are the in-memory twins (`pipeline.store.memory`), held to the same c
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from pipeline.codec import decode
+from pipeline.errors import EngineError
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
 from pipeline.store.ports import Stores, StoreUnavailable
@@ -19,6 +20,25 @@ def deliver(
 ) -> Any:
     """A record as the loop hands it to a stage; the broker's time and the publish are `at_ms`."""
     return Delivery(record, Incoming(topic, 0, offset, b"", b"", headers, at_ms), at_ms)
+
+
+class MemoryQuotas:
+    """The quotas of producers; `fault` is raised by the next calls."""
+
+    def __init__(self) -> None:
+        self.rates: dict[str, float] = {}
+        self.fault: EngineError | None = None
+
+    async def all(self) -> dict[str, float]:
+        if self.fault:
+            raise self.fault
+        return dict(self.rates)
+
+    async def put(self, rates: Mapping[str, float | None]) -> None:
+        if self.fault:
+            raise self.fault
+        merged = self.rates | rates
+        self.rates = {name: float(rate) for name, rate in merged.items() if rate is not None}
 
 
 class RecordingOutbox:

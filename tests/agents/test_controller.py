@@ -1,17 +1,19 @@
 """The controller: what it sees is told, what it does is in force and in the journal, and one of two acts."""
 
 from pipeline.agents.controller import Classified, Controller, seen_of
+from pipeline.agents.throttle import Throttle
 from pipeline.codec import decode
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
 from pipeline.domain.control import Rules, Seen
 from pipeline.domain.snowflake import first_id
+from pipeline.errors import EngineError
 from pipeline.kafka.emit import Emit
 from pipeline.records import AuthorClass, ClassifiedPost, Containment, JournalEntry, StageHealth
-from tests.agents.fakes import RecordingOutbox
+from tests.agents.fakes import MemoryQuotas, RecordingOutbox
 
 NOW = 1_700_000_000_000
-RULES = {"large": Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, 30.0, 0.2, 6, None)}
+RULES = {"large": Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, 30.0, 0.2, 6, 4_096, None)}
 TIERS = [Tier("small", 10, 2.0), Tier("large", None, 10.0)]
 
 
@@ -24,7 +26,7 @@ class World:
 
     def __init__(self):
         self.outbox, self.age_s, self.now, self.told = RecordingOutbox(), 0.0, NOW, []
-        self.arrivals = Arrivals()
+        self.arrivals, self.quotas = Arrivals(), MemoryQuotas()
         self.one, self.other = self.controller(True), self.controller(False)
 
     def controller(self, leads):
@@ -35,6 +37,7 @@ class World:
             look=look,
             in_force=self.in_force,
             arrivals=self.arrivals,
+            throttle=Throttle(self.quotas),
             rules=RULES,
             leads=lambda: leads,
             emit=Emit(self.outbox, "controller"),
@@ -116,3 +119,48 @@ def test_what_is_pulled_makes_no_work():
     Classified(arrivals, TIERS).put(b"", None)
 
     assert arrivals.hot(NOW / 1000, 0.0) == []
+
+
+def post_by(producer):
+    return ClassifiedPost(first_id(NOW), 7, NOW, "public", "", AuthorClass.PUSH, 9_000, producer)
+
+
+async def test_the_producer_of_a_hot_author_is_slowed_and_let_go_before_its_record():
+    world = World()
+    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
+    world.age_s = 12.0
+    for _ in range(2):
+        await world.one.step()
+    assert world.quotas.rates == {"news": 4_096.0}
+
+    world.age_s, world.now = 1.0, world.now + 31_000
+    world.quotas.fault = EngineError("kafka: away")
+    await world.one.step()
+    assert [one.kind for one in world.in_force()] == ["throttle"], "or its quota would be forgotten"
+    world.quotas.fault = None
+    await world.controller(True).step()
+
+    assert (world.quotas.rates, world.in_force()) == ({}, [])
+    assert [event for event, kind, _ in world.journal() if kind == "throttle"] == ["started", "released"]
+
+
+async def test_a_producer_that_somebody_else_slowed_is_left_alone():
+    world = World()
+    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
+    world.quotas.rates = {"news": 10.0}
+    world.age_s = 12.0
+    for _ in range(2):
+        await world.one.step()
+
+    assert world.quotas.rates == {"news": 10.0}
+    assert "throttle" not in {one.kind for one in world.in_force()}
+
+
+async def test_when_the_broker_does_not_let_us_slow_producers_all_else_is_done():
+    world = World()
+    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
+    world.quotas.fault = EngineError("kafka: not authorised")
+    world.age_s = 12.0
+    await world.one.step()
+
+    assert {one.kind for one in world.in_force()} == {"shed", "pull", "defer"}

@@ -6,17 +6,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind, holds, key_of
-from pipeline.domain.control import Hot, Rules, Seen, decide
+from pipeline.domain.control import Hot, Rules, Seen, broker_quotas, decide
 from pipeline.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
 NOW, HOLD = 1_700_000_000_000, 10
-RULES = Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, HOLD, 0.2, 6, 1_000)
+RULES = Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, HOLD, 0.2, 6, 4_096, 1_000)
 TIERS = {"small": dataclasses.replace(RULES, lag_budget_s=2.0), "large": RULES}
 HOT = [
     Hot("large", Kind.PULL, "7", 0.6),
     Hot("large", Kind.PULL, "8", 0.1),
     Hot("large", Kind.PACE, "eu", 0.7),
+    Hot("large", Kind.THROTTLE, "news", 0.6),
+    Hot("large", Kind.THROTTLE, "web", 0.1),
 ]
 
 
@@ -50,11 +52,12 @@ def test_the_ladder():
     ladder = {
         7.9: {},
         8.0: {"shed/large": PARTIAL},
-        9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL},
+        9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL, "throttle/news": PULL},
         10.0: {
             "shed/large": PARTIAL,
             "pull/7": PULL,
             "pace/eu": PULL,
+            "throttle/news": PULL,
             "defer/backfill": PULL,
             "defer/retract": PULL,
         },
@@ -85,7 +88,7 @@ def test_the_story_of_a_burst():
 
     assert world.in_force == {}
     events = [event for event in world.story if event[0] != "extended"]
-    keys = ["shed/large", "pace/eu", "pull/7", "defer/backfill", "defer/retract"]
+    keys = ["shed/large", "pace/eu", "pull/7", "throttle/news", "defer/backfill", "defer/retract"]
     assert sorted(events) == sorted([("started", key) for key in keys] + [("released", key) for key in keys])
 
 
@@ -129,3 +132,40 @@ def test_what_an_operator_did_stays_as_it_is_until_it_ends(looks, until):
             assert world.in_force["pull/7"] == mine
     ended = ("expired", "pull/7") in world.story or ("started", "pull/7") in world.story
     assert ended == (0 < until <= world.now - 1_000)
+
+
+def test_a_topology_without_a_rate_for_producers_slows_none():
+    without = {"large": dataclasses.replace(RULES, producer_bytes_per_second=None)}
+    changes = decide({}, {"large": Seen(9.5, 0)}, HOT, without, NOW)
+    assert Kind.THROTTLE not in {one.record.kind for one in changes}
+
+
+throttles = st.builds(
+    Containment,
+    kind=st.sampled_from([Kind.THROTTLE, Kind.THROTTLE, Kind.SHED]),
+    target=st.sampled_from(["news", "web", "shop"]),
+    author_class=st.just(PULL),
+    rate_per_minute=st.just(0),
+    cause=st.just(""),
+    by=st.sampled_from([CONTROLLER, OPERATOR]),
+    since=st.just(NOW),
+    until=st.sampled_from([0, NOW - 1, NOW, NOW + 1]),
+    bytes_per_second=st.sampled_from([1_000, 2_000]),
+)
+quotas = st.dictionaries(st.sampled_from(["news", "web", "other"]), st.sampled_from([1_000.0, 5.0]))
+
+
+@given(st.lists(throttles, unique_by=lambda one: key_of(one.kind, one.target)), quotas)
+def test_the_quotas_of_the_broker_are_what_is_in_force_and_those_of_others_stay(records, known):
+    changes = broker_quotas(records, known, NOW)
+
+    after = {name: rate for name, rate in {**known, **changes}.items() if rate is not None}
+    ours = {one.target: one for one in records if one.kind == Kind.THROTTLE}
+    for name in {*known, *ours}:
+        if name not in ours:
+            assert after[name] == known[name]
+        elif ours[name].until in (0, NOW + 1):
+            assert after[name] == ours[name].bytes_per_second
+        else:
+            assert name not in after
+    assert broker_quotas(records, after, NOW) == {}

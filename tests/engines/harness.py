@@ -184,15 +184,15 @@ class Instance:
 
     # Kafka
 
-    def publish(self, *published: Event, strangers: bool = False) -> None:
+    def publish(self, *published: Event, strangers: bool = False, source: str = "tests/engines") -> None:
         """Publish events as `tideline publish` does; returns when the broker has them.
 
         Readers who are named as followers are registered first, as in any real system: nothing is pushed to
-        readers nobody has seen. `strangers`: leave them unknown.
+        readers nobody has seen. `strangers`: leave them unknown. `source`: who says that it produced them.
         """
         if not strangers:
             self._introduce(published)
-        self._publish(published)
+        self._publish(published, source)
 
     def _introduce(self, published: Sequence[Event]) -> None:
         named = {r for event in published for r in event.get("follower_ids", ())} - self._known
@@ -201,10 +201,10 @@ class Instance:
             self._publish([events.introduced(reader) for reader in named])
             eventually(lambda: not self.lag("readers").lag, 60)
 
-    def _publish(self, published: Sequence[Event]) -> None:
+    def _publish(self, published: Sequence[Event], source: str = "tests/engines") -> None:
         lines = [Line(number, orjson.dumps(event)) for number, event in enumerate(published, 1)]
         now_ms = time.time_ns() // 1_000_000
-        batch = batch_of(lines, default_topic=None, source="tests/engines", now_ms=now_ms)
+        batch = batch_of(lines, default_topic=None, source=source, now_ms=now_ms)
         assert not batch.refusals
         for message in batch.messages:
             self.send(message.topic, message.value, message.key, headers=[*message.headers])

@@ -1,5 +1,6 @@
 """Lag budgets that act: a burst is contained while its tier is behind, nothing is lost, and all is released."""
 
+import asyncio
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from pipeline.kafka.quotas import Quotas
 from tests.engines import events
 from tests.engines.harness import REPOSITORY, Instance
 from tests.engines.test_isolation import LARGE, stopped
@@ -74,17 +76,22 @@ def test_a_burst_is_contained_and_released_whoever_of_two_controllers_dies(contr
     controlled.await_covered(celebrity, fans[:1])
     burst = [events.post(celebrity, f"burst {number}") for number in range(20)]
     me, began = str(celebrity), time.time_ns() // 1_000_000
-    wanted = {("shed", "large"), ("pull", me), ("defer", "backfill"), ("defer", "retract")}
+    producer, quotas = f"newsroom of {me}", Quotas(controlled.kafka)
+    wanted = {
+        *(("shed", "large"), ("pull", me), ("throttle", producer)),
+        *(("defer", "backfill"), ("defer", "retract")),
+    }
 
     with another_controller(controlled):
         with stopped(controlled, "fanout.large"):
-            controlled.publish(*burst)
+            controlled.publish(*burst, source=producer)
             eventually(lambda: held(controlled) >= wanted, LONG)
             breach = (
                 events.time_of(burst[0]["post_id"]) + 1000 * controlled.topology.tiers["large"].lag_budget
             )
             acted = max(one["since"] for one in in_force(controlled) if one["kind"] in ("shed", "pull"))
             assert float(acted) - breach <= 5_000
+            eventually(lambda: producer in asyncio.run(quotas.all()), LONG)
 
             os.kill(controlled.worker("controller")["pid"], signal.SIGKILL)
             late = [events.post(celebrity, f"late {number}") for number in range(3)]
@@ -98,6 +105,7 @@ def test_a_burst_is_contained_and_released_whoever_of_two_controllers_dies(contr
         ends = {("released", *each) for each in wanted}  # told by the look after the end
         eventually(lambda: {*journal(controlled, began)} >= ends, LONG)
 
+    assert producer not in asyncio.run(quotas.all())
     story = journal(controlled, began)
     for each in wanted:
         assert story.count(("started", *each)) == 1
@@ -128,6 +136,30 @@ def test_a_frozen_tier_delivers_nothing_and_its_authors_are_pulled_until_it_is_r
     paths = instance.paths(readers[0])  # around a change both paths have a post
     assert paths.keys() == {after["post_id"], frozen["post_id"]}
     assert (paths[after["post_id"]][:4], paths[frozen["post_id"]]) == ("push", "pull")
+
+
+def test_a_producer_is_throttled_by_hand_and_let_go_by_the_controller(controlled: Instance) -> None:
+    quotas = Quotas(controlled.kafka)
+    name = f"by hand {events.take(1)[0]}"
+    controlled.tideline("contain", "throttle", name, "5000", "--for", "10m")
+    eventually(lambda: asyncio.run(quotas.all()).get(name) == 5000, LONG)
+    controlled.tideline("contain", "throttle", name, "7000")
+    eventually(lambda: asyncio.run(quotas.all()).get(name) == 7000, LONG)
+
+    controlled.tideline("contain", "release", "throttle", name)
+    eventually(lambda: name not in asyncio.run(quotas.all()), LONG)
+    assert ("throttle", name) not in held(controlled)
+
+
+def test_a_quota_of_somebody_else_is_not_taken_over(instance: Instance) -> None:
+    name = f"somebody else {events.take(1)[0]}"
+    asyncio.run(Quotas(instance.kafka).put({name: 9000}))
+    done = instance.command("contain", "throttle", name, "5000")
+
+    assert done.returncode == 2
+    assert "the broker has a quota of 9000 bytes/s for it" in done.stderr
+    assert asyncio.run(Quotas(instance.kafka).all())[name] == 9000
+    asyncio.run(Quotas(instance.kafka).put({name: None}))
 
 
 def test_a_dry_run_says_whom_it_would_touch_and_does_nothing(instance: Instance) -> None:
