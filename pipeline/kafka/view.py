@@ -73,13 +73,12 @@ class TopicView(Generic[Record]):
         self._thread = threading.Thread(target=self._follow, name=f"view {topic}", daemon=True)
 
     def start(self, timeout_s: float = 30) -> None:
-        """Read to the end once, then follow. Raises EngineError when that takes longer than the time-out."""
+        """Read to the end once, then follow. Raises EngineError when that takes longer, or Kafka is away."""
         self._started = time.monotonic()  # what the broker says from now on is as of then at least
-        partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
-        for partition in partitions:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
-            self._positions[partition] = low if self._lost is None else high
-            self._behind[partition] = high
+        try:
+            self._find_out(timeout_s)
+        except KafkaException as error:
+            raise EngineError(f"{self.topic}: {error.args[0].str()}", "tideline status") from error
         self._consumer.assign(
             [
                 TopicPartition(self.topic, p, OFFSET_BEGINNING if self._lost is None else at)
@@ -89,6 +88,14 @@ class TopicView(Generic[Record]):
         self._thread.start()
         if not self._caught_up.wait(timeout_s):
             raise EngineError(f"{self.topic}: not read to its end in {timeout_s:.0f} s", "tideline status")
+
+    def _find_out(self, timeout_s: float) -> None:
+        """Where each partition begins and ends now."""
+        partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
+        for partition in partitions:
+            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
+            self._positions[partition] = low if self._lost is None else high
+            self._behind[partition] = high
 
     def get(self, key: int | str) -> Record | None:
         """The newest record under this key."""

@@ -119,6 +119,17 @@ def test_a_record_that_cannot_be_read_leaves_the_one_before_it_in_force(topic, v
     assert started.get("a") == settings(1)
 
 
+def test_a_broker_that_is_away_is_said_so():
+    """As `tideline contain list` says it: the topic, why, and what to do next."""
+    started = TopicView("localhost:1", "containment", DECODE)
+
+    with pytest.raises(EngineError, match=r"^containment: Failed to get metadata: .*transport") as raised:
+        started.start(timeout_s=0.2)
+
+    assert raised.value.hint == "tideline status"
+    started.close()
+
+
 @pytest.mark.parametrize("error", [Unavailable("away"), EngineError("401")])
 def test_a_record_waits_for_a_registry_that_does_not_answer(topic, view, error, monkeypatch):
     """A view that gave up would show old routes for ever, and nobody would know."""
