@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 from pipeline.codec import encode
 from pipeline.kafka.dead_letters import dead_letter
@@ -16,8 +15,7 @@ from tests.engines import events
 from tests.engines.dead_letters import letter_of, letters
 from tests.engines.events import Event
 from tests.engines.harness import REPOSITORY, Instance
-
-SABOTEUR = Path(__file__).parents[1] / "faults" / "saboteur"
+from tests.faults.sabotage import sabotage
 
 HOUR_MS = 3_600_000
 
@@ -26,11 +24,10 @@ HOUR_MS = 3_600_000
 def broken_classify(instance: Instance) -> Iterator[None]:
     """In place of the instance's own worker one with a bug: posts that say "stumbles" break it."""
     instance.tideline("stage", "stop", "classify")
-    path = {"PYTHONPATH": str(SABOTEUR), "SABOTAGE": "stumble"}
     worker = subprocess.Popen(
         [sys.executable, "-m", "pipeline", "worker", "classify"],
         cwd=REPOSITORY,
-        env={**instance.environment, **path},
+        env={**instance.environment, **sabotage("stumble")},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

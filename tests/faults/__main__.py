@@ -59,6 +59,7 @@ def _failure(run: Run, begin: float, end: float) -> str:
         _say(f"world open after {time.monotonic() - begin:.0f} s")
         with Chaos(run.instance) as chaos:
             _rounds(run, chaos, end)
+        run.end()
     except Exception:
         return traceback.format_exc()
     return ""

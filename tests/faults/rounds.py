@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from threading import Event as Flag
 from threading import Thread
@@ -12,20 +13,30 @@ from threading import Thread
 import orjson
 
 from pipeline.codec import encode
-from pipeline.ops import policy_settings
-from pipeline.records import ActivityEvent, PolicySettings
+from pipeline.domain.containment import CONTROLLER
+from pipeline.kafka.view import whole
+from pipeline.ops import containment, policy_settings
+from pipeline.records import ActivityEvent, Containment, PolicySettings
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance
 from tests.faults import verify
+from tests.faults.by_hand import Operator
 from tests.faults.chaos import Chaos
 from tests.faults.examples import Example, explain
 from tests.faults.plan import Fault, Planner
 from tests.faults.workload import Workload, World
+from tests.waiting import eventually
 
 STEP_S = 0.25
 THRESHOLDS_EVERY = 36
 """Steps: every 9 s."""
+
+ACT_EVERY = 24
+"""Steps: every 6 s something is contained by hand, or released."""
+
+LET_GO_S = 90
+"""After the last round: `hold_seconds` of 30, a controller who was killed last, and a busy machine."""
 
 SETTLE_S = 240
 """After the last fault: engines on busy cores come back, partitions of the killed are free after 10 s."""
@@ -46,14 +57,19 @@ class Report:
     faults: Counter[str] = field(default_factory=Counter)
     killed: Counter[str] = field(default_factory=Counter)
     thresholds: int = 0
+    by_hand: Counter[str] = field(default_factory=Counter)
+    journal: Counter[str] = field(default_factory=Counter)
+    """What the controller did."""
+    left_in_force: list[str] = field(default_factory=list)
+    """Kind and target of what was still on the topic `containment` at the end."""
     dead_letters: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
     examples: list[Example] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        """Whether every feed of every round was right, and nothing became a dead letter."""
-        return not self.wrong.total() and not self.dead_letters
+        """Whether every feed was right, nothing became a dead letter, and nothing is contained for ever."""
+        return not self.wrong.total() and not self.dead_letters and not self.left_in_force
 
     def document(self) -> dict[str, object]:
         """The report as plain values."""
@@ -70,11 +86,14 @@ class Report:
             "kills_by_stage": dict(sorted(self.killed.items())),
             "faults": dict(sorted(self.faults.items())),
             "threshold_changes": self.thresholds,
+            "by_hand": dict(sorted(self.by_hand.items())),
+            "controller": dict(sorted(self.journal.items())),
             **{
                 kind: self.wrong[kind]
                 for kind in ("missing", "duplicates", "forbidden", "misordered", "stale")
             },
             "dead_letters": self.dead_letters,
+            "left_in_force": self.left_in_force,
             "clean": self.clean,
         }
 
@@ -88,6 +107,7 @@ class Run:
         self.report = Report(seed)
         self.stages = [*dict.fromkeys(worker["stage"] for worker in instance.description()["workers"])]
         self.planner = Planner(seed, self.stages)
+        self.operator = Operator(instance, seed, self.workload.authors)
         self._begin = time.monotonic()
 
     def open(self) -> None:
@@ -96,10 +116,31 @@ class Run:
         self.instance.settle(SETTLE_S)
 
     def round(self, chaos: Chaos, seconds: float, engine_faults: int) -> verify.Found:
-        """The next planned round."""
-        return self.play(chaos, self.planner.round(seconds, engine_faults), seconds)
+        """The next planned round, with an operator at work."""
+        return self.play(chaos, self.planner.round(seconds, engine_faults), seconds, self.operator.act)
 
-    def play(self, chaos: Chaos, faults: Sequence[Fault], seconds: float) -> verify.Found:
+    def end(self) -> None:
+        """After the last round: the operator takes back what he did, and the controller lets go by itself."""
+        self.operator.end()
+        with suppress(AssertionError):
+            eventually(lambda: not self._contained(), LET_GO_S)
+        self.report.left_in_force = self._contained()
+        told = containment.journal(self.instance.kafka, 100_000)
+        self.report.journal = Counter(one.event for one in told if one.by == CONTROLLER)
+
+    def _contained(self) -> list[str]:
+        """All that is there, also what nobody goes by any more."""
+        return sorted(
+            f"{one.kind} {one.target}" for one in whole(self.instance.kafka, "containment", Containment)
+        )
+
+    def play(
+        self,
+        chaos: Chaos,
+        faults: Sequence[Fault],
+        seconds: float,
+        by_hand: Callable[[], None] = lambda: None,
+    ) -> verify.Found:
         """Traffic and these faults for so long, then calm, then a check of every feed."""
         began = time.monotonic()
         over, failed = Flag(), []
@@ -108,7 +149,7 @@ class Run:
         )
         breaking.start()
         try:
-            self._traffic(seconds, over)
+            self._traffic(seconds, over, by_hand)
         finally:
             breaking.join()
         if failed:
@@ -135,7 +176,7 @@ class Run:
         self.instance.settle(SETTLE_S, lambda stages: seen.append([s.stage for s in stages if s.lag != 0]))
         return ", ".join(next((stages for stages in reversed(seen) if stages), ["nobody"]))
 
-    def _traffic(self, seconds: float, over: Flag) -> None:
+    def _traffic(self, seconds: float, over: Flag, by_hand: Callable[[], None]) -> None:
         """A step each STEP_S, and what a stopped broker held up as soon as it goes on; to the end of the faults.
 
         So a seed draws as many events in a round on any machine, unless its engines take longer than the round.
@@ -144,6 +185,8 @@ class Run:
         for step in range(steps):
             if step % THRESHOLDS_EVERY == 0:
                 self._set(*self.workload.thresholds())
+            if step % ACT_EVERY == ACT_EVERY // 2:
+                by_hand()
             self._publish(self.workload.step(self.workload.amount()))
             time.sleep(max(0.0, begin + (step + 1) * STEP_S - time.monotonic()))
         over.wait()
@@ -168,7 +211,7 @@ class Run:
         report.rounds += 1
         report.minutes = (time.monotonic() - self._begin) / 60
         report.checked += found.checked
-        report.faults, report.killed = chaos.counts, chaos.killed
+        report.faults, report.killed, report.by_hand = chaos.counts, chaos.killed, self.operator.done
         report.dead_letters = sum(self.instance.ends("dead.letters").values())
         for kind, wrong in found.wrong.items():
             report.wrong[kind] += len(wrong)

@@ -3,18 +3,20 @@
 Not among the tests that run by default: each starts engines of its own. `make faults-controls`.
 """
 
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.engines.harness import REPOSITORY, Instance
+from tests.engines.harness import Instance
+from tests.faults import verify
 from tests.faults.chaos import Chaos
 from tests.faults.plan import Fault, Kind
 from tests.faults.rounds import Run
+from tests.faults.sabotage import sabotage
 from tests.faults.workload import World
+from tests.waiting import eventually
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.controls]
 
@@ -35,14 +37,36 @@ OUTAGE = [Fault(3, Kind.PAUSE, "cassandra", 4), *(Fault(9, Kind.KILL, stage) for
 """The kills end what an outage has left standing: an agent that raised under `take()` never goes on."""
 
 
+CALM_S = 6.0
+LATE_S = 6.0
+"""Where work is acknowledged before it is done, what is acknowledged is late by this at most, or lost."""
+
+SLOW = [Fault(1, Kind.FREEZE, "fanout.small", 8)]
+"""Four times the tier's budget."""
+
+
 @contextmanager
-def sabotaged(home: Path, how: str, world: World = WORLD) -> Iterator[Run]:
-    """A run on an instance whose workers are broken so."""
-    path = os.pathsep.join([str(Path(__file__).parent / "saboteur"), str(REPOSITORY)])
-    with Instance(home, {"PYTHONPATH": path, "SABOTAGE": how}) as instance:
+def sabotaged(home: Path, how: str, world: World = WORLD, *, controlled: bool = False) -> Iterator[Run]:
+    """A run on an instance whose workers are broken so; without a controller, who would have pulled what is not
+    pushed in time.
+    """
+    with Instance(home, sabotage(how)) as instance:
+        if not controlled:
+            instance.tideline("stage", "stop", "controller")
         run = Run(instance, 11, world, print)
         run.open()
         yield run
+
+
+def lost(run: Run) -> int:
+    """Posts that are missing now and will be."""
+
+    def missing() -> int:
+        return len(verify.check(run.instance, run.workload.readers, run.workload.model).missing)
+
+    with suppress(AssertionError):
+        eventually(lambda: not missing(), LATE_S)
+    return missing()
 
 
 @pytest.mark.parametrize(
@@ -58,20 +82,35 @@ def sabotaged(home: Path, how: str, world: World = WORLD) -> Iterator[Run]:
 def test_a_broken_rule_is_seen_as_missing_posts(tmp_path: Path, how: str, faults: list[Fault]) -> None:
     """take: Faust's own batches. concurrency: two streams an agent. ack-first: before the writes. route-late: the
     route record after the tasks, and not waited for (one that is waited for is made good by the replay). no-margin:
-    edges and classes count from the moment they change.
+    edges and classes count from the moment they change. What a fault brings to light is not there without one.
     """
     with sabotaged(tmp_path, how, BUSY if how == "no-margin" else WORLD) as run, Chaos(run.instance) as chaos:
+        if faults:
+            run.play(chaos, [], CALM_S)
+            assert not lost(run)
         for _ in range(ROUNDS):
-            if run.play(chaos, faults, ROUND_S).missing:
+            if run.play(chaos, faults, ROUND_S).missing and lost(run):
                 return
 
     pytest.fail(f"{how}: nothing missing among {run.report.checked} deliveries")
 
 
-def test_the_same_faults_find_nothing_wrong_where_no_rule_is_broken(tmp_path: Path) -> None:
-    with sabotaged(tmp_path, "nothing") as run, Chaos(run.instance) as chaos:
-        run.play(chaos, KILLS, ROUND_S)
-        run.play(chaos, OUTAGE, ROUND_S)
+def test_a_controller_who_lets_nothing_go_is_seen(tmp_path: Path) -> None:
+    with sabotaged(tmp_path, "never-over", controlled=True) as run, Chaos(run.instance) as chaos:
+        assert run.play(chaos, SLOW, ROUND_S).clean
+        run.end()
 
-    assert run.report.clean, run.report.examples
+    assert "shed small" in run.report.left_in_force
+    assert not run.report.clean
+
+
+@pytest.mark.parametrize("controlled", [False, True])
+def test_the_same_faults_find_nothing_wrong_where_no_rule_is_broken(tmp_path: Path, controlled: bool) -> None:
+    with sabotaged(tmp_path, "nothing", controlled=controlled) as run, Chaos(run.instance) as chaos:
+        for faults in (KILLS, OUTAGE, SLOW):
+            run.play(chaos, faults, ROUND_S)
+        run.end()
+
+    assert run.report.clean, (run.report.examples, run.report.left_in_force)
     assert run.report.checked > 1000
+    assert ("started" in run.report.journal) is controlled

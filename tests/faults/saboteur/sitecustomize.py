@@ -1,7 +1,7 @@
 """Breaks the workers of one instance, so that `test_controls` can see the verifier go red.
 
-Python runs this at its start where PYTHONPATH names this folder. Only `tideline worker` is touched, and only as the
-variable SABOTAGE says. The product has no switch for any of it.
+Python runs this at its start where PYTHONPATH names this folder (`tests.faults.sabotage`). Only `tideline worker` is
+touched, and only as the variable SABOTAGE says. The product has no switch for any of it.
 """
 
 import os
@@ -17,13 +17,14 @@ def _sabotage(how: str) -> None:
     import faust
 
     from pipeline import resources, stages
+    from pipeline.agents import controller
     from pipeline.agents.classify import Classify
     from pipeline.agents.fanout import Fanout
     from pipeline.kafka.loop import SafeLoop, incoming
     from pipeline.topology.specs import PolicySpec
 
     safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
-    put_routes, cache = Classify._put_routes, stages.SegmentCache
+    put_routes, cache, decide = Classify._put_routes, stages.SegmentCache, controller.decide
 
     # What makes races wide, and harms nobody who keeps to the rules: `nothing` has it too, and stays clean.
 
@@ -49,11 +50,17 @@ def _sabotage(how: str) -> None:
     async def run_alone(self, stream, handle):
         await safe_run(copy.copy(self), stream, handle)  # its state is of one stream
 
-    async def run_acknowledging_first(self, stream, handle):
-        async for events in stream.noack_take(self._batch, self._within_s):
-            for event in events:
-                await stream.ack(event)
-            await self._settle([incoming(event) for event in events], handle)
+    async def ack_and_then_settle(self, stream):
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            while self._open:
+                settling, events = self._open[0]
+                for event in events:
+                    await stream.ack(event)
+                await settling
+                self._open.popleft()
+                self._slots.release()
 
     classified = Classify.handle
 
@@ -71,6 +78,9 @@ def _sabotage(how: str) -> None:
 
         late.add(asyncio.create_task(after_the_tasks()))
 
+    def never_over(*given):
+        return [change for change in decide(*given) if not change.over]
+
     def old_cache(*given, **named):
         return cache(*given, **(named | {"max_age_s": 1.0}))  # half of the margin there was
 
@@ -82,11 +92,13 @@ def _sabotage(how: str) -> None:
         case "concurrency":
             SafeLoop.run, faust.App.agent = run_alone, agent_of_two
         case "ack-first":
-            SafeLoop.run = run_acknowledging_first
+            SafeLoop._ack_in_order = ack_and_then_settle
         case "route-late":
             Classify._put_routes = put_routes_late
         case "stumble":
             Classify.handle = stumble
+        case "never-over":
+            controller.decide = never_over
         case "no-margin":
             PolicySpec.margin_ms = property(lambda _: 0)
             stages.SegmentCache = old_cache
