@@ -264,7 +264,7 @@ class CostSample:
 
 @dataclass(frozen=True, slots=True)
 class Containment:
-    """Topic `containment` (compacted, key kind/target): what is done to a part of the pipeline, in force.
+    """Topic `containment` (compacted, key by/kind/target): what is done to a part of the pipeline, in force.
 
     kind: shed | pull | rate | pace | freeze | path | defer | narrow | throttle (`domain.containment`).
     `until` 0: until it is released. `tier`: whose budget it protects; empty: what an operator did.

@@ -70,7 +70,7 @@ class Controller:
         least = min((rule.hot_share for rule in self.rules.values()), default=1.0)
         in_force, hot = await self.throttle.bring(records, self.arrivals.hot(now / 1000, least), now)
         changes = decide(
-            {key_of(one.kind, one.target): one for one in in_force},
+            {key_of(one): one for one in in_force},
             seen_of(healths),
             hot,
             self.rules,
@@ -109,13 +109,15 @@ def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:
     return {one.stage.removeprefix("fanout."): Seen(one.age_s, one.pending) for one in tiers}
 
 
-def announced(emit: Emit, change: Change, now_ms: int) -> list[Outgoing]:
-    """A change as messages: what is in force first, then what is told of it."""
-    record, key = change.record, key_of(change.record.kind, change.record.target)
+def announced(emit: Emit, change: Change, now_ms: int, by: str = "") -> list[Outgoing]:
+    """A change as messages: what is in force first, then what is told of it. `by`: where not whose it was."""
+    record, key = change.record, key_of(change.record)
+    about = f"{record.kind}/{record.target}"
     until = 0 if change.over else record.until
-    entry = JournalEntry(now_ms, change.event, record.kind, record.target, record.cause, record.by, until)
+    who = by or record.by
+    entry = JournalEntry(now_ms, change.event, record.kind, record.target, record.cause, who, until)
     if change.over:
         state = emit.tombstone(CONTAINMENT, key)
     else:
         state = emit.event(CONTAINMENT, key, record, at_ms=now_ms)
-    return [state, emit.event(JOURNAL, key, entry, at_ms=now_ms)]
+    return [state, emit.event(JOURNAL, about, entry, at_ms=now_ms)]

@@ -183,8 +183,8 @@ def release(
     from pipeline.ops import containment
 
     given = settings(home=home, profile=profile, domain=domain)
-    taken = asyncio.run(containment.release(kafka_of(given), kind, target, OPERATOR, names_of(given)))
-    typer.echo(f"{taken.kind} {taken.target}: released; it was {taken.cause}", err=True)
+    for one in asyncio.run(containment.release(kafka_of(given), kind, target, OPERATOR, names_of(given))):
+        typer.echo(f"{one.kind} {one.target}: released; it was {one.cause}, by the {one.by}", err=True)
 
 
 def listing(

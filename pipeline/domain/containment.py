@@ -56,9 +56,15 @@ class Contained:
     reason: str
 
 
-def key_of(kind: str, target: object) -> str:
-    """The key of a record: one of each kind about each target is in force."""
-    return f"{kind}/{target}"
+def key_of(record: Containment) -> str:
+    """The key of a record. An operator's and the controller's are two, so that a controller who has not heard
+    yet of what an operator did can neither replace it nor take it out.
+    """
+    return _key(record.by, record.kind, record.target)
+
+
+def _key(by: str, kind: str, target: object) -> str:
+    return f"{by}/{kind}/{target}"
 
 
 def holds(record: Containment | None, now_ms: int) -> bool:
@@ -67,9 +73,9 @@ def holds(record: Containment | None, now_ms: int) -> bool:
 
 
 def held(in_force: InForce, kind: Kind, target: object, now_ms: int) -> Containment | None:
-    """What is in force of this kind about this target."""
-    record = in_force(key_of(kind, target))
-    return record if holds(record, now_ms) else None
+    """What is in force of this kind about this target: by an operator, or else by the controller."""
+    both = (in_force(_key(by, kind, target)) for by in (OPERATOR, CONTROLLER))
+    return next((record for record in both if holds(record, now_ms)), None)
 
 
 def contained(
@@ -117,7 +123,7 @@ class Room:
 
     def __call__(self, record: Containment, now_ms: int) -> bool:
         """Whether the rate of this record has room for a post of now; if so the post has taken it."""
-        key = key_of(record.kind, record.target)
+        key = key_of(record)
         rate = rates.Rate(record.rate_per_minute / 60, max(1, record.rate_per_minute // 6))
         bucket, wait_s = rates.take(self._buckets.get(key), rate, now_ms / 1000)
         if len(self._buckets) >= MOST_RATES and key not in self._buckets:

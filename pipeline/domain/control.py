@@ -16,7 +16,7 @@ Nothing here remembers anything: what is in force is the state, and the next con
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pipeline.domain.containment import CONTROLLER, READS, Kind, holds, key_of
+from pipeline.domain.containment import CONTROLLER, OPERATOR, READS, Kind, held, holds, key_of
 from pipeline.records import AuthorClass, Containment
 
 REPAIRS = ("backfill", "retract")
@@ -82,21 +82,23 @@ def decide(
     rules: Mapping[str, Rules],
     now_ms: int,
 ) -> list[Change]:
-    """What to start, to extend and to take out. What an operator did is left alone until it ends.
+    """What to start, to extend and to take out. What an operator did is left alone until it ends, and so is
+    what it is about: nothing is started beside it.
 
     A tier that is unknown keeps what it has, and gets nothing new.
     """
     changes = []
     wanted = {
-        key_of(one.kind, one.target): one
+        key_of(one): one
         for tier, rule in rules.items()
         for one in _wanted(tier, seen.get(tier, Seen(None, None)), hot, rule, now_ms)
+        if not holds(in_force.get(key_of(replace(one, by=OPERATOR))), now_ms)
     }
     for key, want in wanted.items():
         known = in_force.get(key)
         if known is None or not holds(known, now_ms):
             changes.append(Change("started", want))
-        elif known.by == CONTROLLER and _stricter(want, known):
+        elif _stricter(want, known):
             changes.append(Change("started", replace(want, since=known.since)))
     for key, known in in_force.items():
         if holds(known, now_ms):
@@ -150,11 +152,12 @@ def broker_quotas(
 
     What is no longer in force is still on record until its quota has gone, so that none is ever forgotten.
     """
-    wanted = {
-        one.target: one.bytes_per_second if holds(one, now_ms) else None
-        for one in in_force
-        if one.kind == Kind.THROTTLE
+    records = {key_of(one): one for one in in_force if one.kind == Kind.THROTTLE}
+    holding = {
+        name: held(records.get, Kind.THROTTLE, name, now_ms)
+        for name in {one.target for one in records.values()}
     }
+    wanted = {name: one.bytes_per_second if one else None for name, one in holding.items()}
     return {name: rate for name, rate in wanted.items() if known.get(name) != rate}
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.agents.controller import CONTAINMENT, JOURNAL, announced
 from pipeline.codec import CodecError, decode
-from pipeline.domain.containment import PATHS, READS, Kind, holds, key_of
+from pipeline.domain.containment import PATHS, READS, Kind, holds
 from pipeline.domain.control import REPAIRS, Change
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
@@ -49,7 +49,7 @@ async def put(bootstrap: str, record: Containment, names: Names = HOME) -> None:
     """
     if record.kind == Kind.THROTTLE:
         await _unlimited(bootstrap, record.target, names)
-    await _announce(bootstrap, Change("started", record), names, record.since)
+    await _announce(bootstrap, [Change("started", record)], names, record.since, record.by)
 
 
 async def _unlimited(bootstrap: str, producer: str, names: Names) -> None:
@@ -62,27 +62,27 @@ async def _unlimited(bootstrap: str, producer: str, names: Names) -> None:
         )
 
 
-async def release(bootstrap: str, kind: str, target: str, by: str, names: Names = HOME) -> Containment:
+async def release(bootstrap: str, kind: str, target: str, by: str, names: Names = HOME) -> list[Containment]:
     """Take back what is in force, whoever put it there. Raises TidelineError when nothing is.
 
     A producer that is throttled is let go by the controller, which takes its record out with its quota.
     """
     now_ms = time.time_ns() // 1_000_000
-    for record in read(bootstrap, names, now_ms=now_ms):
-        if key_of(record.kind, record.target) == key_of(kind, target):
-            ended = replace(record, by=by)
-            if kind == Kind.THROTTLE:
-                await _announce(bootstrap, Change("ended", replace(ended, until=now_ms)), names, now_ms)
-            else:
-                await _announce(bootstrap, Change("released", ended), names, now_ms)
-            return record
-    raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
+    found = [one for one in read(bootstrap, names, now_ms=now_ms) if (one.kind, one.target) == (kind, target)]
+    if not found:
+        raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
+    if kind == Kind.THROTTLE:
+        changes = [Change("ended", replace(one, until=now_ms)) for one in found]
+    else:
+        changes = [Change("released", one) for one in found]
+    await _announce(bootstrap, changes, names, now_ms, by)
+    return found
 
 
-async def _announce(bootstrap: str, change: Change, names: Names, now_ms: int) -> None:
+async def _announce(bootstrap: str, changes: Sequence[Change], names: Names, now_ms: int, by: str) -> None:
     async with Outbox(bootstrap, names) as outbox:
         emit = Emit(outbox, names.stage("contain"))
-        await emit.all(announced(emit, change, now_ms))
+        await emit.all(message for one in changes for message in announced(emit, one, now_ms, by))
 
 
 def check(kind: Kind, target: str, topology: Topology) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.domain.containment import OPERATOR, Kind, holds, key_of
+from pipeline.domain.containment import OPERATOR, Kind, held, holds, key_of
 from pipeline.errors import TidelineError
 from pipeline.kafka.offsets import Offsets
 from pipeline.names import Names
@@ -79,7 +79,7 @@ class Drain:
         finally:
             if before is not None and before.by == OPERATOR and holds(before, self.now_ms()):
                 await self.hold.put(replace(before, since=self.now_ms()))
-            else:  # what the controller had put in force it does again, if it is still needed
+            else:  # the controller's too: it does that again, if it is still needed
                 await self.hold.release(Kind.SHED, self.tier)
 
     async def _until_empty(self, timeout_s: float, told: Callable[[StageLag], None]) -> None:
@@ -124,8 +124,9 @@ class Contain:
 
     def in_force(self, kind: str, target: str) -> Containment | None:
         """What is in force of this kind about this target."""
-        found = containment.read(self.bootstrap, self.names, now_ms=_now_ms())
-        return next((one for one in found if key_of(one.kind, one.target) == key_of(kind, target)), None)
+        now = _now_ms()
+        found = {key_of(one): one for one in containment.read(self.bootstrap, self.names, now_ms=now)}
+        return held(found.get, Kind(kind), target, now)
 
 
 async def drain(

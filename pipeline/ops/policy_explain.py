@@ -58,7 +58,7 @@ def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
     forced = {one.author_id: one for one in whole(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
     samples = whole(bootstrap, names.topic("costs"), CostSample)
     records = contained_now.read(bootstrap, names, now_ms=now_ms)
-    by_key = {containment.key_of(one.kind, one.target): one for one in records}
+    by_key = {containment.key_of(one): one for one in records}
     return InForce(topology, thresholds, forced, samples, by_key, now_ms)
 
 

@@ -18,7 +18,7 @@ def record(kind, target, to=PULL, rate=0, until=0):
 
 
 def ask(*records, room=lambda one: False):
-    in_force = {key_of(one.kind, one.target): one for one in records}
+    in_force = {key_of(one): one for one in records}
     return contained(in_force.get, author_id=AUTHOR, tier=TIER, region=REGION, now_ms=NOW, room=room)
 
 
@@ -43,7 +43,7 @@ TIMES = st.sampled_from([0, NOW - 1, NOW, NOW + 1])
 
 
 @given(
-    st.lists(st.sampled_from(ABOUT_THE_POST + OF_OTHERS), unique_by=lambda one: key_of(one.kind, one.target)),
+    st.lists(st.sampled_from(ABOUT_THE_POST + OF_OTHERS), unique_by=lambda one: key_of(one)),
     st.data(),
 )
 def test_the_strictest_that_holds_and_has_no_room_decides(records, data):
@@ -89,8 +89,18 @@ def test_a_rate_lets_through_what_it_says_and_a_burst(rate, gaps):
             assert m <= burst + (last - first) * rate / 60_000 + 1e-6
 
 
+def test_what_an_operator_did_counts_before_what_the_controller_did_about_the_same():
+    mine = record(Kind.SHED, TIER, PARTIAL, until=NOW + 1)
+    theirs = dataclasses.replace(mine, author_class=PULL, by="controller", until=NOW + 2)
+    in_force = {key_of(one): one for one in (mine, theirs)}
+
+    assert held(in_force.get, Kind.SHED, TIER, NOW) == mine
+    assert held(in_force.get, Kind.SHED, TIER, NOW + 1) == theirs
+    assert held(in_force.get, Kind.SHED, TIER, NOW + 2) is None
+
+
 def test_what_has_ended_is_not_held():
     ended = record(Kind.FREEZE, TIER, until=NOW)
 
     assert not holds(ended, NOW) and holds(ended, NOW - 1) and not holds(None, NOW)
-    assert held({key_of(Kind.FREEZE, TIER): ended}.get, Kind.FREEZE, TIER, NOW) is None
+    assert held({key_of(ended): ended}.get, Kind.FREEZE, TIER, NOW) is None

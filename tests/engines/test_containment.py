@@ -9,10 +9,13 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
 from pipeline.kafka.quotas import Quotas
+from pipeline.ops import containment
+from pipeline.records import AuthorClass, Containment
 from tests.engines import events
 from tests.engines.harness import REPOSITORY, Instance
 from tests.engines.test_isolation import LARGE, stopped
@@ -160,6 +163,22 @@ def test_a_quota_of_somebody_else_is_not_taken_over(instance: Instance) -> None:
     assert "the broker has a quota of 9000 bytes/s for it" in done.stderr
     assert asyncio.run(Quotas(instance.kafka).all())[name] == 9000
     asyncio.run(Quotas(instance.kafka).put({name: None}))
+
+
+def test_what_is_released_is_released_whoever_put_it_there(instance: Instance) -> None:
+    """A controller that has not heard of what an operator did leaves it alone: both are there."""
+    now = time.time_ns() // 1_000_000
+    mine = Containment("shed", "large", AuthorClass.PARTIAL, 0, "a test", "operator", now, 0)
+    theirs = replace(mine, by="controller", until=now + 60_000, tier="large")
+    for one in (mine, theirs):
+        asyncio.run(containment.put(instance.kafka, one))
+    assert sorted(one["by"] for one in in_force(instance)) == ["controller", "operator"]
+
+    done = instance.command("contain", "release", "shed", "large")
+
+    assert done.stderr.count("shed large: released; it was a test") == 2
+    assert in_force(instance) == []
+    assert journal(instance, now)[-2:] == [("released", "shed", "large")] * 2
 
 
 def test_a_dry_run_says_whom_it_would_touch_and_does_nothing(instance: Instance) -> None:
