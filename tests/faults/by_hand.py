@@ -94,12 +94,12 @@ class Operator:
         self.done[act.kind.value] += 1
 
     def _release(self) -> None:
-        """The oldest; raises when it is not in force as we left it. While Kafka is away it stays there."""
+        """The oldest; raises when it is not in force as it was left. While Kafka is away it stays there."""
         kind, target = self._open[0]
         try:
             taken = asyncio.run(containment.release(self._kafka, kind, target, OPERATOR))
         except EngineError:
             return
-        assert taken.by == OPERATOR and not taken.until, taken
+        assert any(one.by == OPERATOR and not one.until for one in taken), taken
         self._open.pop(0)
         self.done["release"] += 1
