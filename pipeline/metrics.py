@@ -145,7 +145,10 @@ OLDEST_UNPROCESSED = _gauge(
     "partition",
 )
 CONTAINMENT = _gauge(
-    "tideline_containment", "1 for a containment in force; of those of authors, how many", "kind", "target"
+    "tideline_containment",
+    "1 for a containment in force; how many authors, or producers, are contained",
+    "kind",
+    "target",
 )
 CONTAINMENT_SINCE = _gauge(
     "tideline_containment_since_timestamp_seconds",

@@ -8,10 +8,8 @@ from pipeline.domain.lag_status import Status
 from pipeline.gauges import Exactly, Labels
 from pipeline.records import Containment, JournalEntry, StageHealth
 
-AUTHORS = "authors"
-"""The target of whatever is done to authors: their ids are no labels."""
-
-_OF_AUTHORS = (Kind.PULL, Kind.RATE)
+_OF_MANY: dict[str, str] = {Kind.PULL: "authors", Kind.RATE: "authors", Kind.THROTTLE: "producers"}
+"""The target of what is done to authors and producers: their names are no labels."""
 _TIER = "fanout."
 
 _status, _budget = Exactly(metrics.STAGE_STATUS), Exactly(metrics.LAG_BUDGET)
@@ -47,9 +45,11 @@ def in_force(containments: Sequence[Containment]) -> None:
     """What is in force, and nothing else."""
     number: dict[Labels, float] = {}
     since: dict[Labels, float] = {}
-    for one in containments:
-        labels = one.kind, AUTHORS if one.kind in _OF_AUTHORS else one.target
+    for kind, target in {(one.kind, one.target) for one in containments}:
+        labels = kind, _OF_MANY.get(kind, target)
         number[labels] = number.get(labels, 0) + 1
+    for one in containments:
+        labels = one.kind, _OF_MANY.get(one.kind, one.target)
         since[labels] = min(since.get(labels, float("inf")), one.since / 1000)
     _in_force.show(number)
     _since.show(since)

@@ -48,10 +48,12 @@ def test_a_pending_number_is_that_of_a_tier():
     assert exported.values("tideline_pending_deliveries") == {}
 
 
-def test_authors_are_counted_and_not_named():
+def test_authors_and_producers_are_counted_and_not_named():
     health_metrics.in_force(
         [
-            contained("shed", "large", since=7_000),
+            contained("shed", "large", since=8_000),
+            contained("shed", "large", since=7_000),  # one by the controller, one by an operator
+            contained("throttle", "news"),
             contained("pull", "4711", since=6_000),
             contained("pull", "4712", since=5_000),
             contained("rate", "4711"),
@@ -62,6 +64,7 @@ def test_authors_are_counted_and_not_named():
         ("shed", "large"): 1,
         ("pull", "authors"): 2,
         ("rate", "authors"): 1,
+        ("throttle", "producers"): 1,
     }
     since = exported.values("tideline_containment_since_timestamp_seconds")
     assert (since["shed", "large"], since["pull", "authors"]) == (7, 5)

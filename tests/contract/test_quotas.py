@@ -52,7 +52,8 @@ class Sender:
 @pytest.mark.engines
 async def test_the_broker_slows_whom_it_is_told_to_refuses_nothing_and_slows_nobody_else(engines):
     quotas = Quotas(engines.kafka)
-    AdminClient({"bootstrap.servers": engines.kafka}).create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(30)
+    admin = AdminClient({"bootstrap.servers": engines.kafka})
+    admin.create_topics([NewTopic(TOPIC, 1, 1)])[TOPIC].result(30)
     hot, ordinary = Sender(engines.kafka, "quota hot"), Sender(engines.kafka, "quota ordinary")
     await quotas.put({"quota hot": 1_000})
     try:
