@@ -16,7 +16,7 @@ _COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWI
 def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
     """A row a stage, and below it a dim one for each partition that is behind or unknown."""
     table = Table("stage", "status", "group / partition", box=None, pad_edge=False)
-    for title in ("committed", "end", "lag", "oldest", "budget", "spent"):
+    for title in ("committed", "end", "lag", "deliveries", "oldest", "budget", "spent"):
         table.add_column(title, justify="right")
     for stage in stages:
         status = said.status(stage)
@@ -27,6 +27,7 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
             "",
             "",
             number(stage.lag),
+            deliveries(stage, said),
             age(stage.age_s),
             *spending(stage),
             style=colour(stage, status),
@@ -40,6 +41,11 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
 def colour(stage: "StageLag", status: str) -> str:
     """Red is late or stands still, yellow falls behind."""
     return "red" if (stage.spent or 0) > 1 else _COLOURS.get(status, "")
+
+
+def deliveries(stage: "StageLag", said: "Said") -> str:
+    """What the lag of a tier weighs; nothing for stages that deliver nothing."""
+    return number(said.pending(stage)) if stage.stage.startswith("fanout.") else ""
 
 
 def spending(stage: "StageLag") -> tuple[str, str]:
@@ -61,4 +67,5 @@ def age(value: float | None) -> str:
 
 def _partition(one: "PartitionLag") -> tuple[str, ...]:
     committed = "none" if one.committed is None else str(one.committed)
-    return f"{one.topic} {one.partition}", committed, number(one.end), number(one.lag), age(one.age_s)
+    where = f"{one.topic} {one.partition}", committed, number(one.end), number(one.lag)
+    return *where, "", age(one.age_s)

@@ -1,11 +1,11 @@
 """The rules of Tideline, without I/O, clock, randomness or logging: plain values in, outcomes out.
 
 `intake` what an event may look like · `snowflake` ids and time · `edges` what a follow event changes ·
-`segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking
-may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
+`segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking may
+know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
 `visibility` what a reader may see · `ranking` the order of a ranked page · `cursor` the place in a feed ·
-`budgets` how late is too late · `lag_status` how a consumer gets on · `burn` how fast a budget is spent ·
-`arrivals` who makes the work · `control` what is done about a tier that is behind · `containment` what that
-says of the next post · `capacity` what a backlog needs · `audit` what a feed must be, from the events alone,
-sharing none of the above.
+`budgets` how late is too late · `lag_status` how a consumer gets on · `waiting` what waits for it, by weight
+· `burn` how fast a budget is spent · `arrivals` who makes the work · `control` what is done about a tier that
+is behind · `containment` what that says of the next post · `capacity` what a backlog needs · `audit` what a
+feed must be, from the events alone, sharing none of the above.
 """

@@ -1,30 +1,31 @@
 """What waits, by weight: the deliveries of the tasks that a tier has not done.
 
 A lag counts tasks, and a task is one reader's row or a thousand. Each task says what it weighs, so its topic
-is followed from where its group stands; sums up to every offset answer what lies behind any commit.
+is followed from where its group stands (`domain.waiting`). When the group is moved back to before that, the
+topic is read again from there, once; until it has been, what waits is unknown.
 """
 
 import threading
-from bisect import bisect_left
 from collections.abc import Callable, Mapping
 
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from pipeline.domain.waiting import Sums, sums_from
 from pipeline.kafka.bounds import Partition
 
 _PAUSE_S = 0.5
-_MOST = 100_000
-"""Sums kept of a partition; of more every second one is forgotten, which costs precision and no weight."""
 
 
 class Backlog:
-    """Follows topics from these offsets on. `weight`: of a message, by its bytes; 0 where it cannot tell."""
+    """Follows partitions from where they are first asked about. `weight`: of a message, by its bytes; 0 where
+    it cannot tell.
+    """
 
-    def __init__(
-        self, bootstrap: str, begin: Mapping[Partition, int], weight: Callable[[bytes], int]
-    ) -> None:
+    def __init__(self, bootstrap: str, weight: Callable[[bytes], int]) -> None:
         self._weight = weight
-        self._sums = {place: _Sums(offset) for place, offset in begin.items()}
+        self._sums: dict[Partition, Sums] = {}
+        self._elsewhere: set[Partition] = set()
+        """Partitions that the consumer does not read from where their sums end."""
         self._turn = threading.Lock()
         self._consumer = Consumer(
             {
@@ -35,24 +36,15 @@ class Backlog:
                 "log_level": 3,
             }
         )
-        self._consumer.assign([TopicPartition(*place, offset) for place, offset in begin.items()])
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="backlog", daemon=True)
         self._thread.start()
 
     def pending(self, committed: Mapping[Partition, int], ends: Mapping[Partition, int]) -> int | None:
         """The weight between these offsets; None while not everything of it has been read."""
-        total = 0
         with self._turn:
-            for place, at in committed.items():
-                sums = self._sums.get(place)
-                if sums is None or sums.next < ends[place]:
-                    return None
-                waits = sums.after(at)
-                if waits is None:
-                    return None
-                total += waits
-        return total
+            waits = [self._between(place, at, ends[place]) for place, at in committed.items()]
+        return None if None in waits else sum(one or 0 for one in waits)
 
     def close(self) -> None:
         """Stop following."""
@@ -60,45 +52,29 @@ class Backlog:
         self._thread.join()
         self._consumer.close()
 
+    def _between(self, place: Partition, committed: int, end: int) -> int | None:
+        known = self._sums.get(place)
+        sums = self._sums[place] = sums_from(committed, known)
+        if sums is not known:
+            self._elsewhere.add(place)
+        return sums.between(committed, end)
+
     def _follow(self) -> None:
         while not self._closing.is_set():
             try:
+                self._go_where_sums_end()
                 messages = self._consumer.consume(1000, timeout=0.2)
             except KafkaException:
                 self._closing.wait(_PAUSE_S)  # librdkafka reconnects by itself
                 continue
             with self._turn:
                 for message in messages:
-                    if message.error() is None:
-                        place = (message.topic() or "", message.partition() or 0)
-                        weight = self._weight(message.value() or b"")
-                        self._sums[place].add(message.offset() or 0, weight)
+                    place = (message.topic() or "", message.partition() or 0)
+                    if message.error() is None and place not in self._elsewhere:
+                        self._sums[place].add(message.offset() or 0, self._weight(message.value() or b""))
 
-
-class _Sums:
-    """Weights added up, offset by offset."""
-
-    def __init__(self, begin: int) -> None:
-        self.next = begin
-        self._offsets: list[int] = []
-        self._totals: list[int] = []
-        self._before, self._begin = 0, begin
-
-    def add(self, offset: int, weight: int) -> None:
-        total = (self._totals[-1] if self._totals else self._before) + weight
-        self._offsets.append(offset)
-        self._totals.append(total)
-        self.next = offset + 1
-        if len(self._offsets) > _MOST:
-            self._offsets = self._offsets[::-2][::-1]  # the last stays
-            self._totals = self._totals[::-2][::-1]
-
-    def after(self, committed: int) -> int | None:
-        """The weight from this offset on; None for a group that was moved back to before what is kept."""
-        if committed < self._begin:
-            return None
-        done = bisect_left(self._offsets, committed)
-        if done:
-            self._before, self._begin = self._totals[done - 1], committed
-            del self._offsets[:done], self._totals[:done]
-        return (self._totals[-1] if self._totals else self._before) - self._before
+    def _go_where_sums_end(self) -> None:
+        with self._turn:
+            if self._elsewhere:
+                self._consumer.assign([TopicPartition(*at, sums.next) for at, sums in self._sums.items()])
+                self._elsewhere.clear()

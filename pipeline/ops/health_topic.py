@@ -49,6 +49,11 @@ class Said:
         record = self.of(stage.stage)
         return _idle(stage.lag == 0) if record is None else record.status
 
+    def pending(self, stage: StageLag) -> int | None:
+        """The deliveries it has not made; None: unknown, or it makes none."""
+        record = self.of(stage.stage)
+        return None if record is None else record.pending
+
     def shards(self, stage: StageLag) -> list[str]:
         """The word of each of its partitions, in their order."""
         record = self.of(stage.stage)
@@ -78,6 +83,7 @@ def document(stages: Sequence[StageLag], said: Said) -> list[dict[str, object]]:
             "group": stage.group,
             "status": said.status(stage),
             "lag": stage.lag,
+            "pending_deliveries": said.pending(stage),
             "age_seconds": stage.age_s,
             "lag_budget_seconds": stage.lag_budget_s,
             "budget_spent": stage.spent,

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable, Sequence
 
 from pipeline.kafka.backlog import Backlog
-from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.ops.health import Health
 from pipeline.ops.lag import Lag, StageLag
@@ -20,12 +19,8 @@ class LiveHealth:
         self._now_ms = now_ms
         self._offsets = Offsets(kafka)
         self._lag = Lag(self._offsets, topology, now_ms=now_ms)
-        tiers = Lag(
-            self._offsets, topology, now_ms=now_ms, only=[f"fanout.{tier}" for tier in topology.tiers]
-        )
         most = topology.policy.segment_size
-        starts = _starts(tiers.snapshot())
-        self._backlog = Backlog(kafka, starts, lambda task: of_task(task, most).deliveries)
+        self._backlog = Backlog(kafka, lambda task: of_task(task, most).deliveries)
         self.health = Health(topology, self._pending)
         self.lags: Sequence[StageLag] = ()
 
@@ -46,14 +41,5 @@ class LiveHealth:
         if not stage.stage.startswith("fanout.") or stage.unknown:
             return None
         ends = {(one.topic, one.partition): one.end or 0 for one in stage.partitions}
-        return self._backlog.pending(_starts([stage]), ends)
-
-
-def _starts(stages: Sequence[StageLag]) -> dict[Partition, int]:
-    """By partition, the first record that is not processed, where that is known."""
-    return {
-        (one.topic, one.partition): one.end - one.lag
-        for stage in stages
-        for one in stage.partitions
-        if one.end is not None and one.lag is not None
-    }
+        nexts = {(one.topic, one.partition): (one.end or 0) - (one.lag or 0) for one in stage.partitions}
+        return self._backlog.pending(nexts, ends)
