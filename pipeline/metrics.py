@@ -114,7 +114,10 @@ AUDIT_POSTS = _counter(
     "tideline_audit_posts_total", "Posts audited: those served and those missing", *_AUDITED
 )
 AUDIT_FINDINGS = _counter(
-    "tideline_audit_findings_total", "Differences from what must be served or stored", "kind", *_AUDITED
+    "tideline_audit_findings_total",
+    "Differences from what must be served or stored; late: missing, and its tier has it still to do",
+    "kind",
+    *_AUDITED,
 )
 AUDIT_LAST_CLEAN = _gauge(
     "tideline_audit_last_clean_timestamp_seconds", "When an audited reader was last as they must be"

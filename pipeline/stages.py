@@ -43,6 +43,7 @@ from pipeline.ops.controller_metrics import Told
 from pipeline.ops.groups import CONTROLLERS
 from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
+from pipeline.ops.tiers_behind import tiers_behind
 from pipeline.records import PostEvent
 from pipeline.resources import Resources, now_ms
 from pipeline.topology import TierSpec, Topology
@@ -190,13 +191,14 @@ def http_api(r: Resources) -> web.Application:
 
 
 async def auditor(r: Resources) -> Auditor:
-    """The API and the tables → metrics of what differs."""
+    """The API, the tables and the lag of the tiers → metrics of what differs."""
     client = await r.stack.enter_async_context(
         feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
     )
     address = partial(serving.api_of, r.settings, r.topology.names.domain)
     asked = feeds.ApiOrCore(client, address, lambda: serving.core_of(r)[0])
-    return auditor_of(r.stores, r.topology, asked.feed)
+    behind = r.stack.enter_context(tiers_behind(r.kafka, r.topology, now_ms))
+    return auditor_of(r.stores, r.topology, asked.feed, behind=behind)
 
 
 async def controller(r: Resources) -> Controller:

@@ -3,7 +3,8 @@
 Reads      a reader's whole feed, as a client would; the canonical tables (`expectation`); timeline_by_reader
 Writes     nothing; findings are metrics and log lines
 Guarantee  a finding is told only when it is still there after everything had its time: work inside its lag
-           budget is no finding, and a system that moves while it is looked at makes none
+           budget is no finding, and a system that moves while it is looked at makes none. What is missing
+           while its tier is behind is told as late, for an hour at most
 Replay     has no topic: it goes round all readers, in the store's own order
 Budget     one reader a second at most, and SHARE of the time: what it takes longer for comes less often
 
@@ -23,7 +24,7 @@ from pipeline.agents.roll import readers_after
 from pipeline.agents.verdicts import Found, Labels, Verdict, tell
 from pipeline.domain import budgets, snowflake
 from pipeline.domain.audit import Feed, Finding, compare
-from pipeline.domain.audit_rows import ROW_LEFT, ROW_MISSING, compare_rows
+from pipeline.domain.audit_rows import LATE, ROW_LEFT, ROW_MISSING, compare_rows, on_its_way
 from pipeline.errors import TidelineError
 from pipeline.store.ports import Stores
 from pipeline.store.values import FIRST
@@ -42,6 +43,15 @@ LONGEST_PAUSE_S = 4.0
 
 Serve = Callable[[int, int], Awaitable[Feed]]
 """The feed of a reader, down to a post id at least."""
+
+Behind = Callable[[], Awaitable[Mapping[str, int]]]
+"""By tier that has broken its lag budget, when its oldest unprocessed record was published (ms)."""
+
+
+async def nobody_behind() -> Mapping[str, int]:
+    """For who cannot know: what is missing is missing."""
+    return {}
+
 
 _log = structlog.get_logger()
 
@@ -84,13 +94,14 @@ class _Look:
 
 @dataclass(frozen=True, slots=True)
 class Auditor:
-    """Examines readers, any number at a time. `serve`: the feed as it is served."""
+    """Examines readers, any number at a time. `serve`: the feed as it is served. `behind`: tiers that are."""
 
     stores: Stores
     serve: Serve
     limits: Limits
     tiers: Sequence[budgets.Tier]
     now_ms: Callable[[], int]
+    behind: Behind = nobody_behind
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
 
@@ -101,12 +112,14 @@ class Auditor:
         """
         look = await self._look(reader_id)
         began, left, seconds, pause = look.at, look.faults(), look.seconds, 0.25
+        behind: Mapping[str, int] = {}
         while left and look.at < (ripe := max(self._ripe(began, finding) for finding in left.values())):
             await self.pause(min(pause, max(ripe - self.now_ms(), 1) / 1000))
+            behind = await self.behind()  # before the look, which sees whatever is processed by then
             look, pause = await self._look(reader_id), min(2 * pause, LONGEST_PAUSE_S)
             seconds += look.seconds
             left = {key: finding for key, finding in look.faults().items() if key in left}
-        return await self._verdict(reader_id, look, left.keys(), seconds)
+        return await self._verdict(reader_id, look, left.keys(), behind, seconds)
 
     def _ripe(self, since: int, finding: Finding) -> int:
         """When a finding first seen at `since` (ms) must have gone away."""
@@ -129,17 +142,24 @@ class Auditor:
             return _seen(expected, feed, at, time.perf_counter() - began)
 
     async def _verdict(
-        self, reader_id: int, look: _Look, confirmed: Collection[Key], seconds: float
+        self,
+        reader_id: int,
+        look: _Look,
+        confirmed: Collection[Key],
+        behind: Mapping[str, int],
+        seconds: float,
     ) -> Verdict:
         findings = [one for key, one in look.found.items() if key in confirmed or one[0].kind == ROW_LEFT]
         graphs = await self.stores.graph.author_graphs({finding.author_id for finding, _ in findings})
-        found = [
-            Found(
-                reader_id, finding, author_class, look.cohort, self._tier(graphs[finding.author_id].followers)
-            )
-            for finding, author_class in findings
-        ]
-        lacking = (one.labels for one in found if one.finding.kind == "missing")
+        found: list[Found] = []
+        for finding, author_class in findings:
+            tier = self._tier(graphs[finding.author_id].followers)
+            if on_its_way(finding, behind.get(tier), look.at):
+                if finding.kind == ROW_MISSING:
+                    continue  # it is told by the post, where a page lacks it
+                finding = replace(finding, kind=LATE)
+            found.append(Found(reader_id, finding, author_class, look.cohort, tier))
+        lacking = (one.labels for one in found if one.finding.kind in ("missing", LATE))
         posts = look.posts + Counter(lacking)
         return Verdict(reader_id, look.pages, look.degraded, posts, found, seconds)
 

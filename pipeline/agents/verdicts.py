@@ -7,7 +7,7 @@ import structlog
 
 from pipeline import metrics
 from pipeline.domain.audit import Finding
-from pipeline.domain.audit_rows import PUSH, ROW_LEFT, ROW_MISSING
+from pipeline.domain.audit_rows import LATE, PUSH, ROW_LEFT, ROW_MISSING
 
 LOGGED_FINDINGS = 20
 """Lines a reader at most: a timeline that is lost whole is one fault, not thousands."""
@@ -41,6 +41,8 @@ class Found:
     @property
     def where(self) -> str:
         """Where to look first: the stage that should have brought the post, or the table it is gone from."""
+        if self.finding.kind == LATE:
+            return f"fanout.{self.tier}"
         if self.finding.kind == ROW_MISSING or (self.finding.kind == "missing" and self.finding.path == PUSH):
             return f"fanout.{self.tier} or timeline_by_reader"
         return "author.routes or the API" if self.finding.kind == "missing" else "the API"
@@ -51,7 +53,7 @@ class Found:
         match self.finding.kind:
             case "row_missing":
                 return f"tideline rebuild {self.reader_id}"
-            case "missing":
+            case "missing" | "late":
                 return "tideline lag"
         return f"tideline timeline {self.reader_id} --explain"
 

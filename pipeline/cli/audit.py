@@ -1,6 +1,7 @@
 """`tideline audit`: is every reader served what they must be?"""
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -90,17 +91,18 @@ async def _audited(
     from pipeline.cli.running import topology_of
     from pipeline.local.instance import tokens_of
     from pipeline.ops import audit_live, feeds
+    from pipeline.ops.tiers_behind import tiers_behind
     from pipeline.store.cassandra import open_stores
 
-    api, cassandra, keyspace = _places(given)
+    api, kafka, cassandra, keyspace = _places(given)
     patience_ms = None if patience is None else round(patience * 1000)
     wanted = topology_of(given)
     session = feeds.session(tokens_of(given), wanted.api.deadline_max_ms)
     async with open_stores(cassandra, keyspace) as stores, session as client:
         serve = partial(feeds.over_http, client, api)
-        auditor = audit_live.auditor_of(stores, wanted, serve, patience_ms)
         tally = audit_live.Tally()
-        with Meter("Auditing") as meter:
+        with Meter("Auditing") as meter, tiers_behind(kafka, wanted, _now_ms) as behind:
+            auditor = audit_live.auditor_of(stores, wanted, serve, patience_ms, behind)
             showing = asyncio.create_task(_shown(tally, meter))
             await audit_live.audit(drawn(stores), auditor.examine, tally)
             showing.cancel()
@@ -114,8 +116,12 @@ async def _shown(tally: "Tally", meter: "Meter") -> None:
         meter.show(tally.readers, f"{tally.readers:,} readers, {tally.faults:,} findings")
 
 
-def _places(given: "Settings") -> tuple[str, str, str]:
-    """The API, Cassandra and the keyspace: of the instance, or as the environment says when none runs."""
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _places(given: "Settings") -> tuple[str, str, str, str]:
+    """The API, Kafka, Cassandra and the keyspace: of the instance, or of the environment when none runs."""
     from pipeline.cli.running import keyspace_of
     from pipeline.local.instance import NoInstanceError, endpoints_of, find
 
@@ -124,8 +130,10 @@ def _places(given: "Settings") -> tuple[str, str, str]:
     except NoInstanceError:
         if not given.api:
             raise
-        return given.api, endpoints_of(given).cassandra, keyspace_of(given)
-    return given.api or instance.api_of(given.domain), instance.cassandra, keyspace_of(given)
+        engines = endpoints_of(given)
+        return given.api, engines.kafka, engines.cassandra, keyspace_of(given)
+    api = given.api or instance.api_of(given.domain)
+    return api, instance.kafka, instance.cassandra, keyspace_of(given)
 
 
 async def _drawn(

@@ -20,6 +20,15 @@ ROW_KINDS = (ROW_MISSING, ROW_LEFT)
 """row_missing: pages rely on a row that is not there. row_left: a row of an author whom the reader does not
 follow, which no page shows: clean-up that is not done, no fault of a feed."""
 
+LATE = "late"
+"""A post that is missing while its tier is behind, and may still come (`on_its_way`)."""
+
+LATE_MS = 3_600_000
+"""After that it is missing, whatever its tier still has to do: who was paged for the tier had an hour."""
+
+PUBLISHED_MS = 60_000
+"""After the time of its id a post is published at the latest; imported ones aside, which are not late."""
+
 PUSH, PULL, OWN = "push", "pull", "own"
 
 
@@ -37,6 +46,17 @@ def path_owed(post_id: int, history: Sequence[RouteEntry], bound: int, *, margin
     near = [entry for entry in history if abs(entry.since_post_id - post_id) <= margin]
     classes = {class_in(history, post_id - margin), *(entry.author_class for entry in near)}
     return PUSH if classes == {AuthorClass.PUSH} and post_id >= bound + margin else PULL
+
+
+def on_its_way(finding: Finding, behind_since_ms: int | None, now_ms: int) -> bool:
+    """Whether the row that is owed may be in a task that is not done: a tier has processed everything older
+    than the oldest record that it has not. `behind_since_ms`: when that was published, if it is past the
+    tier's lag budget; what is not known explains nothing.
+    """
+    if finding.path != PUSH or finding.kind not in ("missing", ROW_MISSING) or behind_since_ms is None:
+        return False
+    made = snowflake.time_ms(finding.post_id)
+    return behind_since_ms <= made + PUBLISHED_MS and now_ms - made < LATE_MS
 
 
 def compare_rows(

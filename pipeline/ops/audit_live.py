@@ -7,15 +7,15 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.agents.auditor import Auditor, Limits, Serve
+from pipeline.agents.auditor import Auditor, Behind, Limits, Serve, nobody_behind
 from pipeline.agents.verdicts import Found, Labels, Verdict
 from pipeline.domain.audit import KINDS
-from pipeline.domain.audit_rows import ROW_KINDS
+from pipeline.domain.audit_rows import LATE, ROW_KINDS
 from pipeline.domain.budgets import Tier
 from pipeline.store.ports import Stores
 from pipeline.topology import Topology
 
-ALL_KINDS = (*KINDS, *ROW_KINDS)
+ALL_KINDS = (*KINDS, LATE, *ROW_KINDS)
 
 WAITING = 256
 """Readers examined at once: most of them wait whether their findings go away."""
@@ -92,14 +92,20 @@ def _example(one: Found) -> dict[str, Any]:
     }
 
 
-def auditor_of(stores: Stores, topology: Topology, serve: Serve, patience_ms: int | None = None) -> Auditor:
+def auditor_of(
+    stores: Stores,
+    topology: Topology,
+    serve: Serve,
+    patience_ms: int | None = None,
+    behind: Behind = nobody_behind,
+) -> Auditor:
     """An auditor of these feeds. `patience_ms`: a post's way to its readers; None: the largest lag budget."""
     spec = topology.policy
     tiers = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in topology.tiers.values()]
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
     patience = budget_ms if patience_ms is None else patience_ms
     limits = Limits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
-    return Auditor(stores, serve, limits, tiers, lambda: time.time_ns() // 1_000_000)
+    return Auditor(stores, serve, limits, tiers, lambda: time.time_ns() // 1_000_000, behind)
 
 
 async def audit(

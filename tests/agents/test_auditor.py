@@ -13,7 +13,7 @@ from pipeline.agents import expectation
 from pipeline.agents.auditor import SECOND_LOOK_MS, SHARE, Auditor, Limits
 from pipeline.agents.verdicts import Verdict
 from pipeline.domain.audit import Feed, Served
-from pipeline.domain.audit_rows import PUSH, path_owed
+from pipeline.domain.audit_rows import LATE_MS, PUSH, path_owed
 from pipeline.domain.budgets import Tier
 from pipeline.domain.merge import Row
 from pipeline.errors import TidelineError
@@ -46,11 +46,14 @@ class Scene:
     def __init__(self, world, *, patience=RIPE, window=WINDOW):
         self.world, self.now, self.looks, self.pauses = world, T0 + AS_OF, 0, []
         self.spoil, self.between = lambda posts: posts, lambda: None
+        self.behind = {}
         self.rows = Timelines(world.stores.timelines)
         world.stores = replace(world.stores, timelines=self.rows)
         world.query = world.query_on(world.stores)
         limits = Limits(window, MARGIN, patience, edge_ms=0)
-        self.auditor = Auditor(world.stores, self.serve, limits, TIERS, lambda: self.now, self.pause)
+        self.auditor = Auditor(
+            world.stores, self.serve, limits, TIERS, lambda: self.now, self.asked, self.pause
+        )
 
     async def serve(self, reader_id, down_to):
         self.looks, self.down_to = self.looks + 1, down_to
@@ -61,6 +64,9 @@ class Scene:
             for item in page.items
         ]
         return Feed(self.spoil(posts), len(pages), 0)
+
+    async def asked(self):
+        return dict(self.behind)
 
     async def pause(self, seconds):
         self.pauses.append(seconds)
@@ -233,6 +239,61 @@ def test_what_is_still_missing_when_it_had_its_time_is_found():
 
     assert faults(verdict) == {("missing", at(150, 10)), ("row_missing", at(150, 10))}
     assert sum(scene.pauses) == PATIENCE / 1000
+
+
+def test_what_waits_in_a_tier_that_is_behind_is_late_and_its_row_is_not_told_beside_it():
+    """The tier of the author has not done what was published at the post's time; counted like one missing."""
+    scene = Scene(small(), patience=PATIENCE, window=10**9)
+    scene.rows.lost = {at(150, 10)}
+    scene.behind = {"small": T0 + 150}
+
+    verdict = examined(scene)
+
+    assert faults(verdict) == {("late", at(150, 10))}
+    [late] = verdict.faults
+    assert (late.labels, late.where, late.next) == (
+        ("push", "active", "push"),
+        "fanout.small",
+        "tideline lag",
+    )
+    assert verdict.posts[late.labels] == 2
+    assert sum(scene.pauses) == PATIENCE / 1000
+
+
+@pytest.mark.parametrize(
+    ("behind", "age_ms"), [({"large": 0}, 0), ({"small": 10**8}, 0), ({"small": 0}, LATE_MS)]
+)
+def test_what_its_tier_does_not_explain_is_missing_at_once(behind, age_ms):
+    """Another tier is behind; this one is, but with what is younger; or it has been for an hour."""
+    scene = Scene(small(), patience=PATIENCE, window=10**9)
+    scene.rows.lost = {at(150, 10)}
+    scene.behind = {tier: T0 + ms for tier, ms in behind.items()}
+    scene.now += age_ms
+
+    assert faults(examined(scene)) == {("missing", at(150, 10)), ("row_missing", at(150, 10))}
+
+
+def test_a_tier_that_has_caught_up_before_the_last_look_explains_nothing():
+    scene = Scene(small(), patience=PATIENCE, window=10**9)
+    scene.rows.lost, scene.behind = {at(150, 10)}, {"small": T0}
+    scene.between = lambda: scene.behind.clear() if sum(scene.pauses) == PATIENCE / 1000 else None
+
+    assert {kind for kind, _ in faults(examined(scene))} == {"missing", "row_missing"}
+
+
+def test_a_tier_that_catches_up_during_the_last_look_is_asked_before_it():
+    """Asked after it, it would explain nothing, and what came too late for the look would be missing."""
+    scene = Scene(small(), patience=PATIENCE, window=10**9)
+    scene.rows.lost, scene.behind = {at(150, 10)}, {"small": T0}
+
+    def catch_up(posts):
+        if sum(scene.pauses) == PATIENCE / 1000:
+            scene.behind.clear()
+        return posts
+
+    scene.spoil = catch_up
+
+    assert {kind for kind, _ in faults(examined(scene))} == {"late"}
 
 
 def test_a_post_that_is_younger_than_its_way_has_the_rest_of_it():

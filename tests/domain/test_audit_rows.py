@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.audit import Finding, Ledger
-from pipeline.domain.audit_rows import class_in, compare_rows, path_owed
+from pipeline.domain.audit_rows import LATE_MS, class_in, compare_rows, on_its_way, path_owed
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.records import AuthorClass, FollowEvent, PolicyEvent, PostEvent, RouteEntry
 
@@ -101,3 +101,63 @@ def test_exactly_what_is_planted_is_found(pushed, pulled, strangers, data):
 
     assert {one.post_id for one in found if one.kind == "row_missing"} == lost
     assert {one.post_id for one in found if one.kind == "row_left"} == strangers
+
+
+def lacked(ms, kind="missing", path="push"):
+    return Finding(kind, at(ms), AUTHOR, path)
+
+
+@pytest.mark.parametrize(
+    ("since_ms", "comes"), [(0, True), (159_999, True), (160_000, True), (160_001, False)]
+)
+def test_what_is_missing_may_come_while_its_tier_has_a_record_to_do_that_is_no_younger(since_ms, comes):
+    """Made at 100,000, and published within a minute: a tier that has got further has not got it to do."""
+    assert on_its_way(lacked(100_000), T0 + since_ms, T0 + 200_000) is comes
+
+
+@pytest.mark.parametrize(("age_ms", "comes"), [(1, True), (LATE_MS - 1, True), (LATE_MS, False)])
+def test_after_an_hour_it_is_missing_whatever_its_tier_has_to_do(age_ms, comes):
+    assert on_its_way(lacked(100), T0, T0 + 100 + age_ms) is comes
+
+
+def test_a_tier_that_keeps_up_or_of_which_nothing_is_known_explains_nothing():
+    assert not on_its_way(lacked(100), None, T0 + 200)
+
+
+@pytest.mark.parametrize(
+    ("kind", "path", "comes"),
+    [
+        ("missing", "push", True),
+        ("row_missing", "push", True),
+        ("missing", "pull", False),
+        ("missing", "own", False),
+        ("duplicate", "push", False),
+        ("forbidden", "push", False),
+        ("row_left", "push", False),
+    ],
+)
+def test_only_what_a_row_has_to_bring_is_brought_by_a_tier(kind, path, comes):
+    assert on_its_way(lacked(100, kind, path), T0, T0 + 200) is comes
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2 * LATE_MS), st.booleans()), min_size=1, max_size=20),
+    st.integers(0, 2 * LATE_MS),
+    st.data(),
+)
+def test_what_waits_is_late_for_an_hour_and_what_was_lost_before_it_never(posts, now, data):
+    """A tier works in order and has stopped somewhere: it has done what was published before.
+
+    `posts`: when each was published, and whether its row is lost although its task was done.
+    """
+    posts = sorted((at_ms, lost) for at_ms, lost in posts if at_ms <= now)
+    done = data.draw(st.integers(0, len(posts)))
+    oldest = T0 + posts[done][0] if done < len(posts) else None
+
+    for number, (published, lost) in enumerate(posts):
+        made = published - data.draw(st.integers(0, 60_000))
+        comes = on_its_way(lacked(made), oldest, T0 + now)
+        if number >= done:
+            assert comes is (now - made < LATE_MS)
+        elif lost:
+            assert not comes or posts[done][0] - made <= 60_000

@@ -13,6 +13,7 @@ from pipeline.records import RouteRecord
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance
+from tests.engines.test_isolation import stopped
 from tests.engines.thresholds import thresholds
 from tests.waiting import eventually
 
@@ -38,10 +39,10 @@ def author_with(instance: Instance, followers: int, posts: int = 3) -> tuple[int
     return author, readers, made
 
 
-def audited(instance: Instance, *readers: int) -> tuple[int, dict[str, Any]]:
-    """Exit code and document. Everything is settled, so nothing needs patience but the margin."""
+def audited(instance: Instance, *readers: int, patience: str = "0") -> tuple[int, dict[str, Any]]:
+    """Exit code and document. Where everything is settled nothing needs patience but the margin."""
     named = (word for reader in readers for word in ("--reader", str(reader)))
-    done = instance.command("audit", *named, "--patience", "0", "--json")
+    done = instance.command("audit", *named, "--patience", patience, "--json")
     assert done.stdout, done.stderr
     return done.returncode, orjson.loads(done.stdout)
 
@@ -121,6 +122,21 @@ def test_a_row_of_an_author_who_is_not_followed_is_counted_and_is_no_fault(insta
     code, document = audited(instance, *readers)
 
     assert (code, document["row_left"], document["clean"]) == (0, 1, True)
+
+
+def test_what_a_stopped_tier_has_still_to_do_is_late_and_comes_with_it(instance: Instance) -> None:
+    _, (reader, *_), posts = author_with(instance, 2)
+    late = events.post(posts[0]["author_id"], "late")
+    with stopped(instance, "fanout.small"):
+        instance.publish(late)
+        eventually(lambda: instance.lag("fanout.small").lag == 1)
+
+        code, document = audited(instance, reader, patience="3")
+
+        assert (code, told(document)) == (3, {("late", late["post_id"])})
+        assert (document["late"], document["missing"], document["row_missing"]) == (1, 0, 0)
+    instance.settle()
+    assert audited(instance, reader)[0] == 0
 
 
 def test_a_lost_route_is_found_until_it_is_published_again(instance: Instance) -> None:
