@@ -39,16 +39,16 @@ class MeanCost:
 
     def __init__(self, memory: float) -> None:
         self._memory = memory
-        self.value: float | None = None
+        self._mean = cost.Mean()
 
     def observe(self, seconds: float, units: int) -> None:
         """So many units took so long together."""
         if units > 0:
-            self.value = cost.mean(self.value, seconds, units, self._memory)
+            self._mean = self._mean.after(seconds, units, self._memory)
 
     def __call__(self) -> float | None:
-        """Seconds a unit; None before the first."""
-        return self.value
+        """Seconds a unit; None while too little was seen."""
+        return self._mean.value
 
 
 class ReadRate:

@@ -19,6 +19,9 @@ ROW, PULL, READS = "row_seconds", "pull_seconds", "reads_per_second"
 TELL_FROM = 0.2
 """A cost is told again once it has moved by this share: below, no decision would be another."""
 
+COLD = 10
+"""Units of a process that say nothing: they open connections, prepare statements and fill caches."""
+
 
 @dataclass(frozen=True, slots=True)
 class Costs:
@@ -74,10 +77,29 @@ def pull_is_cheaper(both: Comparison, hysteresis: float, *, pulled: bool) -> boo
     return both.push_s > both.pull_s * slack
 
 
-def mean(before: float | None, total: float, units: int, memory: float) -> float:
-    """A moving mean of the cost of a unit, after `units` more cost `total`; forgets in `memory` units."""
-    kept = 0.0 if before is None else math.exp(-units / memory)
-    return (before or 0.0) * kept + total / units * (1 - kept)
+@dataclass(frozen=True, slots=True)
+class Mean:
+    """A moving mean of the cost of a unit, in which each sample weighs by its units.
+
+    The first COLD units are left out: `left` of them are to come.
+    """
+
+    left: int = COLD
+    _total: float = 0.0
+    _weight: float = 0.0
+
+    @property
+    def value(self) -> float | None:
+        """Seconds a unit; None while nothing counts."""
+        return self._total / self._weight if self._weight else None
+
+    def after(self, seconds: float, units: int, memory: float) -> "Mean":
+        """After `units` more, at least one, took so long together; what was before goes in `memory` units."""
+        if self.left > 0:
+            return Mean(self.left - units)
+        kept = math.exp(-units / memory)
+        weight = memory * (1 - kept)
+        return Mean(0, self._total * kept + seconds / units * weight, self._weight * kept + weight)
 
 
 def news(told: Mapping[str, float], now: Mapping[str, float | None]) -> dict[str, float]:

@@ -7,6 +7,7 @@ import pytest
 
 from pipeline.agents.costs import SETTLED_S, SPAN_S, MeanCost, ReadRate, tell
 from pipeline.codec import decode
+from pipeline.domain.cost import COLD
 from pipeline.kafka.emit import Emit
 from pipeline.records import CostSample
 from tests import exported
@@ -15,9 +16,10 @@ from tests.agents.writer import Clock
 from tests.waiting import eventually_async
 
 
-def test_a_mean_is_unknown_before_the_first_unit():
-    """And a push that wrote nothing measures nothing."""
+def test_a_mean_is_unknown_before_the_first_unit_that_counts():
+    """What a process begins with does not, and a push that wrote nothing measures nothing."""
     cost = MeanCost(memory=1_000)
+    cost.observe(30.0, COLD)
     cost.observe(3.0, 0)
 
     assert cost() is None

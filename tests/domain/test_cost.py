@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.cost import Comparison, Costs, compare, mean, measured, news, pull_is_cheaper
+from pipeline.domain.cost import COLD, Comparison, Costs, Mean, compare, measured, news, pull_is_cheaper
 from pipeline.records import CostSample
 
 DAY_MS = 86_400_000
@@ -102,23 +102,54 @@ def test_costs_are_means_over_stages_and_reads_add_up():
 costs = st.floats(1e-9, 1e3)
 
 
-@given(costs, costs, st.integers(1, 10**6), st.integers(1, 10**6))
-def test_a_mean_lies_between_what_it_was_and_what_was_seen(before, sample, units, memory):
-    found = mean(before, sample * units, units, memory)
+units = st.integers(1, 10**6)
 
-    low, high = sorted((before, sample))
+
+def mean_of(memory, *seen):
+    """Samples of units, and the seconds that one of them took; what is left out came before."""
+    found = Mean(0)
+    for number, each in seen:
+        found = found.after(each * number, number, memory)
+    return found.value
+
+
+@given(st.lists(st.tuples(units, costs), min_size=1, max_size=10), units)
+def test_a_mean_lies_between_what_was_seen(seen, memory):
+    found = mean_of(memory, *seen)
+
+    low, *_, high = sorted([each for _, each in seen] * 2)
     assert low * (1 - 1e-9) <= found <= high * (1 + 1e-9)
+
+
+@given(units, costs, st.lists(st.tuples(units, costs), min_size=1, max_size=10), units)
+def test_a_start_weighs_no_more_than_its_share_of_the_units(number, cold, seen, memory):
+    """However dear it was: a pull of a second among a hundred of a millisecond is a hundredth of the mean."""
+    found = mean_of(memory, (number, cold), *seen)
+
+    warm = mean_of(memory, *seen)
+    share = number / (number + sum(more for more, _ in seen))
+    assert abs(found - warm) <= abs(cold - warm) * share * (1 + 1e-6) + 1e-9 * max(cold, warm)
+
+
+@given(st.lists(st.tuples(st.integers(1, 20), costs), max_size=20), st.integers(1, 10**6))
+def test_the_first_units_are_left_out(seen, memory):
+    """Those of the samples that begin before COLD units were seen."""
+    whole = Mean()
+    for number, each in seen:
+        whole = whole.after(each * number, number, memory)
+    before = [sum(number for number, _ in seen[:n]) for n in range(len(seen))]
+    counted = [one for one, units in zip(seen, before, strict=True) if units >= COLD]
+
+    assert whole.value == (mean_of(memory, *counted) if counted else None)
 
 
 def test_a_mean_forgets_within_its_memory_however_the_units_come():
     """A thousand rows at once weigh as much as a thousand one by one."""
-    at_once, one_by_one = mean(1.0, 3_000.0, 1_000, 1_000), 1.0
-    for _ in range(1_000):
-        one_by_one = mean(one_by_one, 3.0, 1, 1_000)
+    at_once = mean_of(1_000, (10**6, 1.0), (1_000, 3.0))
 
     assert at_once == pytest.approx(1 + 2 * (1 - 2.718281828**-1))
-    assert one_by_one == pytest.approx(at_once)
-    assert mean(None, 6.0, 2, 1_000) == 3.0
+    assert mean_of(1_000, (10**6, 1.0), *[(1, 3.0)] * 1_000) == pytest.approx(at_once)
+    assert mean_of(1_000, (2, 3.0)) == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize(

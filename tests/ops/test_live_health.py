@@ -37,10 +37,10 @@ def test_a_tier_that_was_moved_back_has_the_deliveries_to_make_that_lie_behind(d
         task = FanoutTask(n, 7, AuthorClass.PUSH, 0, 0, 0, deliveries=10**n)
         domain.send("fanout.large", encode(task), partition=shard)
     domain.flush()
-    tier = domain.topology.tiers["large"]
+    group, topic = domain.topology.tiers["large"].group, domain.topology.names.topic("fanout.large")
     assert eventually(pending, 30) == 111 * len(shards)
 
-    groups.move(domain.kafka, tier.group, {(tier.topic, shard): 3 for shard in shards})
+    groups.move(domain.kafka, group, {(topic, shard): 3 for shard in shards})
     assert pending() == 0
-    groups.move(domain.kafka, tier.group, {(tier.topic, 0): 1})
+    groups.move(domain.kafka, group, {(topic, 0): 1})
     assert eventually(pending, 30) == 110
