@@ -322,7 +322,7 @@ class StageHealth:
     """Topic `pipeline.health` (compacted, key stage): how a stage stands. None is unknown, and never 0.
 
     status: OK | WARN | ERR | STOP | STALL | REWIND | UNKNOWN. `pending`: deliveries of a tier not made.
-    alert: page | ticket | nothing.
+    alert: page | ticket | nothing. `since`: when (ms) it came into its status; 0: not known.
     """
 
     stage: str
@@ -335,3 +335,4 @@ class StageHealth:
     alert: str
     shards: tuple[ShardHealth, ...]
     at: int
+    since: int = 0

@@ -1,5 +1,6 @@
 """Lag as people read it: the table of `tideline lag`, and how numbers, ages and shares are written."""
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -15,7 +16,7 @@ _COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWI
 
 def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
     """A row a stage, and below it a dim one for each partition that is behind or unknown."""
-    table = Table("stage", "status", "group / partition", box=None, pad_edge=False)
+    table = Table("stage", "status", "since", "group / partition", box=None, pad_edge=False)
     for title in ("committed", "end", "lag", "deliveries", "oldest", "budget", "spent"):
         table.add_column(title, justify="right")
     for stage in stages:
@@ -23,6 +24,7 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
         table.add_row(
             stage.stage,
             status,
+            clock(said.since_ms(stage)),
             stage.group or "(reads author.routes)",
             "",
             "",
@@ -34,7 +36,7 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
         )
         for one, word in zip(stage.partitions, said.shards(stage), strict=True):
             if one.lag != 0:
-                table.add_row("", word, *_partition(one), style="dim")
+                table.add_row("", word, "", *_partition(one), style="dim")
     return table
 
 
@@ -63,6 +65,14 @@ def number(value: int | None) -> str:
 def age(value: float | None) -> str:
     """Seconds; nothing when nothing waits."""
     return "unknown" if value is None else "" if value == 0 else f"{value:.1f} s"
+
+
+def clock(at_ms: int | None) -> str:
+    """A time of today; with its date when it is another day's, and nothing when it is not known."""
+    if at_ms is None:
+        return ""
+    at = datetime.fromtimestamp(at_ms / 1000).astimezone()
+    return at.strftime("%H:%M:%S" if at.date() == datetime.now().astimezone().date() else "%m-%d %H:%M")
 
 
 def _partition(one: "PartitionLag") -> tuple[str, ...]:

@@ -62,7 +62,7 @@ def _now_ms() -> int:
 def _table(budgets: "Sequence[Budget]") -> "Table":
     from rich.table import Table
 
-    from pipeline.cli._lag_shown import age, colour, spending
+    from pipeline.cli._lag_shown import age, clock, colour, spending
     from pipeline.domain.burn import WINDOWS_S
 
     table = Table("stage", "status", box=None, pad_edge=False)
@@ -78,7 +78,7 @@ def _table(budgets: "Sequence[Budget]") -> "Table":
             f"{one.objective:.4g}",
             age(one.stage.age_s),
             spent,
-            _clock(one.stage.late_since_ms),
+            clock(one.stage.late_since_ms),
             *(_rate(rates.get(window)) for window in WINDOWS_S),
             "–" if one.alert is None else one.alert,
             style="red" if one.alert == "page" else colour(one.stage, one.status),
@@ -96,9 +96,3 @@ def _window(seconds: int) -> str:
 
 def _rate(rate: float | None) -> str:
     return "–" if rate is None else f"{rate:.1f}"
-
-
-def _clock(at_ms: int | None) -> str:
-    from datetime import datetime
-
-    return "" if at_ms is None else datetime.fromtimestamp(at_ms / 1000).astimezone().strftime("%H:%M:%S")

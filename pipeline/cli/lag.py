@@ -43,10 +43,10 @@ def lag(
 ) -> None:
     """Show each stage's unprocessed records, how old the oldest is, and what share of the lag budget that is.
 
-    Read from Kafka, so it is right with every worker dead; `status`, in Burrow's words, and the deliveries
-    that a tier has not made are what the controller says. With --wait the exit code is 1 when something is
-    still unprocessed at the end; --watch with --fail-on-breach ends at the first breach. `unknown` is what
-    could not be read; it never counts as done.
+    Read from Kafka, so it is right with every worker dead; `status`, in Burrow's words, since when it holds,
+    and the deliveries that a tier has not made are what the controller says. With --wait the exit code is 1
+    when something is still unprocessed at the end; --watch with --fail-on-breach ends at the first breach.
+    `unknown` is what could not be read; it never counts as done.
     """
     from functools import partial
 

@@ -54,6 +54,11 @@ def worst(statuses: Iterable[Status]) -> Status:
     return max(statuses, key=_SEVERITY.__getitem__, default=Status.UNKNOWN)
 
 
+def goes_on(before: Status, now: Status) -> bool:
+    """Whether a status is still what it was: STOP and STALL are one, told apart by who has seen it move."""
+    return before == now or {before, now} == {Status.STOP, Status.STALL}
+
+
 @dataclass(frozen=True, slots=True)
 class Look:
     """What was seen of a partition at a time (s).

@@ -35,6 +35,7 @@ class Health:
         self._topology, self._pending = topology, pending
         self._windows: dict[tuple[str, str, int], Window] = {}
         self._freshness: dict[str, Freshness] = {}
+        self._since: dict[str, tuple[Status, int]] = {}
         self._left: dict[str, StageHealth] = {}
 
     def seen(self, stages: Sequence[StageLag], now_ms: int) -> list[StageHealth]:
@@ -45,8 +46,8 @@ class Health:
         """Go on from what the predecessor said last. Call it before the first look.
 
         Burn goes on from its rates. A partition keeps its word until its new window can say, which takes a
-        tier 10 s at most, unless the word is older than a minute. Windows begin anew: what stopped long ago
-        is a STALL then, for nobody has seen it move.
+        tier 10 s at most, and a stage the time since when it has had its own, unless they are older than a
+        minute. Windows begin anew: what stopped long ago is a STALL then, for nobody has seen it move.
         """
         self._left = {record.stage: record for record in records}
 
@@ -54,9 +55,10 @@ class Health:
         self._take_over(stage.stage, now_ms)
         shards = tuple(self._shard(stage.stage, one, now_ms) for one in stage.partitions)
         rates = self._burn(stage, now_ms)
+        status = lag_status.worst(Status(shard.status) for shard in shards)
         return StageHealth(
             stage=stage.stage,
-            status=lag_status.worst(Status(shard.status) for shard in shards),
+            status=status,
             lag=stage.lag,
             pending=self._pending(stage),
             age_s=stage.age_s,
@@ -65,7 +67,13 @@ class Health:
             alert=burn.alert(rates),
             shards=shards,
             at=now_ms,
+            since=self._since_ms(stage.stage, status, now_ms),
         )
+
+    def _since_ms(self, stage: str, status: Status, now_ms: int) -> int:
+        before, since = self._since.get(stage, (status, now_ms))
+        self._since[stage] = status, since if lag_status.goes_on(before, status) else now_ms
+        return self._since[stage][1]
 
     def _shard(self, stage: str, one: PartitionLag, now_ms: int) -> ShardHealth:
         place, now_s = (stage, one.topic, one.partition), now_ms / 1000
@@ -96,6 +104,9 @@ class Health:
             return
         self._freshness[stage] = burn.restored(left.burn, objective(self._topology, stage), left.at / 1000)
         if now_ms - left.at <= _HANDED_ON_MS:
+            with suppress(ValueError):
+                if left.since:  # a version before this one did not say
+                    self._since[stage] = Status(left.status), left.since
             for shard in left.shards:
                 with suppress(ValueError):  # a word that this version does not know
                     said = Window(said=Status(shard.status))

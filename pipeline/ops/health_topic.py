@@ -49,6 +49,11 @@ class Said:
         record = self.of(stage.stage)
         return _idle(stage.lag == 0) if record is None else record.status
 
+    def since_ms(self, stage: StageLag) -> int | None:
+        """Since when it has had its word (ms); None: unknown."""
+        record = self.of(stage.stage)
+        return (record.since or None) if record is not None else None
+
     def pending(self, stage: StageLag) -> int | None:
         """The deliveries it has not made; None: unknown, or it makes none."""
         record = self.of(stage.stage)
@@ -82,6 +87,7 @@ def document(stages: Sequence[StageLag], said: Said) -> list[dict[str, object]]:
             "stage": stage.stage,
             "group": stage.group,
             "status": said.status(stage),
+            "status_since_ms": said.since_ms(stage),
             "lag": stage.lag,
             "pending_deliveries": said.pending(stage),
             "age_seconds": stage.age_s,

@@ -53,6 +53,7 @@ def test_a_stage_says_what_was_seen_of_it():
             ShardHealth("fanout.small", 1, "OK", 0, 0.0),
         ),
         at=START_MS,
+        since=START_MS,
     )
     assert decode(encode(said), StageHealth) == said
 
@@ -133,6 +134,66 @@ def test_a_successor_goes_on_from_words_and_rates():
     assert (before.status, before.alert) == ("STOP", "page")
     assert (after.status, after.alert) == ("STOP", "page")
     assert [one.rate for one in after.burn] == pytest.approx([one.rate for one in before.burn])
+
+
+def test_a_stage_says_since_when_it_has_its_word():
+    """It keeps up for 20 s, then commits for 5 s more and stops: its window is well until it is a STOP."""
+    health = Health(TOPOLOGY)
+
+    said = [watch(health, 1, lambda n: small(partition(0, n, 0)), start=n) for n in range(20)]
+    said += [watch(health, 1, lambda n: small(partition(0, min(n, 25), 40)), start=n) for n in range(20, 60)]
+
+    words = dict.fromkeys((one.status, one.since) for one in said)
+    first = {word: next(one.at for one in said if one.status == word) for word, _ in words}
+    assert [word for word, _ in words] == ["OK", "STOP"]
+    assert [since for _, since in words] == [START_MS, first["STOP"]]
+
+
+def test_a_word_that_comes_back_begins_anew():
+    health = Health(TOPOLOGY)
+    lags = [0, None, 0, 0]
+
+    said = [
+        watch(health, 1, lambda _: small(unread(0) if lag is None else partition(0, 5, lag)), start=n)  # noqa: B023
+        for n, lag in enumerate(lags)
+    ]
+
+    assert [(one.status, one.since - START_MS) for one in said] == [
+        ("OK", 0),
+        ("UNKNOWN", 1000),
+        ("OK", 2000),
+        ("OK", 2000),
+    ]
+
+
+def test_a_successor_goes_on_from_since_when_it_has_been_so():
+    """Though what its predecessor saw stop, and called a STOP, is a STALL to who has never seen it move."""
+    before = watch(Health(TOPOLOGY), 1801, stopped)
+    successor = Health(TOPOLOGY)
+    successor.restore([decode(encode(before), StageHealth)])
+
+    looks = range(START_MS + 1_812_000, START_MS + 1_842_000, 1_010)  # a look takes its time, too
+    after = [one for at in looks for one in successor.seen([stopped(99)], at)]
+
+    assert START_MS < before.since < before.at
+    assert [one.status for one in (after[0], after[-1])] == ["STOP", "STALL"]
+    assert {one.since for one in after} == {before.since}
+
+
+@pytest.mark.parametrize(("gap", "kept"), [(60, True), (61, False)])
+def test_since_when_is_taken_over_with_the_word_and_no_later(gap, kept):
+    """Nobody knows what was in between; of a predecessor that did not say it, nothing is known either."""
+    idle = lambda _: small(partition(0, 5, 0))  # noqa: E731
+    before = watch(Health(TOPOLOGY), 100, idle)
+    successor, of_old = Health(TOPOLOGY), Health(TOPOLOGY)
+    successor.restore([before])
+    of_old.restore([replace(before, since=0)])
+
+    after, anew = (watch(one, 1, idle, start=99 + gap) for one in (successor, of_old))
+
+    assert before.since == START_MS
+    assert after.since == (START_MS if kept else after.at)
+    assert anew.since == anew.at
 
 
 def test_a_word_of_long_ago_is_not_taken_and_rates_are():

@@ -1,5 +1,6 @@
 """What the controller said last, read back from a real Kafka; and whose word counts."""
 
+from dataclasses import replace
 from uuid import uuid4
 
 import pytest
@@ -90,8 +91,18 @@ def test_without_a_word_only_who_has_nothing_to_do_is_ok(lags, status):
 def test_the_document_has_the_words_of_stage_and_partitions():
     """Of a partition that was not spoken of, nothing is known but that it has nothing to do."""
     shards = (ShardHealth("fanout.small", 0, "STALL", 3, 1.0),)
-    [row] = document([stage(3, 0, 2)], Said([record(status="STALL", shards=shards)], NOW_MS))
+    said = replace(record(status="STALL", shards=shards), since=NOW_MS - 5_000, pending=40)
+    [row] = document([stage(3, 0, 2)], Said([said], NOW_MS))
 
-    assert row["status"] == "STALL"
+    assert (row["status"], row["status_since_ms"], row["pending_deliveries"]) == ("STALL", NOW_MS - 5_000, 40)
     assert [one["status"] for one in row["partitions"]] == ["STALL", "OK", "UNKNOWN"]
     assert [one["lag"] for one in row["partitions"]] == [3, 0, 2]
+
+
+def test_without_a_word_or_where_it_was_not_said_nothing_is_known_of_since_when():
+    """A controller of the version before this one says no time, which is 0."""
+    [silent] = document([stage(3)], Said([], NOW_MS))
+    [of_old] = document([stage(3)], Said([record()], NOW_MS))
+
+    assert (silent["status_since_ms"], silent["pending_deliveries"]) == (None, None)
+    assert (of_old["status"], of_old["status_since_ms"]) == ("WARN", None)

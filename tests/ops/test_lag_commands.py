@@ -205,18 +205,23 @@ def test_what_the_controller_says_is_shown(domain, run):
         ShardHealth(domain.topology.names.topic("fanout.small"), n, "STOP", 9, 9.0) for n in range(2)
     )
     burn = (Burn(300, 100.0), Burn(3600, 20.5))
-    said = StageHealth("fanout.small", "STOP", 1, None, 9.0, 2.0, burn, "page", shards, now_ms() + 60_000)
+    said = StageHealth(
+        "fanout.small", "STOP", 1, 12_345, 9.0, 2.0, burn, "page", shards, now_ms() + 60_000, 5
+    )
     domain.say(said)
 
     small = of(json.loads(run("lag", "--json")[1]), "fanout.small")
     budget = of(json.loads(run("budget", "--json")[1]), "fanout.small")
     table, budgets = run("lag")[1], run("budget")[1]
 
-    assert (small["status"], small["lag"]) == ("STOP", 100)
+    assert (small["status"], small["lag"], small["status_since_ms"]) == ("STOP", 100, 5)
+    assert small["pending_deliveries"] == 12_345
     assert [one["status"] for one in small["partitions"]][:3] == ["STOP", "STOP", "UNKNOWN"]
     assert (budget["status"], budget["alert"]) == ("STOP", "page")
     assert budget["burn"][1] == {"window_seconds": 3600, "rate": 20.5}
-    assert "fanout.small   STOP" in table
+    line = next(line for line in table.splitlines() if line.startswith("fanout.small"))
+    assert "12,345" in line.split()
+    assert line.split()[1:3] in (["STOP", "01-01"], ["STOP", "12-31"])  # in any time zone
     line = next(line for line in budgets.splitlines() if line.startswith("fanout.small"))
     assert line.split()[-8:] == ["100.0", "–", "20.5", "–", "–", "–", "–", "page"]
 
