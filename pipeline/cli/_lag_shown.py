@@ -16,16 +16,19 @@ _COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWI
 
 def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
     """A row a stage, and below it a dim one for each partition that is behind or unknown."""
-    table = Table("stage", "status", "since", "group / partition", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    table.add_column("since / partition")
     for title in ("committed", "end", "lag", "deliveries", "oldest", "budget", "spent"):
-        table.add_column(title, justify="right")
+        gives_way = title in ("committed", "end", "budget")  # in a narrow window
+        table.add_column(title, justify="right", no_wrap=not gives_way)
     for stage in stages:
         status = said.status(stage)
         table.add_row(
             stage.stage,
             status,
             clock(said.since_ms(stage)),
-            stage.group or "(reads author.routes)",
             "",
             "",
             number(stage.lag),
@@ -36,7 +39,7 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
         )
         for one, word in zip(stage.partitions, said.shards(stage), strict=True):
             if one.lag != 0:
-                table.add_row("", word, "", *_partition(one), style="dim")
+                table.add_row("", word, *_partition(one), style="dim")
     return table
 
 
