@@ -103,7 +103,7 @@ def observability(
     Prints the files. Those of the shipped topology are in topology/observability.
     """
     from pipeline import topology
-    from pipeline.ops.observability import write
+    from pipeline.ops.observability.files import write
 
     given = settings(profile=profile)
     written = write(topology.load(given.topology, given.profile), folder)

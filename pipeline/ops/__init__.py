@@ -6,6 +6,6 @@ many seconds), `health` (how they stand, and how fast budgets burn), `health_top
 of that last), `budget`, `groups` (who works on what), `trace` (where a post is), `advise` (what a backlog
 needs), `audit` (what readers see against what they should), `dead_letters`. Acting: `containment`, with its
 `blast` radius before, `drain`. Again: `dead_letters_again` sends letters back, `replay` processes topics from
-their beginning, `offsets_reset` from anywhere. For others to look at: `observability` and `dashboards` render
-what Prometheus and Grafana read.
+their beginning, `offsets_reset` from anywhere. For others to look at: `observability/`
+renders what Prometheus and Grafana read.
 """

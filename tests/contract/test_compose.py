@@ -16,7 +16,7 @@ import yaml
 
 from pipeline import shipped
 from pipeline.local import cassandra, kafka
-from pipeline.ops import slo_rules
+from pipeline.ops.observability import slo_rules
 
 TOP = Path(__file__).parents[2]
 COMPOSE = yaml.safe_load((TOP / "docker-compose.yml").read_text())

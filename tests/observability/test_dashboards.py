@@ -7,7 +7,7 @@ import pytest
 import yaml
 
 from pipeline import metrics
-from pipeline.ops import dashboards
+from pipeline.ops.observability import dashboards
 from tests.observability.names import OF_SLOTH, series, unknown
 from tests.observability.test_rules import RECORDED, SHIPPED
 

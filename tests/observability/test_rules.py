@@ -9,7 +9,7 @@ import yaml
 
 from pipeline import topology
 from pipeline.errors import ConfigError
-from pipeline.ops import observability, slo_rules
+from pipeline.ops.observability import files, slo_rules
 from tests.observability import promtool
 from tests.observability.names import OF_SLOTH, series, unknown
 
@@ -24,7 +24,7 @@ TESTS = sorted(Path(__file__).parent.glob("*.test.yml"))
 
 def test_the_shipped_files_are_those_of_the_shipped_topology():
     """`make observability` writes them."""
-    rendered = observability.files(topology.load(TOP / "topology"))
+    rendered = files.files(topology.load(TOP / "topology"))
 
     assert {name: (SHIPPED / name).read_text() for name in rendered} == rendered
     shipped = {str(path.relative_to(SHIPPED)) for path in SHIPPED.glob("[rd]*s/*")}
@@ -53,7 +53,7 @@ def test_a_renamed_metric_or_label_is_noticed():
 @pytest.mark.parametrize("profile", ["default", "small-graph"])
 def test_a_tier_is_held_to_the_budget_and_the_objective_of_its_topology(profile):
     """The large tier: 30 s by default, 10 s in the profile; 10 s in the domain of both."""
-    rendered = observability.files(topology.load(TOP / "topology", profile))["rules/tideline.yml"]
+    rendered = files.files(topology.load(TOP / "topology", profile))["rules/tideline.yml"]
     edges = set(re.findall(r'domain="(\w+)",tier="large",le="([\d.]+)"', rendered))
 
     assert edges == {("home", "30.0" if profile == "default" else "10.0"), ("notifications", "10.0")}
@@ -90,7 +90,7 @@ def test_burn_rates_and_windows_are_those_of_the_workbook():
 def test_a_budget_that_no_bucket_ends_at_is_refused():
     """Its freshness is not counted, and a near bucket would be a lie."""
     with pytest.raises(ConfigError, match=r"tier small: freshness is not counted at 7 s") as caught:
-        observability.files(with_tier(lag_budget=7))
+        files.files(with_tier(lag_budget=7))
 
     assert "2, 5, 10, 30" in caught.value.hint
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import orjson
 import yaml
 
-from pipeline.ops import alert_rules, dashboards, slo_rules
+from pipeline.ops.observability import alert_rules, dashboards, slo_rules
 from pipeline.topology import Topology
 
 _HEAD = "# Written by `tideline topology observability`, profile {profile}; changes are lost.\n"

@@ -1,6 +1,6 @@
 """Alerts on what is so now, the same for every topology: stages, dead letters, audit, controller, pages."""
 
-from pipeline.ops.slo_rules import RUNBOOK, Rule
+from pipeline.ops.observability.slo_rules import RUNBOOK, Rule
 
 GROUP = "tideline"
 
