@@ -17,10 +17,10 @@ APPENDED_AT = "tideline_appended_at"
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _LONGEST = 13
+"""Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
 
 LONGEST_NAME = 200
 """Bytes of the name of a producer; what is longer is cut."""
-"""Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
 
 
 def cloud_event(
