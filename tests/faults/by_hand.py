@@ -12,7 +12,7 @@ from pipeline.ops import containment
 from pipeline.records import AuthorClass, Containment
 from tests.engines import events
 from tests.engines.harness import Instance
-from tests.faults.workload import REGIONS
+from tests.faults.workload import REGIONS, producer_of
 from tests.waiting import eventually
 
 MOST_OPEN = 2
@@ -25,7 +25,7 @@ ENGINES_BACK_S = 60
 
 @dataclass(frozen=True)
 class Act:
-    """One thing that can be done: what to whom, the class of their posts, posts a minute still pushed.
+    """One thing that can be done: what to whom, the class of their posts, what they still may.
 
     `ends`: it must end by itself, for what it holds up would not settle before.
     """
@@ -34,6 +34,7 @@ class Act:
     targets: Sequence[str]
     author_class: AuthorClass = AuthorClass.PULL
     rate_per_minute: int = 0
+    bytes_per_second: int = 0
     ends: bool = False
 
 
@@ -50,6 +51,7 @@ class Operator:
             Act(Kind.PACE, [region for region in REGIONS if region], rate_per_minute=60),
             Act(Kind.SHED, tiers, AuthorClass.PARTIAL),
             Act(Kind.SHED, tiers),
+            Act(Kind.THROTTLE, [producer_of(author) for author in authors], bytes_per_second=10_000),
             Act(Kind.FREEZE, tiers, ends=True),
             Act(Kind.DEFER, ["backfill", "retract"], ends=True),
         )
@@ -83,12 +85,16 @@ class Operator:
             target=target,
             author_class=act.author_class,
             rate_per_minute=act.rate_per_minute,
+            bytes_per_second=act.bytes_per_second,
             cause="a fault run",
             by=OPERATOR,
             since=now,
             until=now + lasts_s * 1000 if lasts_s else 0,
         )
-        asyncio.run(containment.put(self._kafka, record))
+        try:
+            asyncio.run(containment.put(self._kafka, record))
+        except EngineError:  # of quotas the broker is asked first: nothing was done
+            return
         if not lasts_s:
             self._open.append((act.kind, target))
         self.done[act.kind.value] += 1

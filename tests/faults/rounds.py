@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from threading import Event as Flag
 from threading import Thread
 
@@ -14,6 +15,7 @@ import orjson
 
 from pipeline.codec import encode
 from pipeline.domain.containment import CONTROLLER
+from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.view import whole
 from pipeline.ops import containment, policy_settings
 from pipeline.records import ActivityEvent, Containment, PolicySettings
@@ -25,7 +27,7 @@ from tests.faults.by_hand import Operator
 from tests.faults.chaos import Chaos
 from tests.faults.examples import Example, explain
 from tests.faults.plan import Fault, Planner
-from tests.faults.workload import Workload, World
+from tests.faults.workload import Workload, World, producer_of
 from tests.waiting import eventually
 
 STEP_S = 0.25
@@ -61,7 +63,7 @@ class Report:
     journal: Counter[str] = field(default_factory=Counter)
     """What the controller did."""
     left_in_force: list[str] = field(default_factory=list)
-    """Kind and target of what was still on the topic `containment` at the end."""
+    """Kind and target of what was still on the topic `containment` at the end, and quotas at the broker."""
     dead_letters: int = 0
     wrong: Counter[str] = field(default_factory=Counter)
     examples: list[Example] = field(default_factory=list)
@@ -129,10 +131,10 @@ class Run:
         self.report.journal = Counter(one.event for one in told if one.by == CONTROLLER)
 
     def _contained(self) -> list[str]:
-        """All that is there, also what nobody goes by any more."""
-        return sorted(
-            f"{one.kind} {one.target}" for one in whole(self.instance.kafka, "containment", Containment)
-        )
+        """All that is there, also what nobody goes by any more, and what the broker was told."""
+        kafka = self.instance.kafka
+        records = [f"{one.kind} {one.target}" for one in whole(kafka, "containment", Containment)]
+        return sorted([*records, *(f"quota {name}" for name in asyncio.run(Quotas(kafka).all()))])
 
     def play(
         self,
@@ -193,7 +195,8 @@ class Run:
 
     def _publish(self, said: Sequence[Event]) -> None:
         internal = [event for event in said if event["type"] == "lapsed"]
-        self.instance.publish(*(event for event in said if event["type"] != "lapsed"))
+        for producer, together in groupby((event for event in said if event not in internal), _producer):
+            self.instance.publish(*together, source=producer)
         for event in internal:
             record = ActivityEvent("lapsed", event["reader_id"], event["at"])
             self.instance.send("activity", encode(record), b"%d" % event["reader_id"])
@@ -217,6 +220,10 @@ class Run:
             report.wrong[kind] += len(wrong)
             for reader, post in wrong[:EXAMPLES]:
                 report.examples.append(explain(self.instance, self.workload, kind, reader, post))
+
+
+def _producer(event: Event) -> str:
+    return producer_of(event["author_id"]) if event["topic"] == "posts" else "tests/faults"
 
 
 def _keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[[], None]:

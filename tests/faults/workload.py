@@ -18,6 +18,11 @@ THRESHOLDS = ((1000, 5000), (310, 330), (150, 240), (50, 200), (20, 60), (180, 5
 """(push_below, pull_above): from all pushed over all three classes to nearly all pulled."""
 
 
+def producer_of(author: int) -> str:
+    """Who produces an author's posts, by their own word: one each, so that a controller may slow it."""
+    return f"app of {author}"
+
+
 @dataclass(frozen=True)
 class World:
     """How large the world is. Under the profile small-graph tiers begin at 50 and 300 followers."""
