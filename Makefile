@@ -11,8 +11,8 @@ help: ## Show this list
 demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running
 	@$(BIN)/tideline demo $(if $(JSON),--json '$(JSON)') $(if $(KEEP),--keep)
 
-test: $(READY) ## Unit, contract and engine tests, on a real Kafka and a real Cassandra
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(READY) ## Unit, contract and engine tests, on a real Kafka and a real Cassandra. ARGS: only those, one by one
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)
 
 lint: $(READY) ## ruff, mypy --strict, and the walls between the rooms
 	@$(BIN)/ruff check pipeline tests

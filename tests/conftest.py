@@ -3,14 +3,21 @@
 With TIDELINE_KAFKA and TIDELINE_CASSANDRA set the tests use those (`tideline up` prints them); otherwise a
 pair is started on a temporary home and removed at the end. Tests share the pair, so they name topics and
 keyspaces of their own. A test that asks for `engines` is marked `engines`: `pytest -m "not engines"`.
+
+`make test` runs two processes (pytest-xdist): one for the tests that share an instance, which mostly wait for
+it, and one for all others, with a pair of their own. Each has its tests in the order they were collected in.
 """
 
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import pytest
 import structlog
+
+INSTANCE = "tests/engines/"
+"""Where the tests are that share an instance; its topics are those of the topology, so there is one of it."""
 
 # The default renderer draws each traceback with its locals in colour, which takes most of a second.
 structlog.configure(
@@ -33,7 +40,7 @@ class Engines:
 @pytest.fixture(scope="session")
 def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
     """A running Kafka and Cassandra."""
-    given = os.environ.get("TIDELINE_KAFKA", ""), os.environ.get("TIDELINE_CASSANDRA", "")
+    given = _given()
     if all(given):
         yield Engines(*given)
         return
@@ -55,3 +62,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "engines" in getattr(item, "fixturenames", ()):
             item.add_marker("engines")
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Who runs what: a process for the instance and one for the rest; on given engines one for all."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Shares(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            return "instance" if nodeid.startswith(INSTANCE) or any(_given()) else "rest"
+
+    return Shares(config, log)
+
+
+def _given() -> tuple[str, str]:
+    """The engines the user has already."""
+    return os.environ.get("TIDELINE_KAFKA", ""), os.environ.get("TIDELINE_CASSANDRA", "")

@@ -9,7 +9,7 @@ data of a killed engine is kept; and that whatever `up` started is gone again if
 The engines survive the process that started them and its terminal. `up` and `down` of one home take turns.
 
 An engine of which the user has one already (TIDELINE_KAFKA, TIDELINE_CASSANDRA) is used and never started
-or stopped. Shown by tests/engines/test_local_engines.py.
+or stopped. Shown by tests/local/test_local_engines.py.
 """
 
 import os
