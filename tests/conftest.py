@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 import structlog
 
+from tests.leftovers import taken_down
+
 INSTANCE = "tests/engines/"
 """Where the tests are that share an instance; its topics are those of the topology, so there is one of it."""
 
@@ -46,14 +48,12 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
         return
     if any(given):
         pytest.fail("set both TIDELINE_KAFKA and TIDELINE_CASSANDRA, or neither")
-    from pipeline.local.engines import down, up
+    from pipeline.local.engines import up
 
     home = tmp_path_factory.mktemp("engines")
-    endpoints = up(home, progress=lambda _: None)
-    try:
+    with taken_down(home):
+        endpoints = up(home, progress=lambda _: None)
         yield Engines(endpoints.kafka, endpoints.cassandra)
-    finally:
-        down(home, purge=True)
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -22,6 +22,7 @@ from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.view import TopicView
 from pipeline.local import engines
 from pipeline.local.engines import Endpoints, down, status, up
+from tests.leftovers import taken_down
 
 pytestmark = pytest.mark.engines
 
@@ -41,9 +42,9 @@ def own_engines_only() -> Iterator[None]:
 def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A home whose engines were started by a process that has ended since."""
     folder = tmp_path_factory.mktemp("home")
-    subprocess.run([sys.executable, "-c", UP, folder], check=True, timeout=240)
-    yield folder
-    down(folder, purge=True)
+    with taken_down(folder):
+        subprocess.run([sys.executable, "-c", UP, folder], check=True, timeout=240)
+        yield folder
 
 
 def silent(_: str) -> None:
