@@ -94,18 +94,16 @@ def decide(
         for one in _wanted(tier, seen.get(tier, Seen(None, None)), hot, rule, now_ms)
         if not holds(in_force.get(key_of(replace(one, by=OPERATOR))), now_ms)
     }
-    for key, want in wanted.items():
-        known = in_force.get(key)
-        if known is None or not holds(known, now_ms):
-            changes.append(Change("started", want))
-        elif _stricter(want, known):
-            changes.append(Change("started", replace(want, since=known.since)))
     for key, known in in_force.items():
-        if holds(known, now_ms):
-            if known.by == CONTROLLER and not (key in wanted and _stricter(wanted[key], known)):
-                changes += _extended(known, seen, rules, now_ms)
-        elif key not in wanted:
+        if not holds(known, now_ms):
             changes.append(Change("released" if known.by == CONTROLLER else "expired", known))
+        elif known.by == CONTROLLER and not (key in wanted and _stricter(wanted[key], known)):
+            changes += _extended(known, seen, rules, now_ms)
+    for key, want in wanted.items():
+        if not holds(in_force.get(key), now_ms):
+            changes.append(Change("started", want))
+        elif _stricter(want, in_force[key]):
+            changes.append(Change("started", replace(want, since=in_force[key].since)))
     return changes
 
 

@@ -99,6 +99,15 @@ def test_the_story_of_a_burst():
     assert sorted(events) == sorted([("started", key) for key in keys] + [("released", key) for key in keys])
 
 
+def test_what_ended_while_no_controller_lived_is_told_before_it_is_done_again():
+    world = World()
+    world.step(8.0)
+    world.now += 60_000
+    world.step(8.0)
+
+    assert world.story == [(event, "shed/large") for event in ("started", "released", "started")]
+
+
 def test_a_tier_is_not_blamed_for_another():
     world = World()
     world.step(1.0, small=1.7)
