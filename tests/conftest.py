@@ -4,8 +4,8 @@ With TIDELINE_KAFKA and TIDELINE_CASSANDRA set the tests use those (`tideline up
 pair is started on a temporary home and removed at the end. Tests share the pair, so they name topics and
 keyspaces of their own. A test that asks for `engines` is marked `engines`: `pytest -m "not engines"`.
 
-`make test` runs two processes (pytest-xdist): one for the tests that share an instance, which mostly wait for
-it, and one for all others, with a pair of their own. Each has its tests in the order they were collected in.
+`make test` runs two processes (pytest-xdist): one for the tests of running instances, which mostly wait for
+them, and one for all others, with a pair of its own. Each has its tests in the order they were collected in.
 """
 
 import os
@@ -18,8 +18,8 @@ import structlog
 
 from tests.leftovers import taken_down
 
-INSTANCE = "tests/engines/"
-"""Where the tests are that share an instance; its topics are those of the topology, so there is one of it."""
+INSTANCES = ("tests/engines/", "tests/faults/", "tests/instances/")
+"""Where instances are run, a dozen processes each: one after another, as two cores have no room for more."""
 
 # The default renderer draws each traceback with its locals in colour, which takes most of a second.
 structlog.configure(
@@ -66,12 +66,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
-    """Who runs what: a process for the instance and one for the rest; on given engines one for all."""
+    """Who runs what: a process for instances and one for the rest; on given engines one for all."""
     from xdist.scheduler import LoadScopeScheduling
 
     class Shares(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "instance" if nodeid.startswith(INSTANCE) or any(_given()) else "rest"
+            return "instances" if nodeid.startswith(INSTANCES) or any(_given()) else "rest"
 
     return Shares(config, log)
 

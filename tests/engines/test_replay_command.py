@@ -1,4 +1,4 @@
-"""`tideline replay`: what it says, and what it refuses. A whole one is in tests/local/test_domains.py."""
+"""`tideline replay`: what it says, and what it refuses. A whole one is in tests/instances/test_domains.py."""
 
 from pathlib import Path
 
