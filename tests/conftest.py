@@ -5,10 +5,12 @@ pair is started on a temporary home and removed at the end. Tests share the pair
 keyspaces of their own. A test that asks for `engines` is marked `engines`: `pytest -m "not engines"`.
 
 `make test` runs two processes (pytest-xdist): one for the tests of running instances, which mostly wait for
-them, and one for all others, with a pair of its own. Each has its tests in the order they were collected in.
+them, and one for all others, with a pair of its own, which gets what processor time the first leaves. Each has
+its tests in the order they were collected in.
 """
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +22,9 @@ from tests.leftovers import taken_down
 
 INSTANCES = ("tests/engines/", "tests/faults/", "tests/instances/")
 """Where instances are run, a dozen processes each: one after another, as two cores have no room for more."""
+
+STEP_BACK = 10
+"""The niceness of the process of all others: a tenth of a processor where the other one wants all."""
 
 # The default renderer draws each traceback with its locals in colour, which takes most of a second.
 structlog.configure(
@@ -56,6 +61,19 @@ def engines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engines]:
         yield Engines(endpoints.kafka, endpoints.cassandra)
 
 
+def pytest_configure() -> None:
+    """Tests interrupt processes they start: those must not inherit that a shell's background job ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """The process of all others steps back, engines and all, or running instances would be late in their tests."""
+    if "PYTEST_XDIST_WORKER" in os.environ and not _of_instances(item.nodeid):
+        os.nice(STEP_BACK - os.nice(0))
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark what asks for the engines, before `-m` selects."""
@@ -71,9 +89,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
     class Shares(LoadScopeScheduling):
         def _split_scope(self, nodeid: str) -> str:
-            return "instances" if nodeid.startswith(INSTANCES) or any(_given()) else "rest"
+            return "instances" if _of_instances(nodeid) else "rest"
 
     return Shares(config, log)
+
+
+def _of_instances(nodeid: str) -> bool:
+    return nodeid.startswith(INSTANCES) or any(_given())
 
 
 def _given() -> tuple[str, str]:
