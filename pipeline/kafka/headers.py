@@ -20,7 +20,10 @@ _LONGEST = 13
 """Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
 
 LONGEST_NAME = 200
-"""Bytes of the name of a producer; what is longer is cut."""
+"""Bytes of the name of a producer."""
+
+OURS = "tideline"
+"""The `client.id` of the pipeline's own producers."""
 
 
 def cloud_event(
@@ -75,9 +78,13 @@ def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms
 
 
 def producer(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
-    """Who produced this message: `ce_source`, which is the producer's `client.id`; empty when not told."""
+    """Who produced this message: `ce_source`, which is the producer's `client.id`.
+
+    Empty when that is not told, is too long, or is who we are: nobody can have the pipeline itself throttled.
+    """
     source = next((value for name, value in headers or () if name == "ce_source" and value), b"")
-    return source[:LONGEST_NAME].decode(errors="replace")
+    found = source.decode(errors="replace")
+    return "" if len(source) > LONGEST_NAME or found == OURS else found
 
 
 def rfc3339(at_ms: int) -> str:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import Unavailable
+from pipeline.kafka.headers import OURS
 from pipeline.names import HOME, Names
 
 Headers = Sequence[tuple[str, bytes]]
@@ -71,7 +72,7 @@ class Outbox:
         bootstrap: str,
         names: Names = HOME,
         *,
-        producer: str = "tideline",
+        producer: str = OURS,
         linger_ms: int = 2,
         delivery_timeout_ms: int = 120_000,
     ) -> None:

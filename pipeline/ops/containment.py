@@ -15,7 +15,7 @@ from pipeline.domain.containment import PATHS, READS, Kind, holds
 from pipeline.domain.control import REPAIRS, Change
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.headers import LONGEST_NAME
+from pipeline.kafka.headers import LONGEST_NAME, OURS
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.tail import tail
@@ -98,8 +98,10 @@ def check(kind: Kind, target: str, topology: Topology) -> None:
         raise ConfigError(f"{kind} {target}: no such target", f"known: {', '.join(targets[kind])}")
     if kind in (Kind.PULL, Kind.RATE) and not target.lstrip("-").isdigit():
         raise ConfigError(f"{kind} {target}: not an author's id")
-    if kind is Kind.THROTTLE and not 0 < len(target) <= LONGEST_NAME:
-        raise ConfigError(f"{kind}: a producer's client.id has 1 to {LONGEST_NAME} characters")
+    if kind is Kind.THROTTLE and not 0 < len(target.encode()) <= LONGEST_NAME:
+        raise ConfigError(f"{kind}: a producer's client.id has 1 to {LONGEST_NAME} bytes")
+    if kind is Kind.THROTTLE and target == OURS:
+        raise ConfigError(f"{kind} {target}: that is the pipeline itself, and every tier would wait")
 
 
 def document(record: Containment) -> dict[str, Any]:

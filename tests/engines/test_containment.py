@@ -202,6 +202,7 @@ def test_a_dry_run_says_whom_it_would_touch_and_does_nothing(instance: Instance)
     ("words", "hint"),
     [
         (("shed", "huge"), "known: small, medium, large"),
+        (("throttle", "tideline", "5000"), "that is the pipeline itself"),
         (("release", "pull", "7"), "nothing of that is in force"),
         (("pull", "7", "--for", "soon"), "is no duration such as"),
     ],

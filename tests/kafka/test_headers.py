@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kafka.headers import appended_at, carry, cloud_event, origin_ts, published, rfc3339
+from pipeline.kafka.headers import appended_at, carry, cloud_event, origin_ts, producer, published, rfc3339
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -73,3 +73,21 @@ def test_a_message_says_itself_older_than_the_broker_has_it_and_never_newer(said
 
 def test_a_message_that_does_not_say_is_of_the_brokers_time():
     assert appended_at([("origin_ts", b"3")], 7) == appended_at([], 7) == appended_at(None, 7) == 7
+
+
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [
+        (b"newsroom", "newsroom"),
+        (b"n" * 200, "n" * 200),
+        (b"n" * 201, ""),
+        (b"\xff", "\N{REPLACEMENT CHARACTER}"),
+        (b"", ""),
+        (None, ""),
+        (b"tideline", ""),  # ourselves: what a stranger says must not slow every tier
+        (b"tideline/publish", "tideline/publish"),
+    ],
+)
+def test_a_producer_is_who_it_says_unless_it_says_that_it_is_us(source, name):
+    assert producer([("ce_id", b"1"), ("ce_source", source)]) == name
+    assert producer(None) == ""
