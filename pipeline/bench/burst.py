@@ -4,7 +4,8 @@
     wait until all is processed, and all that was contained is released → audit
 
 The controller is that of the pipeline, with the topology's own thresholds. The tier is in
-breach once its oldest record stays older than its budget; when that was acted upon, the journal says.
+breach once its oldest record stays older than its budget, or was, where containment let none last; when that
+was acted upon, the journal says.
 """
 
 import asyncio
@@ -46,7 +47,7 @@ BURST = 10
 _STOPPED_S, _RUNNING_S = 5.8, 0.2  # within the session time-out: it stays in its group
 _BREACHED_WITHIN_S = 60.0
 _RELEASED_WITHIN_S = 120.0
-_LASTS_MS = 1000  # the controller looks once a second: what is over before is no breach
+_LASTS_MS = 1000  # the controller looks once a second: what is over before it need not have seen
 _LOOK_S = 0.25
 
 
@@ -161,7 +162,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View) -> Fig
             _ordinary(loud),
             breach.worst_s,
             spec.tiers[THROTTLED].lag_budget,
-            _acted_s(entries, breach.at_ms),
+            _acted_s(entries, breach.at_ms or breach.first_ms),
             entries,
             left,
             report,
@@ -220,13 +221,14 @@ async def _acted(breach: "_Breach") -> None:
 
 @dataclass(slots=True)
 class _Breach:
+    first_ms: int | None = None
     at_ms: int | None = None
     worst_s: float = 0.0
 
 
 @asynccontextmanager
 async def _breach(watch: Watch, budget_s: float) -> AsyncIterator[_Breach]:
-    """Since when the tier was older than its budget, and stayed so, looked at besides."""
+    """When the tier was first older than its budget, and since when it stayed so, looked at besides."""
     found = _Breach()
 
     async def look() -> None:
@@ -236,6 +238,7 @@ async def _breach(watch: Watch, budget_s: float) -> AsyncIterator[_Breach]:
                 if one.stage == f"fanout.{THROTTLED}" and one.age_s is not None:
                     found.worst_s = max(found.worst_s, one.age_s)
                     since = (since or now_ms()) if one.age_s > budget_s else None
+                    found.first_ms = found.first_ms or since
                     if since is not None and found.at_ms is None and now_ms() - since >= _LASTS_MS:
                         found.at_ms = since
             await asyncio.sleep(_LOOK_S)
