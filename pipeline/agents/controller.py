@@ -19,7 +19,7 @@ from pipeline.domain import snowflake
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import key_of
-from pipeline.domain.control import Change, Rules, Seen, decide
+from pipeline.domain.control import Change, Hot, Rules, Seen, asks_who, decide
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outgoing
@@ -67,11 +67,12 @@ class Controller:
         if not self.leads():
             return []
         now = self.now_ms()
-        least = min((rule.hot_share for rule in self.rules.values()), default=1.0)
-        in_force, hot = await self.throttle.bring(records, self.arrivals.hot(now / 1000, least), now)
+        seen = seen_of(healths)
+        known = self._hot(now) if asks_who(seen, self.rules) else []
+        in_force, hot = await self.throttle.bring(records, known, now)
         changes = decide(
             {key_of(one): one for one in in_force},
-            seen_of(healths),
+            seen,
             hot,
             self.rules,
             now,
@@ -83,6 +84,9 @@ class Controller:
                 what = one.record
                 _log.info(f"containment.{one.event}", kind=what.kind, target=what.target, why=what.cause)
         return changes
+
+    def _hot(self, now_ms: int) -> list[Hot]:
+        return self.arrivals.hot(now_ms / 1000, min(rule.hot_share for rule in self.rules.values()))
 
     def _health(self, health: StageHealth) -> Outgoing:
         return self.emit.event(HEALTH, health.stage, health, at_ms=health.at)

@@ -43,15 +43,13 @@ def health(stages: Sequence[StageHealth]) -> None:
 
 def in_force(containments: Sequence[Containment]) -> None:
     """What is in force, and nothing else."""
-    number: dict[Labels, float] = {}
+    targets: dict[Labels, set[str]] = {}
     since: dict[Labels, float] = {}
-    for kind, target in {(one.kind, one.target) for one in containments}:
-        labels = kind, _OF_MANY.get(kind, target)
-        number[labels] = number.get(labels, 0) + 1
     for one in containments:
         labels = one.kind, _OF_MANY.get(one.kind, one.target)
+        targets.setdefault(labels, set()).add(one.target)
         since[labels] = min(since.get(labels, float("inf")), one.since / 1000)
-    _in_force.show(number)
+    _in_force.show({labels: len(those) for labels, those in targets.items()})
     _since.show(since)
 
 

@@ -54,14 +54,7 @@ class Throttle:
             _log.warning(
                 "throttle.failed", error=str(error), producers=sorted(ours), next="tideline contain list"
             )
-            return [one for one in in_force if one.kind != Kind.THROTTLE], _without(hot, ours, known=None)
-        return in_force, _without(hot, ours, known)
-
-
-def _without(hot: Sequence[Hot], ours: set[str], known: Mapping[str, float] | None) -> list[Hot]:
-    return [
-        one
-        for one in hot
-        if one.kind is not Kind.THROTTLE
-        or (known is not None and (one.target in ours or one.target not in known))
-    ]
+            others = [one for one in in_force if one.kind != Kind.THROTTLE]
+            return others, [one for one in hot if one.kind is not Kind.THROTTLE]
+        taken = known.keys() - ours
+        return in_force, [one for one in hot if one.kind is not Kind.THROTTLE or one.target not in taken]

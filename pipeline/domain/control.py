@@ -107,40 +107,49 @@ def decide(
     return changes
 
 
+def asks_who(seen: Mapping[str, Seen], rules: Mapping[str, Rules]) -> bool:
+    """Whether a tier is so late that something is done about who makes its work; else nobody need know."""
+    states = ((_spent(seen.get(tier, Seen(None, None)), rule), rule) for tier, rule in rules.items())
+    return any(spent is not None and spent >= rule.rate for spent, rule in states)
+
+
+def _spent(seen: Seen, rule: Rules) -> float | None:
+    return None if seen.age_s is None else seen.age_s / rule.lag_budget_s
+
+
 def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int) -> Iterator[Containment]:
     """What this tier needs now, the mildest first."""
 
-    def action(kind: Kind, target: str, cause: str, to: AuthorClass, rate: int = 0) -> Containment:
+    def action(
+        kind: Kind, target: str, cause: str, to: AuthorClass = AuthorClass.PULL, rate: int = 0, size: int = 0
+    ) -> Containment:
         until = now_ms + round(rule.hold_s * 1000)
-        return Containment(kind, target, to, rate, cause, CONTROLLER, now_ms, until, tier)
+        return Containment(kind, target, to, rate, cause, CONTROLLER, now_ms, until, tier, size)
 
-    spent = None if seen.age_s is None else seen.age_s / rule.lag_budget_s
+    spent = _spent(seen, rule)
     if spent is not None and spent >= rule.shed:
         late = f"{tier} is {seen.age_s:.1f} s behind, {spent:.0%} of its budget of {rule.lag_budget_s:g} s"
         yield action(Kind.SHED, tier, late, AuthorClass.PARTIAL)
-        for one in hot:
-            if one.tier == tier and one.share >= rule.hot_share:
-                why = f"{late}, and {one.share:.0%} of its new work is theirs"
-                if one.kind is Kind.PACE:
-                    if spent >= rule.rate:
-                        rate = 10 * rule.rate_per_minute
-                        yield action(Kind.PACE, one.target, why, AuthorClass.PULL, rate)
-                elif one.kind is Kind.THROTTLE:
-                    if spent >= rule.rate and rule.producer_bytes_per_second:
-                        slower = action(Kind.THROTTLE, one.target, why, AuthorClass.PULL)
-                        yield replace(slower, bytes_per_second=rule.producer_bytes_per_second)
-                elif spent >= rule.pull:
-                    yield action(Kind.PULL, one.target, why, AuthorClass.PULL)
-                elif spent >= rule.rate:
-                    yield action(Kind.RATE, one.target, why, AuthorClass.PULL, rule.rate_per_minute)
+        causes = [one for one in hot if one.tier == tier and one.share >= rule.hot_share]
+        for one in causes if spent >= rule.rate else ():
+            why = f"{late}, and {one.share:.0%} of its new work is theirs"
+            if one.kind is Kind.PACE:
+                yield action(one.kind, one.target, why, rate=10 * rule.rate_per_minute)
+            elif one.kind is Kind.THROTTLE:
+                if rule.producer_bytes_per_second:
+                    yield action(one.kind, one.target, why, size=rule.producer_bytes_per_second)
+            elif spent >= rule.pull:
+                yield action(Kind.PULL, one.target, why)
+            else:
+                yield action(Kind.RATE, one.target, why, rate=rule.rate_per_minute)
         if spent >= 1:
             for stage in REPAIRS:
-                yield action(Kind.DEFER, stage, late, AuthorClass.PULL)
+                yield action(Kind.DEFER, stage, late)
         if spent >= rule.narrow:
-            yield action(Kind.NARROW, READS, late, AuthorClass.PULL)
+            yield action(Kind.NARROW, READS, late)
     if rule.bound is not None and seen.pending is not None and seen.pending > rule.bound:
         full = f"{tier} has {seen.pending:,} deliveries to make, more than {rule.bound:,}"
-        yield action(Kind.SHED, tier, full, AuthorClass.PULL)  # last: it takes the place of a milder one
+        yield action(Kind.SHED, tier, full)  # last: it takes the place of a milder one
 
 
 def broker_quotas(

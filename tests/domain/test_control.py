@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind, held, holds, key_of
-from pipeline.domain.control import Hot, Rules, Seen, broker_quotas, decide
+from pipeline.domain.control import Hot, Rules, Seen, asks_who, broker_quotas, decide
 from pipeline.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
@@ -205,3 +205,12 @@ def test_the_quotas_of_the_broker_are_what_is_in_force_and_those_of_others_stay(
         else:
             assert after.get(name) == known.get(name)
     assert broker_quotas(records, after, NOW) == {}
+
+
+@given(st.sampled_from([None, 0.0, 7.9, 8.9, 9.0, 60.0]), st.sampled_from([None, 1.6, 1.79, 1.8]))
+def test_nobody_is_looked_for_unless_it_makes_a_difference(age_s, small):
+    seen = {"large": Seen(age_s, 0), "small": Seen(small, 0)}
+    about = [dataclasses.replace(one, tier=tier) for one in HOT for tier in TIERS]
+
+    with_them, without = (decide({}, seen, hot, TIERS, NOW) for hot in (about, []))
+    assert asks_who(seen, TIERS) == (with_them != without)
