@@ -1,7 +1,6 @@
 """What the stages of one process share: the store, the outbox, views of compacted topics, and the clock."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -64,8 +63,3 @@ async def resources(
         stores = await stack.enter_async_context(open_stores(cassandra, names.keyspace(settings.keyspace)))
         outbox = await stack.enter_async_context(Outbox(kafka, names))
         yield Resources(settings, kafka, topology, stores, outbox, stack)
-
-
-def now_ms() -> int:
-    """The wall clock, in ms: read here, passed as an argument to the rules."""
-    return time.time_ns() // 1_000_000

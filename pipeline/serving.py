@@ -11,6 +11,7 @@ from typing import Any
 from pipeline import ranker
 from pipeline.agents import changes
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
+from pipeline.clock import now_ms
 from pipeline.domain import cost
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import Kind, held
@@ -24,7 +25,7 @@ from pipeline.pages.known_routes import ByAuthor, KnownRoutes
 from pipeline.pages.query import Query
 from pipeline.pages.ranked import Ranking
 from pipeline.records import RouteRecord, Suspension
-from pipeline.resources import Resources, now_ms
+from pipeline.resources import Resources
 from pipeline.settings import Settings
 from pipeline.tokens import TokenKeys
 from pipeline.topology import Topology

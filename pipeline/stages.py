@@ -26,6 +26,7 @@ from pipeline.agents.segment_cache import SegmentCache
 from pipeline.agents.sweep import Sweep
 from pipeline.agents.throttle import Throttle
 from pipeline.agents.warmth import Warmth
+from pipeline.clock import now_ms
 from pipeline.domain import cost, snowflake
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
@@ -45,7 +46,7 @@ from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
 from pipeline.ops.tiers_behind import tiers_behind
 from pipeline.records import PostEvent
-from pipeline.resources import Resources, now_ms
+from pipeline.resources import Resources
 from pipeline.topology import TierSpec, Topology
 from pipeline.web import api
 

@@ -21,12 +21,13 @@ from typing import Any
 from pipeline import topology
 from pipeline.bench import demo_traffic, graph, probe, verdict
 from pipeline.bench.demo import PROFILE, SEED, Demo
-from pipeline.bench.demo_publish import Publisher, now_ms
+from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_view import Moment, View
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.kinds import Kinds
 from pipeline.bench.verdict import Latency
 from pipeline.bench.watch import Watch
+from pipeline.clock import now_ms
 from pipeline.domain.audit import KINDS, Ledger
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance, find, tokens_of

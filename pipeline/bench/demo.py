@@ -18,13 +18,14 @@ from pathlib import Path
 
 from pipeline import topology
 from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
-from pipeline.bench.demo_publish import Publisher, now_ms
+from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_traffic import Step
 from pipeline.bench.demo_view import Moment, View
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.kinds import Kinds
 from pipeline.bench.verdict import Figures, Latency
 from pipeline.bench.watch import Watch
+from pipeline.clock import now_ms
 from pipeline.domain.audit import Ledger
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pipeline.bench.demo_traffic import Step
 from pipeline.bench.kinds import Kinds
 from pipeline.bench.probe import Probe
+from pipeline.clock import now_ms
 from pipeline.domain.audit import Ledger
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
@@ -71,8 +72,3 @@ class Publisher:
         """Call off the probes that still look."""
         for looking in self.probes:
             looking.cancel()
-
-
-def now_ms() -> int:
-    """The wall clock, in ms."""
-    return time.time_ns() // 1_000_000

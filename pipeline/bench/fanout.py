@@ -30,6 +30,7 @@ from pipeline.bench.figures import Report, Turn
 from pipeline.bench.processes import Running, cpu_seconds, running
 from pipeline.bench.table import Table, table
 from pipeline.bench.workload import Workload
+from pipeline.clock import now_ms
 from pipeline.domain import budgets
 from pipeline.domain.intake import Accepted
 from pipeline.errors import ConfigError, EngineError
@@ -105,10 +106,10 @@ class Bench:
             await self._wake(outbox)
             for name in WARM_UP:
                 self.progress(f"warming up: {name}")
-                await self._turn(name, 0, _now_ms(), tables[name], outbox)
+                await self._turn(name, 0, now_ms(), tables[name], outbox)
             turns = []
             for number in range(1, rounds + 1):
-                at_ms = _now_ms()
+                at_ms = now_ms()
                 for name in CONTENDERS:
                     self.progress(f"round {number} of {rounds}: {name}")
                     turn = await self._turn(name, number, at_ms, tables[name], outbox)
@@ -128,7 +129,7 @@ class Bench:
 
     async def _wake(self, outbox: Outbox) -> None:
         """Let the writer know that all readers are active, as the readers stage would have."""
-        at = _now_ms()
+        at = now_ms()
         emit = Emit(outbox, "bench")
         await emit.all(
             emit.event("reader.cohorts", str(reader), ReaderCohort(reader, True, 0, at), at_ms=at)
@@ -191,8 +192,8 @@ class Bench:
 
     async def _publish(self, at_ms: int, outbox: Outbox) -> None:
         events = [Accepted("posts", b"%d" % post.author_id, post) for post in self.workload.events(at_ms)]
-        now_ms = _now_ms()
-        await outbox.send_all(outgoing(event, source="tideline/bench", now_ms=now_ms) for event in events)
+        sent_ms = now_ms()
+        await outbox.send_all(outgoing(event, source="tideline/bench", now_ms=sent_ms) for event in events)
 
     def _last_rows(self, at_ms: int) -> list[tuple[int, int]]:
         """The last row of each segment of each post."""
@@ -229,7 +230,3 @@ def _machine() -> Mapping[str, object]:
 
 def _shape(workload: Workload) -> Mapping[str, int]:
     return {"posts": workload.posts, "followers": workload.followers, "rows": workload.rows}
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

@@ -12,14 +12,11 @@ import math
 import os
 import platform
 import random
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
-from pathlib import Path
 
 import psutil
 
@@ -30,6 +27,7 @@ from pipeline.bench.reads_figures import EmptyCaches, Figures, SlowAuthor
 from pipeline.bench.reads_ground import POSTS_A_SECOND, Ground
 from pipeline.bench.reads_load import interleaved, turn
 from pipeline.bench.watch import Watch
+from pipeline.local import control
 from pipeline.local.instance import Instance
 from pipeline.pages.caches import Sizes
 from pipeline.pages.query import Query
@@ -168,18 +166,12 @@ def run(
     async def measured() -> Figures:
         async with benched(pipeline, running, at_once, seconds, say) as bench:
             # Filling is a burst: authors who are pushed in this comparison would be contained, and pulled.
-            _stage("stop", pipeline.home)
+            await asyncio.to_thread(control.order, running.control, "stop", "controller")
             await bench.ground.fill()
-            _stage("start", pipeline.home)
+            await asyncio.to_thread(control.order, running.control, "start", "controller")
             return await measure(bench, running, only)
 
     return asyncio.run(measured())
-
-
-def _stage(act: str, home: Path) -> None:
-    """Stop the controller, or start it."""
-    command = [sys.executable, "-m", "pipeline", "stage", act, "controller", "--home", str(home)]
-    subprocess.run(command, check=True, capture_output=True, timeout=60)
 
 
 @asynccontextmanager

@@ -17,10 +17,10 @@ from dataclasses import replace
 
 import aiohttp
 
-from pipeline.bench.demo_publish import now_ms
 from pipeline.bench.reads_bare import bare
 from pipeline.bench.reads_load import Ask
 from pipeline.bench.reads_world import World
+from pipeline.clock import now_ms
 from pipeline.domain import snowflake
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import DEFAULT_LIMIT, PageRequest

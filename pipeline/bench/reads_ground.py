@@ -11,9 +11,9 @@ from itertools import count
 from pathlib import Path
 
 from pipeline.bench import graph, reads_world
-from pipeline.bench.demo_publish import now_ms
 from pipeline.bench.reads_world import World
 from pipeline.bench.watch import Watch
+from pipeline.clock import now_ms
 from pipeline.domain.intake import Accepted
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox

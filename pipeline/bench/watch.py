@@ -1,7 +1,6 @@
 """Watching a running pipeline from outside: lag from the broker, rows from the metrics of the writers."""
 
 import asyncio
-import time
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -9,6 +8,7 @@ from types import TracebackType
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
+from pipeline.clock import now_ms
 from pipeline.kafka.offsets import Offsets
 from pipeline.local import instance
 from pipeline.local.instance import Instance
@@ -27,7 +27,7 @@ class Watch:
         self._lag = Lag(
             self._offsets,
             topology,
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
             topics_read=partial(topics_read, running.api),
         )
         self._tiers = list(topology.tiers)

@@ -1,9 +1,10 @@
 """How `tideline contain` does what it is told, says whom it would touch, and shows what there is."""
 
-import time
 from typing import TYPE_CHECKING, Any
 
 import typer
+
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.records import Containment
@@ -106,7 +107,3 @@ def table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:
     for row in rows:
         table.add_row(*(Text(str(value)) for value in row))
     return table
-
-
-def now_ms() -> int:
-    return time.time_ns() // 1_000_000

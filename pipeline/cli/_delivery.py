@@ -79,8 +79,3 @@ def _summary(report: Report, seconds: float) -> dict[str, object]:
         "undelivered": report.undelivered or None,
         "seconds": round(seconds, 3),
     }
-
-
-def now_ms() -> int:
-    """The wall clock in ms."""
-    return time.time_ns() // 1_000_000

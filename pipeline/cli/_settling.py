@@ -1,7 +1,8 @@
 """Waiting until nothing is unprocessed, with progress: what commands do after they have set work going."""
 
-import time
 from typing import TYPE_CHECKING
+
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.kafka.offsets import Offsets
@@ -24,7 +25,7 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
         looking = Lag(
             offsets,
             topology_of(given),
-            now_ms=lambda: time.time_ns() // 1_000_000,
+            now_ms=now_ms,
             topics_read=partial(topics_read, instance.api_of(given.domain)) if instance else None,
         )
         most = 0

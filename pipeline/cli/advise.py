@@ -1,11 +1,11 @@
 """`tideline advise`: how long backlogs take, and which workers, partitions and budgets would change that."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -50,7 +50,7 @@ def advise(
             seconds=seconds,
             over_s=over,
             within_s=within,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=now_ms(),
             cpus_in_use=_unseen if elsewhere else _cpus(given.home),
             told=lambda passed: meter.show(round(passed), ""),
         )

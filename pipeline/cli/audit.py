@@ -1,13 +1,13 @@
 """`tideline audit`: is every reader served what they must be?"""
 
 import asyncio
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.meter import PATIENCE, Meter
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -101,7 +101,7 @@ async def _audited(
     async with open_stores(cassandra, keyspace) as stores, session as client:
         serve = partial(feeds.over_http, client, api)
         tally = audit_live.Tally()
-        with Meter("Auditing") as meter, tiers_behind(kafka, wanted, _now_ms) as behind:
+        with Meter("Auditing") as meter, tiers_behind(kafka, wanted, now_ms) as behind:
             auditor = audit_live.auditor_of(stores, wanted, serve, patience_ms, behind)
             showing = asyncio.create_task(_shown(tally, meter))
             await audit_live.audit(drawn(stores), auditor.examine, tally)
@@ -114,10 +114,6 @@ async def _shown(tally: "Tally", meter: "Meter") -> None:
     while True:
         await asyncio.sleep(PATIENCE / 2)
         meter.show(tally.readers, f"{tally.readers:,} readers, {tally.faults:,} findings")
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _places(given: "Settings") -> tuple[str, str, str, str]:

@@ -1,11 +1,11 @@
 """`tideline budget`: what is left of each lag budget, and how fast it burns."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -45,18 +45,14 @@ def budget(
     given = settings(home=home, profile=profile, domain=domain)
     kafka, topology = kafka_of(given), topology_of(given)
     with Offsets(kafka) as offsets:
-        stages = Lag(offsets, topology, now_ms=_now_ms, only=budgeted(topology)).snapshot()
-    budgets = list(of(stages, heard(kafka, topology.names, stages, _now_ms()), topology))
+        stages = Lag(offsets, topology, now_ms=now_ms, only=budgeted(topology)).snapshot()
+    budgets = list(of(stages, heard(kafka, topology.names, stages, now_ms()), topology))
     if json:
         print_json([one.document() for one in budgets])
     else:
         print_table(_table(budgets))
     if fail_on_breach and breached(stages):
         raise typer.Exit(BREACHED)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _table(budgets: "Sequence[Budget]") -> "Table":

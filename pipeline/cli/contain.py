@@ -7,8 +7,9 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from pipeline.cli._containing import contain, now_ms, table
+from pipeline.cli._containing import contain, table
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 
 class Shed(StrEnum):

@@ -1,11 +1,11 @@
 """`tideline dlq`: what could not be processed, replayed once it can be."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -143,9 +143,6 @@ def _act(
     from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops.dead_letters_again import again
-
-    def now_ms() -> int:
-        return time.time_ns() // 1_000_000
 
     return asyncio.run(again(kafka_of(given), names_of(given), choice, act, execute=execute, now_ms=now_ms))
 

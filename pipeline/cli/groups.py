@@ -1,11 +1,11 @@
 """`tideline groups`: who works in each consumer group, on what, and how far behind the group is."""
 
-import time
 from typing import TYPE_CHECKING
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -42,7 +42,7 @@ def groups(
     given = settings(home=home, profile=profile, domain=domain)
     kafka, topology = kafka_of(given), topology_of(given)
     with Offsets(kafka) as offsets:
-        looking = Lag(offsets, topology, now_ms=lambda: time.time_ns() // 1_000_000)
+        looking = Lag(offsets, topology, now_ms=now_ms)
         stages = with_controllers(looking.snapshot(), topology.names)
     found = described(kafka, [stage.group for stage in stages])
     if json:

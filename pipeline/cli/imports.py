@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
@@ -38,12 +39,12 @@ def follows(
     from pipeline.ops import import_follows
 
     try:
-        event_time = _delivery.now_ms() if at is None else fields.time(at)
+        event_time = now_ms() if at is None else fields.time(at)
     except fields.FieldError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--at") from None
 
     def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
-        return import_follows.batches(blocks, at=event_time, now_ms=_delivery.now_ms)
+        return import_follows.batches(blocks, at=event_time, now_ms=now_ms)
 
     given = settings(home=home, domain=domain)
     _delivery.run(file, batches, source=import_follows.SOURCE, given=given, title="Importing", as_json=json)

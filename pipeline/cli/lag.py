@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -68,10 +69,10 @@ def lag(
     kafka, topology = kafka_of(given), topology_of(given)
 
     def said(stages: "list[StageLag]") -> "Said":
-        return heard(kafka, topology.names, stages, _now_ms())
+        return heard(kafka, topology.names, stages, now_ms())
 
     with Offsets(kafka) as offsets:
-        looking = Lag(offsets, topology, now_ms=_now_ms, topics_read=read)
+        looking = Lag(offsets, topology, now_ms=now_ms, topics_read=read)
         if watch:
             with _shown(json) as show:
                 for stages in _looks(looking.snapshot):
@@ -99,10 +100,6 @@ def left(stages: "list[StageLag]") -> str:
 
     left = [f"{stage.stage} {number(stage.lag)}" for stage in stages if stage.lag != 0 or stage.unknown]
     return f"unprocessed: {', '.join(left) or 'nothing'}"
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000
 
 
 def _looks(look: "Callable[[], list[StageLag]]") -> "Iterator[list[StageLag]]":

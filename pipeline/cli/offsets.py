@@ -1,11 +1,11 @@
 """`tideline offsets`: where a stage's consumer group stands, and moving it."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,7 +142,7 @@ def _reset(
         if to_datetime:
             found.append(words.ToTime(words.time_of(to_datetime)))
         if by_duration:
-            found.append(words.ToTime(time.time_ns() // 1_000_000 - words.duration_ms(by_duration)))
+            found.append(words.ToTime(now_ms() - words.duration_ms(by_duration)))
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None
     if to_earliest:

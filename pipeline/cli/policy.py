@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -68,7 +69,7 @@ def change(
     wanted = dict(map(_setting, changes))
     given = settings(home=home, profile=profile, domain=domain)
     now = _read(given)
-    changed = policy_settings.changed(now, wanted, time.time_ns() // 1_000_000)
+    changed = policy_settings.changed(now, wanted, now_ms())
     asyncio.run(policy_settings.write(kafka_of(given), changed, names_of(given)))
     _show(policy_settings.InForce(now.files, changed), json=json)
 
@@ -91,7 +92,7 @@ def force(
     from pipeline.ops import policy_forced
     from pipeline.records import AuthorClass, ForcedClass
 
-    forced = ForcedClass(author, AuthorClass(author_class), reason, time.time_ns() // 1_000_000)
+    forced = ForcedClass(author, AuthorClass(author_class), reason, now_ms())
     given = settings(home=home, domain=domain)
     asyncio.run(policy_forced.force(kafka_of(given), forced, names_of(given)))
     typer.echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
@@ -135,7 +136,7 @@ def explain(
         raise typer.BadParameter("give AUTHOR, or READER AUTHOR")
     given = settings(home=home, profile=profile, domain=domain)
     topology = topology_of(given)
-    now = policy_explain.in_force(kafka_of(given), topology, time.time_ns() // 1_000_000)
+    now = policy_explain.in_force(kafka_of(given), topology, now_ms())
     *readers, author = ids
     if readers:
         pair = asyncio.run(_asked(given, lambda stores: policy_explain.pair(stores, now, readers[0], author)))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
@@ -44,7 +45,7 @@ def publish(
 
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         async for lines in blocks:
-            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=_delivery.now_ms())
+            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=now_ms())
 
     if not 0 < len(source.encode()) <= LONGEST_NAME:
         raise typer.BadParameter(f"must have 1 to {LONGEST_NAME} bytes", param_hint="--source")

@@ -1,11 +1,11 @@
 """`tideline rebuild`: timelines written anew."""
 
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -68,7 +68,7 @@ async def _ask(given: "Settings", readers: list[int]) -> int:
     from pipeline.ops import rebuild as rebuilding
     from pipeline.store.cassandra import open_stores
 
-    now = time.time_ns() // 1_000_000
+    now = now_ms()
     asked = 0
     async with open_stores(endpoints_of(given).cassandra, keyspace_of(given)) as stores:
         named = _named(readers) if readers else stores.readers.not_seen_since(2**63 - 1)

@@ -1,7 +1,6 @@
 """An audit of the running instance: many readers at once, and what was found as a table and as examples."""
 
 import asyncio
-import time
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Any
 
 from pipeline.agents.auditor import Auditor, Behind, Limits, Serve, nobody_behind
 from pipeline.agents.verdicts import Found, Labels, Verdict
+from pipeline.clock import now_ms
 from pipeline.domain.audit import KINDS
 from pipeline.domain.audit_rows import LATE, ROW_KINDS
 from pipeline.domain.budgets import Tier
@@ -105,7 +105,7 @@ def auditor_of(
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
     patience = budget_ms if patience_ms is None else patience_ms
     limits = Limits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
-    return Auditor(stores, serve, limits, tiers, lambda: time.time_ns() // 1_000_000, behind)
+    return Auditor(stores, serve, limits, tiers, now_ms, behind)
 
 
 async def audit(

@@ -4,12 +4,12 @@ Stages go by the topic within a moment, and by `until` whether or not anybody ta
 done by hand is never changed by the controller; every step is in the journal, whoever took it.
 """
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
 from pipeline.agents.controller import CONTAINMENT, JOURNAL, announced
+from pipeline.clock import now_ms
 from pipeline.codec import CodecError, decode
 from pipeline.domain.containment import PATHS, READS, Kind, holds
 from pipeline.domain.control import REPAIRS, Change
@@ -67,15 +67,15 @@ async def release(bootstrap: str, kind: str, target: str, by: str, names: Names 
 
     A producer that is throttled is let go by the controller, which takes its record out with its quota.
     """
-    now_ms = time.time_ns() // 1_000_000
-    found = [one for one in read(bootstrap, names, now_ms=now_ms) if (one.kind, one.target) == (kind, target)]
+    at_ms = now_ms()
+    found = [one for one in read(bootstrap, names, now_ms=at_ms) if (one.kind, one.target) == (kind, target)]
     if not found:
         raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
     if kind == Kind.THROTTLE:
-        changes = [Change("ended", replace(one, until=now_ms)) for one in found]
+        changes = [Change("ended", replace(one, until=at_ms)) for one in found]
     else:
         changes = [Change("released", one) for one in found]
-    await _announce(bootstrap, changes, names, now_ms, by)
+    await _announce(bootstrap, changes, names, at_ms, by)
     return found
 
 

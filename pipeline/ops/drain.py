@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from pipeline.clock import now_ms
 from pipeline.domain.containment import OPERATOR, Kind, held, holds, key_of
 from pipeline.errors import TidelineError
 from pipeline.kafka.offsets import Offsets
@@ -124,7 +125,7 @@ class Contain:
 
     def in_force(self, kind: str, target: str) -> Containment | None:
         """What is in force of this kind about this target."""
-        now = _now_ms()
+        now = now_ms()
         found = {key_of(one): one for one in containment.read(self.bootstrap, self.names, now_ms=now)}
         return held(found.get, Kind(kind), target, now)
 
@@ -140,15 +141,11 @@ async def drain(
     """Empty a tier, see `Drain.run`. Raises ConfigError when there is no such tier."""
     containment.check(Kind.SHED, tier, topology)
     stage, hold = f"fanout.{tier}", Contain(bootstrap, topology.names)
-    looking = Lag(offsets, topology, now_ms=_now_ms, only=[stage])
+    looking = Lag(offsets, topology, now_ms=now_ms, only=[stage])
 
     def works() -> bool:
         has_members = KafkaGroups(bootstrap).has_members(topology.tiers[tier].group)
         return has_members and hold.in_force(Kind.FREEZE, tier) is None
 
-    draining = Drain(tier, hold, lambda: looking.snapshot()[0], works, _now_ms, time.monotonic)
+    draining = Drain(tier, hold, lambda: looking.snapshot()[0], works, now_ms, time.monotonic)
     await draining.run(hold.in_force(Kind.SHED, tier), timeout_s, told)
-
-
-def _now_ms() -> int:
-    return time.time_ns() // 1_000_000

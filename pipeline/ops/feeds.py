@@ -1,12 +1,12 @@
 """A reader's whole feed, page after page, as a client gets it: over HTTP, or from a core in this process."""
 
-import time
 from collections.abc import Callable
 from typing import Any
 
 import aiohttp
 import structlog
 
+from pipeline.clock import now_ms
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.page_request import BadRequest, parse
 from pipeline.errors import TidelineError
@@ -94,7 +94,7 @@ async def in_process(core: Query, reader_id: int, down_to: int = 0) -> Feed:
             cursor=cursor,
             mode=None,
             explain=None,
-            now_ms=time.time_ns() // 1_000_000,
+            now_ms=now_ms(),
             cursor_key=core.cursor_key,
         )
         if isinstance(asked, BadRequest):

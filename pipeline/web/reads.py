@@ -5,11 +5,10 @@ GET /v1/posts/{post_id}?reader_id
 GET /v1/readers/{reader_id}/following/{author_id}
 """
 
-import time
-
 from aiohttp import web
 
 from pipeline import metrics
+from pipeline.clock import now_ms
 from pipeline.domain.page_request import BadRequest, integer, parse
 from pipeline.pages import render
 from pipeline.pages.page import Page
@@ -28,7 +27,7 @@ counts as changed once, so that this cursor stays much younger than one that has
 
 async def timeline(request: web.Request) -> web.Response:
     """One page of a reader's feed."""
-    query, now_ms = request.app[PARTS].query, time.time_ns() // 1_000_000
+    query, at_ms = request.app[PARTS].query, now_ms()
     reader_id = reader_asked_for(request)
     wanted = parse(
         reader_id=str(reader_id),
@@ -36,7 +35,7 @@ async def timeline(request: web.Request) -> web.Response:
         cursor=once(request, "cursor"),
         mode=once(request, "mode"),
         explain=once(request, "explain"),
-        now_ms=now_ms,
+        now_ms=at_ms,
         cursor_key=query.cursor_key,
         timeout_ms=_timeout_ms(request),
     )
@@ -44,7 +43,7 @@ async def timeline(request: web.Request) -> web.Response:
         raise web.HTTPBadRequest(text=f"{wanted.field}: {wanted.reason}")
     page = await query.page(wanted)
     body = render.page(page, explain=wanted.explain)
-    found = answer(request, body, same=_what_it_says(page, body, now_ms))
+    found = answer(request, body, same=_what_it_says(page, body, at_ms))
     metrics.STALE_REFRESHES.inc(found.status == web.HTTPNotModified.status_code)
     return found
 

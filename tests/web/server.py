@@ -10,9 +10,9 @@ from aiohttp import web
 from multidict import CIMultiDict
 
 from pipeline import tokens, topology
+from pipeline.clock import now_ms
 from pipeline.domain.snowflake import first_id
 from pipeline.records import PostEvent
-from pipeline.resources import now_ms
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge
 from pipeline.tokens import Caller
