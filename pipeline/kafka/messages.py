@@ -2,7 +2,9 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
+
+from pipeline.domain.order import Version
 
 Record = TypeVar("Record")
 
@@ -29,6 +31,19 @@ class Delivery(Generic[Record]):
     record: Record
     message: Incoming
     origin_ts: int
+
+
+class _Event(Protocol):
+    @property
+    def at(self) -> int: ...
+
+
+Event = TypeVar("Event", bound=_Event)
+
+
+def version_of(delivery: Delivery[Event]) -> Version:
+    """Where this event stands among those about the same thing: its time, then its place on the partition."""
+    return Version(delivery.record.at, delivery.message.offset)
 
 
 @dataclass(frozen=True, slots=True)
