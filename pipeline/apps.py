@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import faust
+from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
+from faust.types.auth import CredentialsT
 
+from pipeline.kafka import client, oauth
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.watchdog import Watchdog
@@ -30,6 +33,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
     app = faust.App(
         spec.group,
         broker=[f"kafka://{address}" for address in r.kafka.split(",")],
+        broker_credentials=_credentials(r.kafka),
         datadir=datadir,
         store="memory://",
         key_serializer="raw",
@@ -61,6 +65,22 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
 
     app.agent(source, name=stage, concurrency=1)(process)
     return app, Watchdog(r.kafka, spec.group, places, partial(_assigned, app), loop.idle_s)
+
+
+def _credentials(kafka: str) -> CredentialsT | None:
+    """How clients of this address log in, as Faust takes it."""
+    security = client.security_of(kafka)
+    context, mechanism = security.context(), security.properties.get("sasl.mechanism")
+    if security.oauth:
+        return OAuthCredentials(oauth_cb=oauth.Provider(security.oauth), ssl_context=context)
+    if mechanism:
+        return SASLCredentials(
+            username=security.user,
+            password=security.properties["sasl.password"],
+            mechanism=mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context else None
 
 
 def _read_before(stage: str, topics: Sequence[str], topology: Topology) -> list[str]:

@@ -14,7 +14,15 @@ class Settings(BaseSettings):
 
     home: Path = Field(default_factory=lambda: Path.home() / ".tideline")
     kafka: str = Field(default="", description="Kafka bootstrap servers; empty: the engines of `home`")
+    kafka_config: Path | None = Field(
+        default=None, description="a properties file: how to log in at `kafka`, in librdkafka's names"
+    )
+    kafka_password: SecretStr = Field(default=SecretStr(""), description="in place of its sasl.password")
     cassandra: str = Field(default="", description="Cassandra contact points, host:port[,…]")
+    cassandra_config: Path | None = Field(
+        default=None, description="a cqlshrc file: how to log in at `cassandra`"
+    )
+    cassandra_password: SecretStr = Field(default=SecretStr(""), description="in place of its password")
     keyspace: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,47}$")] = "tideline"
     profile: str = Field(default="default", description="a file in topology/profiles, or `default`")
     domain: str = Field(default="", description="whom commands are about; empty: the home feed")

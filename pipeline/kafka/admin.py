@@ -22,6 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its __init_
 )
 
 from pipeline.errors import EngineError
+from pipeline.kafka.client import settings
 
 TIMEOUT_S = 30.0
 """How long a broker may take: creating a topic of many partitions on a busy one takes seconds."""
@@ -41,7 +42,7 @@ class Admin:
 
     def __init__(self, bootstrap: str, *, dry_run: bool = False) -> None:
         self._bootstrap, self._dry_run = bootstrap, dry_run
-        self._client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+        self._client = AdminClient({**settings(bootstrap), "log_level": 2})
 
     def topics(self, names: Iterable[str]) -> dict[str, TopicState]:
         """Those of these topics that exist."""

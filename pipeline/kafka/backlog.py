@@ -12,6 +12,7 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from pipeline.domain.waiting import Sums, sums_from
 from pipeline.kafka.bounds import Partition
+from pipeline.kafka.client import settings
 
 _PAUSE_S = 0.5
 
@@ -29,7 +30,7 @@ class Backlog:
         self._turn = threading.Lock()
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **settings(bootstrap),
                 "group.id": "tideline.backlog",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",

@@ -6,6 +6,8 @@ from contextlib import suppress
 from confluent_kafka import KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
+from pipeline.kafka.client import settings
+
 Partition = tuple[str, int]
 
 
@@ -15,7 +17,7 @@ class Bounds:
     def __init__(self, bootstrap: str, *, timeout_s: float) -> None:
         """`timeout_s`: what the broker has not answered after this counts as unknown."""
         self._timeout_s = timeout_s
-        self._admin = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+        self._admin = AdminClient({**settings(bootstrap), "log_level": 2})
 
     def close(self) -> None:
         """Let go of the client, which has no close: its connections go with it."""

@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type:
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
+from pipeline.kafka.client import settings
 from pipeline.kafka.spans import Span, spans
 
 _TIMEOUT_S = 30.0
@@ -22,7 +23,7 @@ _LOOK_S = 5.0
 
 def active(bootstrap: str, prefix: str) -> list[str]:
     """The groups of this prefix that have members now."""
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    client = AdminClient({**settings(bootstrap), "log_level": 2})
     try:
         listed = client.list_consumer_groups(request_timeout=_TIMEOUT_S).result(_TIMEOUT_S)
     except KafkaException as error:
@@ -53,7 +54,7 @@ def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
 
     Not its offsets, which the admin client must not be asked for: see `move`.
     """
-    client = AdminClient({"bootstrap.servers": bootstrap, "log_level": 2})
+    client = AdminClient({**settings(bootstrap), "log_level": 2})
     answers = client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
     return {name: _described(answer) for name, answer in answers.items()}
 
@@ -95,7 +96,7 @@ def move(bootstrap: str, group: str, to: Mapping[Partition, int]) -> None:
     Not by the admin client: on NOT_COORDINATOR it takes the process down (librdkafka #5040).
     """
     consumer = Consumer(
-        {"bootstrap.servers": bootstrap, "group.id": group, "enable.auto.commit": False, "log_level": 2}
+        {**settings(bootstrap), "group.id": group, "enable.auto.commit": False, "log_level": 2}
     )
     places = [TopicPartition(*place, offset) for place, offset in to.items()]
     try:

@@ -9,6 +9,8 @@ import threading
 import structlog
 from confluent_kafka import Consumer, KafkaException, TopicPartition
 
+from pipeline.kafka.client import settings
+
 SESSION_S = 6.0
 """After this a process that has died is followed by another one; the least that brokers allow by default."""
 
@@ -24,7 +26,7 @@ class Leader:
         self._leads = False
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **settings(bootstrap),
                 "group.id": group,
                 "partition.assignment.strategy": "cooperative-sticky",  # who joins takes nothing away
                 "session.timeout.ms": round(SESSION_S * 1000),

@@ -13,6 +13,7 @@ from typing import cast
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
 
 from pipeline.kafka.bounds import Bounds, Partition
+from pipeline.kafka.client import settings
 from pipeline.kafka.headers import origin_ts
 
 _GROUPS_AT_ONCE = 16
@@ -27,7 +28,7 @@ class Offsets:
     def __init__(self, bootstrap: str, *, timeout_s: float = 5.0) -> None:
         """`timeout_s`: what the broker has not answered after this counts as unknown."""
         self._timeout_s = timeout_s
-        self._settings = {"bootstrap.servers": bootstrap, "enable.auto.commit": False, "log_level": 2}
+        self._settings = {**settings(bootstrap), "enable.auto.commit": False, "log_level": 2}
         self._bounds = Bounds(bootstrap, timeout_s=timeout_s)
         self._members: dict[str, Consumer] = {}
         self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE, "offsets")

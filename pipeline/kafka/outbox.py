@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import Unavailable
+from pipeline.kafka.client import settings
 from pipeline.kafka.headers import OURS
 from pipeline.names import HOME, Names
 
@@ -80,7 +81,7 @@ class Outbox:
         self._names = names
         self._producer = Producer(
             {
-                "bootstrap.servers": bootstrap,
+                **settings(bootstrap),
                 "client.id": producer,
                 "enable.idempotence": True,
                 "acks": "all",

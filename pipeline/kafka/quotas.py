@@ -16,6 +16,7 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schema, String
 
 from pipeline.errors import EngineError
+from pipeline.kafka.client import aio
 from pipeline.kafka.headers import OURS
 
 CLIENT, RATE = "client-id", "producer_byte_rate"
@@ -56,7 +57,7 @@ class Quotas:
 
     @asynccontextmanager
     async def _connected(self) -> AsyncIterator[AIOKafkaClient]:
-        client = AIOKafkaClient(bootstrap_servers=self._bootstrap, client_id=OURS)
+        client = AIOKafkaClient(**aio(self._bootstrap), client_id=OURS)
         try:
             await client.bootstrap()
             yield client

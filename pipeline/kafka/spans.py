@@ -9,6 +9,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
+from pipeline.kafka.client import settings
 from pipeline.kafka.messages import Incoming
 
 Span = tuple[int, int]
@@ -92,7 +93,7 @@ def spans(bootstrap: str) -> Iterator[Spans]:
     """A reader of this cluster, until the block ends."""
     consumer = Consumer(
         {
-            "bootstrap.servers": bootstrap,
+            **settings(bootstrap),
             "group.id": "tideline.spans",  # required by the client, never committed or joined
             "enable.auto.commit": False,
             "enable.partition.eof": True,

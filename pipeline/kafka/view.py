@@ -16,6 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPar
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
+from pipeline.kafka.client import settings
 
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)
@@ -58,7 +59,7 @@ class TopicView(Generic[Record]):
         self._as_of = self._started = -float("inf")
         self._consumer = Consumer(
             {
-                "bootstrap.servers": bootstrap,
+                **settings(bootstrap),
                 "group.id": f"view-of-{topic}",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": False,

