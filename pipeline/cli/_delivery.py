@@ -1,19 +1,23 @@
-"""What `publish` and `import` share: a file goes in, progress and refusals are told, the exit code tells."""
+"""What `publish` and `import` share: a file goes in, progress and refusals are told, the exit code tells.
+
+What stdout is told of is a `Told`: by `publish` each line, by `import` a summary.
+"""
 
 import asyncio
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
-import orjson
 import typer
 
 from pipeline.cli.meter import Meter
+from pipeline.cli.running import json_text, print_json
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line, Source, in_background, opened
-from pipeline.ops.publish import Batch, Report, deliver
+from pipeline.ops.publish import Batch, Refusal, Report, Sent, deliver
 
 if TYPE_CHECKING:
     from pipeline.settings import Settings
@@ -27,7 +31,45 @@ DELIVERY_TIMEOUT_MS = 30_000
 """After this a broker counts as gone; whoever sits at the terminal would not wait two minutes to hear it."""
 
 
-def run(file: str, batches: Batches, *, source: str, given: "Settings", title: str, as_json: bool) -> None:
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What goes to stdout: of acknowledged events, of a refused line, at the end."""
+
+    sent: Callable[[Sequence[Sent]], None] = lambda _: None
+    refused: Callable[[Refusal], None] = lambda _: None
+    ended: Callable[[Report, float], None] = lambda *_: None
+
+
+def posts() -> Told:
+    """A line for each post that was published, as edits, deletions and `trace` want its id."""
+
+    def sent(events: Sequence[Sent]) -> None:
+        _write(f"line {one.line}: post {one.post_id}" for one in events if one.type == "published")
+
+    return Told(sent)
+
+
+def lines_as_json() -> Told:
+    """An object for each line."""
+
+    def sent(events: Sequence[Sent]) -> None:
+        _write(json_text(one) for one in events)
+
+    return Told(sent, lambda refusal: _write([json_text(refusal)]))
+
+
+def summary_as_json() -> Told:
+    """One object at the end."""
+    return Told(ended=lambda report, seconds: print_json(_summary(report, seconds)))
+
+
+def _write(lines: Iterable[str]) -> None:
+    """In one go: flushing after each line takes longer than sending it."""
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+    sys.stdout.flush()
+
+
+def run(file: str, batches: Batches, *, source: str, given: "Settings", title: str, told: Told) -> None:
     """Deliver what `batches` makes of the lines of a file, as the producer `source`.
 
     Raises typer.Exit(1) unless all were sent.
@@ -45,20 +87,24 @@ def run(file: str, batches: Batches, *, source: str, given: "Settings", title: s
     )
     started = time.monotonic()
     with opened(file) as lines, Meter(title, lines.size) as meter:
-        report = asyncio.run(_deliver(lines, batches, outbox, meter))
+        report = asyncio.run(_deliver(lines, batches, outbox, meter, told))
     seconds = time.monotonic() - started
     if report.undelivered:
         typer.echo(f"error: not delivered {report.undelivered}", err=True)
-        typer.echo("hint: run the command again: what arrives twice counts once", err=True)
+        typer.echo("hint: send these lines again; what has a time and arrives twice counts once", err=True)
     typer.echo(f"sent {report.sent:,}, refused {report.refused:,}, {seconds:.1f} s", err=True)
-    if as_json:
-        sys.stdout.buffer.write(orjson.dumps(_summary(report, seconds), option=orjson.OPT_APPEND_NEWLINE))
-        sys.stdout.flush()
+    told.ended(report, seconds)
     if not report.complete:
         raise typer.Exit(1)
 
 
-async def _deliver(source: Source, batches: Batches, outbox: Callable[[], Outbox], meter: Meter) -> Report:
+async def _deliver(
+    source: Source, batches: Batches, outbox: Callable[[], Outbox], meter: Meter, told: Told
+) -> Report:
+    def refused(refusal: Refusal) -> None:
+        meter.say(str(refusal))
+        told.refused(refusal)
+
     def show(report: Report) -> None:
         meter.show(source.position, f"{report.sent:,} sent, {report.refused:,} refused")
 
@@ -66,7 +112,8 @@ async def _deliver(source: Source, batches: Batches, outbox: Callable[[], Outbox
         return await deliver(
             batches(in_background(source.batches())),
             producer,
-            refused=lambda refusal: meter.say(str(refusal)),
+            refused=refused,
+            sent=told.sent,
             progress=show,
         )
 

@@ -47,4 +47,5 @@ def follows(
         return import_follows.batches(blocks, at=event_time, now_ms=now_ms)
 
     given = settings(home=home, domain=domain)
-    _delivery.run(file, batches, source=import_follows.SOURCE, given=given, title="Importing", as_json=json)
+    told = _delivery.summary_as_json() if json else _delivery.Told()
+    _delivery.run(file, batches, source=import_follows.SOURCE, given=given, title="Importing", told=told)

@@ -32,22 +32,28 @@ def publish(
 ) -> None:
     """Publish events, one JSON object a line, and wait until the broker has acknowledged them.
 
+    Prints `line N: post ID` for each post published; with --json an object for each line: line, topic, type,
+    post_id (null when it is about no post), or line, field, reason of one that was refused.
+
     A line that is no event is told on stderr as `line N: field: reason` and does not hold up the others; the
-    exit code is then 1. Publishing the same lines again is harmless.
+    exit code is then 1. A line without a time (at, created_at) is of now: sent again, it is another event,
+    and another post. With a time, publishing it again is harmless.
     """
     from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
     from pipeline.kafka.headers import LONGEST_NAME
-    from pipeline.ops.publish import batch_of
+    from pipeline.ops.publish import Times, batch_of
 
     if topic and topic not in TOPICS:
         raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")
 
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
+        times = Times()
         async for lines in blocks:
-            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=now_ms())
+            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=now_ms(), times=times)
 
     if not 0 < len(source.encode()) <= LONGEST_NAME:
         raise typer.BadParameter(f"must have 1 to {LONGEST_NAME} bytes", param_hint="--source")
     given = settings(home=home, domain=domain)
-    _delivery.run(file, batches, source=source, given=given, title="Publishing", as_json=json)
+    told = _delivery.lines_as_json() if json else _delivery.posts()
+    _delivery.run(file, batches, source=source, given=given, title="Publishing", told=told)

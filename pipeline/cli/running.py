@@ -1,6 +1,9 @@
 """What commands ask of a running instance, and what they print on a terminal or into a pipe."""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import fields as dataclass_fields
+from dataclasses import is_dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -66,11 +69,54 @@ def plain(text: str) -> str:
     return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
 
 
-def print_json(value: Any) -> None:
-    """A value as one line of JSON on stdout."""
+def print_json(value: Any, *, indented: bool = False) -> None:
+    """A value as one line of JSON on stdout, or indented for who reads it."""
+    typer.echo(json_text(value, indented=indented))
+
+
+def json_text(value: Any, *, indented: bool = False) -> str:
+    """A value as the JSON of every command: ids are text, as all numbers are that a double cannot hold.
+
+    jq and JavaScript read numbers as doubles and would make another id of one above 2^53. A small id is text
+    too, so that who reads them always finds one type. Ids are known by the names of their fields.
+    """
     import orjson
 
-    typer.echo(orjson.dumps(value).decode())
+    return orjson.dumps(_with_ids_as_text(value), option=orjson.OPT_INDENT_2 if indented else 0).decode()
+
+
+def _with_ids_as_text(value: Any, *, is_id: bool = False) -> Any:
+    if is_dataclass(value) and not isinstance(value, type):
+        value = {each.name: getattr(value, each.name) for each in dataclass_fields(value)}
+    match value:
+        case bool() | None:
+            return value
+        case int():
+            return str(value) if is_id or abs(value) > _DOUBLE_HOLDS else int(value)
+        case str():
+            return str(value).encode(errors="backslashreplace").decode()
+        case Mapping():
+            return {
+                _text(name): _with_ids_as_text(one, is_id=_names_an_id(name)) for name, one in value.items()
+            }
+        case list() | tuple() | set() | frozenset():
+            return [_with_ids_as_text(one, is_id=is_id) for one in value]
+        case bytes():
+            return value.decode(errors="backslashreplace")
+    return value
+
+
+def _text(name: object) -> str:
+    return str(name).encode(errors="backslashreplace").decode()
+
+
+def _names_an_id(name: object) -> bool:
+    return isinstance(name, str) and (name in _IDS or name.endswith(("_id", "_ids")))
+
+
+_DOUBLE_HOLDS = 2**53
+_IDS = frozenset({"ids", "after_author", "lo", "hi", "retracted_before"})
+"""Ids that are not called so: of page changes, and bounds in records."""
 
 
 def print_table(table: "Table") -> None:

@@ -1,7 +1,8 @@
 """What an event may look like: JSON-shaped values in, `Accepted` or `Rejected` out.
 
 Every field is checked, every unknown one refused by name. Ids are 64-bit integers or decimal strings, times
-milliseconds. What is accepted can be encoded, and no stage downstream has to doubt it again.
+milliseconds; an event without a time (`at`, `created_at`) is of now. What is accepted can be encoded, and no
+stage downstream has to doubt it again.
 
     accounts  registered, updated    user_id, region "", protected false, at
     follows   followed, unfollowed   author_id, follower_id or follower_ids (at most 1,000), at
@@ -57,10 +58,11 @@ class Rejected:
         return f"{self.field}: {self.reason}" if self.field else self.reason
 
 
-def parse(value: object, *, default_topic: str | None) -> Accepted | Rejected:
+def parse(value: object, *, default_topic: str | None, now_ms: int | None = None) -> Accepted | Rejected:
     """The event this value describes. `default_topic` is for values that do not name their topic.
 
-    A published post without a post_id gets one, see `post_id_of`. Never raises for any value.
+    `now_ms`: the time of an event that names none; without it every event must name its time. A published
+    post without a post_id gets one, see `post_id_of`. Never raises for any value.
     """
     if not isinstance(value, dict):
         return Rejected("", "must be a JSON object")
@@ -70,7 +72,7 @@ def parse(value: object, *, default_topic: str | None) -> Accepted | Rejected:
     if not isinstance(kind, str) or kind not in _SHAPES[topic]:
         return Rejected("type", f"must be one of {', '.join(_SHAPES[topic])} on topic {topic}")
     shape = _SHAPES[topic][kind]
-    outcome = _read(shape, value)
+    outcome = _read(shape, value, now_ms)
     if isinstance(outcome, Rejected):
         return outcome
     record = shape.record(kind, **outcome)
@@ -109,8 +111,10 @@ class _Shape:
     finish: Callable[[Fields], Fields | Rejected] = _as_read
 
 
-def _read(shape: _Shape, value: Mapping[Any, Any]) -> Fields | Rejected:
+def _read(shape: _Shape, value: Mapping[Any, Any], now_ms: int | None) -> Fields | Rejected:
     read: Fields = dict(shape.defaults)
+    if now_ms is not None:
+        read |= {name: now_ms for name in _TIMES if name in shape.checks}
     for name, given in value.items():
         if name in ("topic", "type"):
             continue
@@ -171,6 +175,7 @@ def _about(record: Event) -> str:
 
 
 _ID, _TIME = fields.identifier, fields.time
+_TIMES = ("at", "created_at")
 _OF_A_POST = {"post_id": _ID, "author_id": _ID, "at": _TIME}
 _SHOWN = {
     "visibility": fields.visibility,

@@ -18,12 +18,16 @@ LONGEST_LINE = 1024 * 1024
 """Bytes of a line at most: what a topic takes as one message."""
 
 _BLOCK = 256 * 1024
+_MARK = b"\xef\xbb\xbf"
+"""A byte order mark in UTF-8: programs on Windows begin files with it, and `cat` leaves it between two."""
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_LONGEST_KEPT = len(_MARK) + LONGEST_LINE + len(b"\r") + 1
 _READ_AHEAD = 4
 """Blocks read before they are asked for: enough to overlap reading with sending."""
 
 
 class Line(NamedTuple):
-    """One line without its end. Of a line that is too long only the start is kept."""
+    """One line without its end, and without a byte order mark. Of one too long only the start is kept."""
 
     number: int
     data: bytes
@@ -57,13 +61,19 @@ class Source:
         try:
             while block := self._stream.read(_BLOCK):
                 *whole, rest = (rest + block).split(b"\n")
-                rest = rest[: LONGEST_LINE + 1]
-                yield [Line(number + i, data[: LONGEST_LINE + 1]) for i, data in enumerate(whole)]
+                rest = rest[:_LONGEST_KEPT]
+                yield [_line(number + i, data) for i, data in enumerate(whole)]
                 number += len(whole)
         except (OSError, EOFError, zlib.error) as error:
             raise TidelineError(f"cannot read on after line {number - 1}: {error}") from error
         if rest:
-            yield [Line(number, rest)]
+            yield [_line(number, rest)]
+
+
+def _line(number: int, data: bytes) -> Line:
+    if number == 1 and data.startswith(_UTF_16):
+        raise TidelineError("this is UTF-16, not UTF-8", "PowerShell: Set-Content -Encoding utf8")
+    return Line(number, data.removeprefix(_MARK).removesuffix(b"\r")[: LONGEST_LINE + 1])
 
 
 @contextmanager

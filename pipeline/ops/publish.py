@@ -1,13 +1,13 @@
 """Publish events: lines of JSON in, acknowledged messages out, and a reason for every line refused.
 
 A line that is no event does not hold up the others. Batches go out while the next ones are read and checked,
-in the order of the lines, with a bounded number in flight. Publishing twice is harmless: ids are
-deterministic and every stage is idempotent. `tests/ops/test_publish.py` shows it on a real Kafka.
+in the order of the lines, with a bounded number in flight. Publishing a line with a time twice is harmless:
+ids are deterministic and every stage is idempotent. `tests/ops/test_publish.py` shows it on a real Kafka.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
 import orjson
@@ -17,10 +17,14 @@ from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import NotDelivered, Outbox, Outgoing
 from pipeline.ops.lines import LONGEST_LINE, Line
+from pipeline.records import PostEvent
 
 IN_FLIGHT = 8
 """Batches in flight: 8 blocks of lines keep the broker busy and stay below the outbox's own limit, past
 which batches would overtake each other."""
+
+MAX_LEAD_MS = 500
+"""How far the times of posts without one may run ahead: half of what the strictest profile allows."""
 
 KEPT_REFUSALS = 1000
 """Refusals a report holds; more are counted, and were told when they happened."""
@@ -39,13 +43,42 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class Sent:
+    """A line and the event it became; `post_id`: of the post it is about, None when it is about none."""
+
+    line: int
+    topic: str
+    type: str
+    post_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
-    """Messages that go out together, the lines refused among them, and how many lines they stand for."""
+    """Messages that go out together, the lines refused among them, and how many lines they stand for.
+
+    `events`: what each line became, where that is of interest: lines of posts, not edges that are imported.
+    """
 
     first_line: int
     messages: list[Outgoing]
     refusals: list[Refusal]
     lines: int
+    events: list[Sent] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class Times:
+    """The time of lines that name none: now, and each post a millisecond after the post before.
+
+    So posts of one file are shown in the order of its lines, and equal ones are posts of their own. Beyond
+    `MAX_LEAD_MS`, which takes over 1,000 lines a second, they share a millisecond.
+    """
+
+    last_ms: int = 0
+
+    def after(self, now_ms: int) -> int:
+        """The time for the next line."""
+        return min(max(self.last_ms + 1, now_ms), now_ms + MAX_LEAD_MS)
 
 
 @dataclass(slots=True)
@@ -75,34 +108,50 @@ def outgoing(event: Accepted, *, source: str, now_ms: int, traceparent: bytes | 
     return Outgoing(event.topic, encode(event.record), event.key, headers)
 
 
-def batch_of(lines: Iterable[Line], *, default_topic: str | None, source: str, now_ms: int) -> Batch:
-    """The messages of these lines and the refusals among them; empty lines are neither."""
+def batch_of(
+    lines: Iterable[Line], *, default_topic: str | None, source: str, now_ms: int, times: Times | None = None
+) -> Batch:
+    """The messages of these lines and the refusals among them; empty lines are neither.
+
+    `times`: shared by the batches of a file.
+    """
     messages: list[Outgoing] = []
     refusals: list[Refusal] = []
+    events: list[Sent] = []
+    times = times or Times()
     first = 0
     for line in lines:
         first = first or line.number
         if not line.data or line.data.isspace():
             continue
-        match _event(line, default_topic):
+        at = times.after(now_ms)
+        match _event(line, default_topic, at):
             case Accepted() as event:
                 try:
                     messages.append(outgoing(event, source=source, now_ms=now_ms))
                 except CodecError as error:
                     refusals.append(Refusal(line.number, "", error.message))
+                    continue
+                events.append(_sent(line, event))
+                if isinstance(event.record, PostEvent) and event.record.at == at:
+                    times.last_ms = at
             case Rejected(name, reason):
                 refusals.append(Refusal(line.number, name, reason))
-    return Batch(first, messages, refusals, len(messages))
+    return Batch(first, messages, refusals, len(messages), events)
 
 
-def _event(line: Line, default_topic: str | None) -> Accepted | Rejected:
+def _sent(line: Line, event: Accepted) -> Sent:
+    return Sent(line.number, event.topic, event.record.type, getattr(event.record, "post_id", None))
+
+
+def _event(line: Line, default_topic: str | None, at: int) -> Accepted | Rejected:
     if line.too_long:
         return Rejected("", f"longer than {LONGEST_LINE} bytes")
     try:
         value = orjson.loads(line.data)
     except orjson.JSONDecodeError as error:
         return Rejected("", f"not JSON: {error.msg} (column {error.colno})")
-    return parse(value, default_topic=default_topic)
+    return parse(value, default_topic=default_topic, now_ms=at)
 
 
 async def deliver(
@@ -110,12 +159,14 @@ async def deliver(
     outbox: Outbox,
     *,
     refused: Callable[[Refusal], None],
+    sent: Callable[[Sequence[Sent]], None] = lambda _: None,
     progress: Callable[[Report], None],
 ) -> Report:
     """Send batches in order and wait for every acknowledgement.
 
-    `refused` is told of each refusal at once, `progress` after each acknowledged batch. Ends early when the
-    broker does not acknowledge a batch: what comes after would not fare better.
+    `refused` is told of each refusal at once; `sent` of its events, then `progress`, when a batch is
+    acknowledged. Ends early when the broker does not acknowledge a batch: what comes after would not fare
+    better.
     """
     report = Report()
     flights: deque[tuple[Batch, asyncio.Task[int]]] = deque()
@@ -125,6 +176,7 @@ async def deliver(
         try:
             await sending
             report.sent += batch.lines
+            sent(batch.events)
         except NotDelivered as error:
             report.undelivered = report.undelivered or f"from line {batch.first_line} on: {error.message}"
         progress(report)

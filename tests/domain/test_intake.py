@@ -143,6 +143,18 @@ def test_a_missing_field_is_refused_by_name(event, field):
         assert rejected(without).field in (field, "follower_id")
 
 
+@pytest.mark.parametrize("event", [event for event, _, _ in EVENTS])
+def test_an_event_without_a_time_is_of_now(event):
+    time = "created_at" if "created_at" in event else "at"
+    without = {name: value for name, value in event.items() if name != time}
+
+    assert parse(without, default_topic=None, now_ms=T + 5) == parse(
+        {**event, time: T + 5}, default_topic=None
+    )
+    assert parse(event, default_topic=None, now_ms=T + 5) == parse(event, default_topic=None)
+    assert rejected(without).field == time
+
+
 IDS = [
     (ACCOUNT, "user_id"),
     (FOLLOW, "follower_id"),

@@ -11,7 +11,7 @@ from pipeline.codec import decode
 from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line
-from pipeline.ops.publish import Batch, batch_of, deliver
+from pipeline.ops.publish import MAX_LEAD_MS, Batch, Times, batch_of, deliver
 from pipeline.records import ActivityEvent, PostEvent
 from tests.waiting import eventually
 
@@ -51,11 +51,17 @@ def test_one_bad_line_in_a_thousand_is_named_and_999_are_sent(tideline, tap, tmp
     assert [decode(m.value(), PostEvent).at - T for m in arrived] == [n for n in range(1000) if n != 499]
     assert "line 500: visibility: must be one of public, followers, private" in err.splitlines()
     assert "sent 999, refused 1" in err
-    summary = json.loads(out)
-    assert (summary["sent"], summary["refused_total"], summary["undelivered"]) == (999, 1, None)
-    assert summary["refused"] == [
-        {"line": 500, "field": "visibility", "reason": "must be one of public, followers, private"}
-    ]
+    told = sorted(map(json.loads, out.splitlines()), key=lambda each: each["line"])
+    ids = [str(decode(m.value(), PostEvent).post_id) for m in arrived]
+    assert [each["line"] for each in told] == list(range(1, 1001))
+    refused = told.pop(499)
+    assert refused == {
+        "line": 500,
+        "field": "visibility",
+        "reason": "must be one of public, followers, private",
+    }
+    assert [each["post_id"] for each in told] == ids
+    assert told[0] == {"line": 1, "topic": "posts", "type": "published", "post_id": ids[0]}
     assert command.returncode == 1
 
 
@@ -210,6 +216,53 @@ async def test_a_report_keeps_the_first_1000_refusals_and_counts_them_all(engine
 
     assert (report.refused, len(told)) == (1500, 1500)
     assert [refusal.line for refusal in report.refusals] == list(range(1, 1001))
+
+
+def test_each_post_published_is_told_with_its_id(tideline, tap):
+    """Posts without a time, too; what is no new post is not told."""
+    author, posts = next(author_ids), tap("posts")
+    said = {"topic": "posts", "type": "published", "author_id": author, "body": "hello"}
+    edit = {"topic": "posts", "type": "edited", "author_id": author, "post_id": 5, "body": "x"}
+
+    command = tideline("publish", "-")
+    out, _ = command.communicate("".join(json.dumps(each) + "\n" for each in (said, edit, said)))
+
+    first, _, third = (decode(m.value(), PostEvent).post_id for m in by(author, posts.messages()))
+    assert out.splitlines() == [f"line 1: post {first}", f"line 3: post {third}"]
+
+
+def untimed(body):
+    return json.dumps({"topic": "posts", "type": "published", "author_id": 9, "body": body}).encode()
+
+
+def records(batch):
+    return [decode(message.value, PostEvent) for message in batch.messages]
+
+
+def test_posts_without_a_time_are_of_now_in_the_order_of_their_lines():
+    """Equal ones are posts of their own, whatever batch they are in."""
+    times = Times()
+    lines = [Line(number, untimed(body)) for number, body in enumerate("aab", 1)]
+
+    both = [
+        batch_of(lines, default_topic=None, source="test", now_ms=T, times=times),
+        batch_of(lines, default_topic=None, source="test", now_ms=T, times=times),
+    ]
+
+    posts = [record for batch in both for record in records(batch)]
+    assert [post.at - T for post in posts] == [0, 1, 2, 3, 4, 5]
+    assert [post.post_id for post in posts] == sorted({post.post_id for post in posts})
+    assert [one.post_id for batch in both for one in batch.events] == [post.post_id for post in posts]
+
+
+def test_times_that_are_made_do_not_run_ahead_of_the_clock():
+    """More than any stage takes as a time ahead of its own."""
+    lines = [Line(number, untimed(str(number))) for number in range(2000)]
+
+    batch = batch_of(lines, default_topic=None, source="test", now_ms=T)
+
+    assert max(record.at for record in records(batch)) == T + MAX_LEAD_MS
+    assert len({record.post_id for record in records(batch)}) == 2000
 
 
 def test_a_batch_is_made_of_its_lines():
