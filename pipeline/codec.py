@@ -35,9 +35,14 @@ class CodecError(TidelineError):
     """Bytes that are not the record asked for, or a record that has no bytes. The message is the reason."""
 
 
+class Unusable(CodecError):
+    """The registry holds this schema for good, and it is none that can be read with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Two look-ups in a schema registry. Each raises CodecError for what the registry does not hold.
+    """Two look-ups in a schema registry. Each raises CodecError for what the registry does not hold, and
+    Unavailable while it does not answer or may not have heard of it yet.
 
     `schema`: of an id, the schema as parsed JSON. `id_of`: of a record class, the id of its current schema.
     """
@@ -56,7 +61,7 @@ class Codec:
         """From now on write ids of this registry, or fingerprints when it is None."""
         self._registry = registry
         self._prefixes: dict[type[Any], bytes] = {}
-        self._writers: dict[tuple[int, type[Any]], Schema] = {}
+        self._writers: dict[tuple[int, type[Any]], Schema | Unusable] = {}
 
     def encode(self, record: Any) -> bytes:
         """The bytes of a record. CodecError when a value does not fit its schema."""
@@ -99,6 +104,15 @@ class Codec:
             raise CodecError(f"{len(data) - body.tell()} trailing bytes after a {expected.__name__}")
         return record
 
+    def must_ask(self, data: bytes, expected: type[Any]) -> bool:
+        """Whether `decode` would ask the registry, and so may take seconds."""
+        return (
+            self._registry is not None
+            and data[:1] == CONFLUENT
+            and 5 <= len(data) <= LARGEST
+            and (int.from_bytes(data[1:5]), expected) not in self._writers
+        )
+
     def _prefix(self, kind: type[Any]) -> bytes:
         if not is_dataclass(kind):
             raise CodecError(f"{kind.__name__} is not a record")
@@ -127,20 +141,24 @@ class Codec:
         writer = self._writers.get((schema_id, expected))
         if writer is None:
             writer = self._writers[schema_id, expected] = self._ask(schema_id, expected)
+        if isinstance(writer, Unusable):
+            raise Unusable(writer.message)  # a new one: one that is raised again grows by its traces
         return writer
 
-    def _ask(self, schema_id: int, expected: type[Any]) -> Schema:
+    def _ask(self, schema_id: int, expected: type[Any]) -> Schema | Unusable:
         if self._registry is None:
             raise CodecError(
                 "Confluent wire format, and no schema registry is configured",
                 "set TIDELINE_SCHEMA_REGISTRY_URL",
             )
-        schema = self._registry.schema(schema_id)
         try:
+            schema = self._registry.schema(schema_id)
             # A schema we released ourselves needs no resolution at each message.
             return lineage(expected).releases.get(fingerprint_of(schema)) or fastavro.parse_schema(schema)
+        except Unusable as error:
+            return error
         except (SchemaParseException, LookupError, TypeError, ValueError) as error:
-            raise CodecError(f"schema id {schema_id} cannot be used: {_reason(error)}") from error
+            return Unusable(f"schema id {schema_id} cannot be used: {_reason(error)}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,4 +242,4 @@ def _reason(error: Exception) -> str:
 
 
 _shared = Codec()
-use, encode, decode = _shared.use, _shared.encode, _shared.decode
+use, encode, decode, must_ask = _shared.use, _shared.encode, _shared.decode, _shared.must_ask

@@ -56,7 +56,7 @@ def use_registry(given: "Settings", names: "Names") -> None:
     from pipeline.kafka.registry import SchemaRegistry
 
     if given.schema_registry_url:
-        codec.use(SchemaRegistry(given.schema_registry_url, names).lookups())
+        codec.use(SchemaRegistry(given.schema_registry_url, names).lookups(waits=False))
 
 
 def local_time(at_ms: int) -> str:

@@ -2,17 +2,22 @@
 
 Subjects are `{topic}-value`. Processes only look schemas up; `tideline topology apply` registers them. The
 registry is trusted: whoever can write to it can make readers resolve any schema. Blocking, but asked once an
-id or class: `Codec` remembers the answers.
+id or class: `Codec` remembers the answers. An id that is not known yet is waited for, within bounds
+(`domain.patience`).
 """
 
 import json
+import threading
+import time
 from base64 import b64encode
+from collections.abc import Callable
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from pipeline.codec import CodecError, Registry
+from pipeline.codec import CodecError, Registry, Unusable
+from pipeline.domain.patience import Next, Patience
 from pipeline.errors import ConfigError, EngineError, Unavailable
 from pipeline.names import HOME, Names
 from pipeline.schemas import source
@@ -21,6 +26,7 @@ from pipeline.topics import TOPICS
 TIMEOUT_S = 10.0
 
 _NOT_FOUND = 404
+_REGISTER = "register it, then `tideline dlq replay` what was refused meanwhile"
 _JSON = "application/vnd.schemaregistry.v1+json"
 
 
@@ -35,8 +41,12 @@ class SchemaRegistry:
     Every method raises Unavailable when it does not answer, EngineError when it says no.
     """
 
-    def __init__(self, url: str, names: Names = HOME) -> None:
-        self._names = names
+    def __init__(
+        self, url: str, names: Names = HOME, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """`clock`: seconds, never back."""
+        self._names, self._clock = names, clock
+        self._patience, self._turn = Patience(), threading.Lock()
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ConfigError("TIDELINE_SCHEMA_REGISTRY_URL: not an http or https URL")
@@ -47,19 +57,46 @@ class SchemaRegistry:
             user = f"{unquote(parts.username)}:{unquote(parts.password or '')}"
             self._headers["Authorization"] = f"Basic {b64encode(user.encode()).decode()}"
 
-    def lookups(self) -> Registry:
-        """What a Codec asks."""
-        return Registry(self.schema, self.id_of)
+    def lookups(self, *, waits: bool = True) -> Registry:
+        """What a Codec asks. `waits`: for ids that are not known yet; else each is a CodecError at once."""
+        return Registry(self._known_soon if waits else self.schema, self.id_of)
 
     def schema(self, schema_id: int) -> Any:
         """The schema with this id. CodecError when there is none: the bytes are not ours."""
+        found = self._held(schema_id)
+        if found is None:
+            raise self._unknown(schema_id)
+        return found
+
+    def _known_soon(self, schema_id: int) -> Any:
+        """The same, but Unavailable while the registry may not have heard of the id yet."""
+        found = None
+        with self._turn:
+            then = self._patience.about(schema_id, self._clock())
+        if then is Next.ASK:
+            found = self._held(schema_id)
+            with self._turn:
+                if found is not None:
+                    self._patience.found(schema_id)
+                    return found
+                then = self._patience.missing(schema_id, self._clock())
+        if then is Next.WAIT:
+            raise Unavailable(f"schema id {schema_id}: {self.url} does not know it yet", _REGISTER)
+        if then is Next.TOO_MANY:
+            raise CodecError(f"schema id {schema_id} was not looked up: too many unknown ones", _REGISTER)
+        raise self._unknown(schema_id)
+
+    def _unknown(self, schema_id: int) -> CodecError:
+        return CodecError(f"unknown schema id {schema_id}", f"{self.url} does not hold it")
+
+    def _held(self, schema_id: int) -> Any:
         answer = self._ask("GET", f"/schemas/ids/{schema_id}")
         if answer is None:
-            raise CodecError(f"unknown schema id {schema_id}", f"{self.url} does not hold it")
+            return None
         try:
             return json.loads(answer["schema"])
         except (KeyError, TypeError, ValueError) as error:
-            raise CodecError(f"schema id {schema_id} is no Avro schema") from error
+            raise Unusable(f"schema id {schema_id} is no Avro schema") from error
 
     def id_of(self, record: type[Any]) -> int:
         """The id of a record's current schema. EngineError when it is not registered."""
