@@ -19,7 +19,7 @@ from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 import fastavro
 from fastavro.schema import SchemaParseException
 
-from pipeline.errors import TidelineError
+from pipeline.errors import TidelineError, Unavailable
 from pipeline.schemas import Schema, fingerprint_of, lineage
 
 R = TypeVar("R")
@@ -35,14 +35,18 @@ class CodecError(TidelineError):
     """Bytes that are not the record asked for, or a record that has no bytes. The message is the reason."""
 
 
-class Unusable(CodecError):
+class NotYet(Unavailable):
+    """The registry answers, and may not have heard of this schema yet."""
+
+
+class SchemaError(CodecError):
     """The registry holds this schema for good, and it is none that can be read with."""
 
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Two look-ups in a schema registry. Each raises CodecError for what the registry does not hold, and
-    Unavailable while it does not answer or may not have heard of it yet.
+    """Two look-ups in a schema registry. Each raises CodecError for what the registry does not hold,
+    NotYet while it may not have heard of it, Unavailable while it does not answer.
 
     `schema`: of an id, the schema as parsed JSON. `id_of`: of a record class, the id of its current schema.
     """
@@ -61,7 +65,7 @@ class Codec:
         """From now on write ids of this registry, or fingerprints when it is None."""
         self._registry = registry
         self._prefixes: dict[type[Any], bytes] = {}
-        self._writers: dict[tuple[int, type[Any]], Schema | Unusable] = {}
+        self._writers: dict[tuple[int, type[Any]], Schema | SchemaError] = {}
 
     def encode(self, record: Any) -> bytes:
         """The bytes of a record. CodecError when a value does not fit its schema."""
@@ -141,11 +145,11 @@ class Codec:
         writer = self._writers.get((schema_id, expected))
         if writer is None:
             writer = self._writers[schema_id, expected] = self._ask(schema_id, expected)
-        if isinstance(writer, Unusable):
-            raise Unusable(writer.message)  # a new one: one that is raised again grows by its traces
+        if isinstance(writer, SchemaError):
+            raise SchemaError(writer.message)  # a new one: one that is raised again grows by its traces
         return writer
 
-    def _ask(self, schema_id: int, expected: type[Any]) -> Schema | Unusable:
+    def _ask(self, schema_id: int, expected: type[Any]) -> Schema | SchemaError:
         if self._registry is None:
             raise CodecError(
                 "Confluent wire format, and no schema registry is configured",
@@ -155,10 +159,10 @@ class Codec:
             schema = self._registry.schema(schema_id)
             # A schema we released ourselves needs no resolution at each message.
             return lineage(expected).releases.get(fingerprint_of(schema)) or fastavro.parse_schema(schema)
-        except Unusable as error:
+        except SchemaError as error:
             return error
         except (SchemaParseException, LookupError, TypeError, ValueError) as error:
-            return Unusable(f"schema id {schema_id} cannot be used: {_reason(error)}")
+            return SchemaError(f"schema id {schema_id} cannot be used: {_reason(error)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from enum import Enum
 from pipeline.domain.rates import Bucket, Rate, take
 
 GRACE_S = 15.0
-"""Followers of a registry are some hundred ms behind; a node that was cut off and comes back takes seconds."""
+"""Nodes are some hundred ms behind each other; one that was cut off and comes back takes seconds."""
 
 BETWEEN_S = 60.0
 """From the beginning of a grace to the next, and how long an unknown id is remembered."""

@@ -4,7 +4,8 @@ Faust acknowledges an event whose agent raised, and a whole batch under `take()`
 its stream itself. Here events are cut into batches, a bounded number of them is in flight, and the oldest is
 acknowledged when it has settled: driven by completions, so that the tail is acknowledged when no further
 event arrives. What a stage refuses goes to the dead letters first; while an engine is away a batch is tried
-again without end; a message that breaks the code is found by itself and becomes a dead letter too.
+again without end; a message that breaks the code is found by itself and becomes a dead letter too. A message
+whose schema has to be asked for waits by itself: its batch, and those after it, go on beside it.
 
 Guarantee: at least once. A crash replays what was not acknowledged; stages are idempotent.
 `tests/engines/test_safe_loop.py` kills it with SIGKILL and SIGTERM in mid-batch.
@@ -20,7 +21,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pipeline.codec import CodecError, decode
+from pipeline.codec import CodecError, NotYet, decode, must_ask
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka import tracing
 from pipeline.kafka.dead_letters import DeadLetters
@@ -31,6 +32,15 @@ Record = TypeVar("Record")
 Handler = Callable[[Sequence[Delivery[Any]]], Awaitable[Iterable[Refused]]]
 
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_MESSAGE_BYTES = 500
+"""Of an event beside its value, about."""
+
+MOST_OPEN_BYTES = 32 * 1024 * 1024
+"""What is read on behind messages that wait for a schema, before the stage waits with them."""
+
+Decoded = tuple[list[Delivery[Any]], list[Refused], list[Incoming]]
+"""What can be read, what never will be, and what cannot be read yet."""
+
 _log = structlog.get_logger()
 
 
@@ -56,9 +66,11 @@ class SafeLoop:
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
         self._kept_elsewhere, self._group = frozenset(kept_elsewhere), group
-        self._slots: asyncio.Semaphore
-        self._open: deque[tuple[asyncio.Task[None], Sequence[Any]]] = deque()
+        self._open: deque[tuple[asyncio.Task[None], Sequence[Any], int]] = deque()
+        self._open_bytes = self._working = self._waiting = 0
         self._arrived: asyncio.Event
+        self._moved: asyncio.Event
+        self._asking: asyncio.Lock
         self._rested = time.monotonic()
 
     def idle_s(self) -> float:
@@ -67,7 +79,8 @@ class SafeLoop:
 
     async def run(self, stream: Any, handle: Handler) -> None:
         """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
-        self._slots, self._open, self._arrived = asyncio.Semaphore(self._in_flight), deque(), asyncio.Event()
+        self._open, self._open_bytes, self._working, self._waiting = deque(), 0, 0, 0
+        self._arrived, self._moved, self._asking = asyncio.Event(), asyncio.Event(), asyncio.Lock()
         arriving: asyncio.Queue[Any] = asyncio.Queue(self._batch)
         stream.enable_acks = False  # or Faust acknowledges each event as it hands out the next
         async with asyncio.TaskGroup() as group:
@@ -79,56 +92,106 @@ class SafeLoop:
                 async for event in stream.events():
                     await arriving.put(event)
             finally:
-                for task in (*beside, *(settling for settling, _ in self._open)):
+                for task in (*beside, *(settling for settling, *_ in self._open)):
                     task.cancel()
 
     async def _cut(self, arriving: "asyncio.Queue[Any]", handle: Handler) -> None:
         """A batch whenever there is room for one: what has arrived while there was none goes together."""
         while True:
-            await self._slots.acquire()
+            while not self._has_room():
+                self._moved.clear()
+                await self._moved.wait()
             events = await take(arriving, self._batch, self._within_s)
-            settling = asyncio.create_task(self._settle([incoming(e) for e in events], handle))
-            self._open.append((settling, events))
+            messages = [incoming(event) for event in events]
+            size = sum(len(message.value or b"") + _MESSAGE_BYTES for message in messages)
+            self._working += 1
+            self._open_bytes += size
+            self._open.append((asyncio.create_task(self._settle(messages, handle)), events, size))
             self._arrived.set()
+
+    def _has_room(self) -> bool:
+        """The next batch begins when the oldest is acknowledged. While some wait for a schema it is enough
+        that others are done, or a stranger's message would hold up everybody's.
+        """
+        if not self._waiting:
+            return len(self._open) < self._in_flight
+        return self._working < self._in_flight and self._open_bytes < MOST_OPEN_BYTES
 
     async def _ack_in_order(self, stream: Any) -> None:
         while True:
             await self._arrived.wait()
             self._arrived.clear()
             while self._open:
-                settling, events = self._open[0]
+                settling, events, size = self._open[0]
                 await settling
                 for event in events:  # nothing here suspends: all of a batch or none of it
                     await stream.ack(event)
                 self._open.popleft()
+                self._open_bytes -= size
                 self._rested = time.monotonic()
-                self._slots.release()
+                self._moved.set()
 
     async def _settle(self, messages: Sequence[Incoming], handle: Handler) -> None:
         with tracing.processing(messages, self._group):
-            good, refused = await insist(lambda: self._decoded(messages), messages[0])
-            if good:
-                refused += await self._handled(good, handle)
-            if refused:
-                await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
+            unread = await self._processed(self._decoded(messages), handle)
+            if unread:
+                self._beside(+1)
+                await self._wait_for_schemas(unread, handle)
+                self._beside(-1)
+        self._working -= 1
+        self._moved.set()
 
-    async def _decoded(self, messages: Sequence[Incoming]) -> tuple[list[Delivery[Any]], list[Refused]]:
-        """What can be read, and what never will be; Unavailable when a schema registry does not answer."""
+    def _beside(self, one: int) -> None:
+        self._waiting += one
+        self._working -= one
+        self._moved.set()
+
+    async def _wait_for_schemas(self, unread: list[Incoming], handle: Handler) -> None:
+        """Ask for what these need, off the loop and one batch at a time, until all of them are settled."""
+        pause = _FIRST_PAUSE_S
+        while unread:
+            async with self._asking:
+                decoded = await asyncio.to_thread(self._decoded, unread, asking=True)
+            unread = await self._processed(decoded, handle)
+            if unread:
+                _log.warning("stage.waiting", **_where(unread[0]), error="its schema is not known yet")
+                await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
+                pause = min(pause * 2, _LONGEST_PAUSE_S)
+
+    def _decoded(self, messages: Sequence[Incoming], *, asking: bool = False) -> Decoded:
+        """`asking`: the schema registry, for as long as it answers; that takes a while."""
         good: list[Delivery[Any]] = []
         refused: list[Refused] = []
+        unread: list[Incoming] = []
         for message in messages:
+            value, kind = message.value or b"", self._records[message.topic]
+            if not asking and must_ask(value, kind):
+                unread.append(message)
+                continue
             try:
-                record: Any = decode(message.value or b"", self._records[message.topic])
+                record: Any = decode(value, kind)
             except CodecError as error:
                 if message.topic not in self._kept_elsewhere:
                     refused.append(Refused(message, "codec", error.message))
+            except NotYet:
+                unread.append(message)
             except _AWAY:
-                raise
+                asking = False
+                unread.append(message)
             except Exception as bug:
                 refused.append(_broken(message, bug))
             else:
                 good.append(Delivery(record, message, origin_ts(message.headers, message.timestamp_ms)))
-        return good, refused
+        return good, refused, unread
+
+    async def _processed(self, decoded: Decoded, handle: Handler) -> list[Incoming]:
+        """Handle what can be read, keep what never will be; returns the rest."""
+        good, refused, unread = decoded
+        if good:
+            refused += await self._handled(good, handle)
+        if refused:
+            await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
+        return unread
 
     async def _handled(self, good: Sequence[Delivery[Any]], handle: Handler) -> list[Refused]:
         first = good[0].message

@@ -16,7 +16,7 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from pipeline.codec import CodecError, Registry, Unusable
+from pipeline.codec import CodecError, NotYet, Registry, SchemaError
 from pipeline.domain.patience import Next, Patience
 from pipeline.errors import ConfigError, EngineError, Unavailable
 from pipeline.names import HOME, Names
@@ -41,9 +41,7 @@ class SchemaRegistry:
     Every method raises Unavailable when it does not answer, EngineError when it says no.
     """
 
-    def __init__(
-        self, url: str, names: Names = HOME, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, url: str, names: Names = HOME, clock: Callable[[], float] = time.monotonic) -> None:
         """`clock`: seconds, never back."""
         self._names, self._clock = names, clock
         self._patience, self._turn = Patience(), threading.Lock()
@@ -69,7 +67,7 @@ class SchemaRegistry:
         return found
 
     def _known_soon(self, schema_id: int) -> Any:
-        """The same, but Unavailable while the registry may not have heard of the id yet."""
+        """The same, but NotYet while the registry may not have heard of the id yet."""
         found = None
         with self._turn:
             then = self._patience.about(schema_id, self._clock())
@@ -81,7 +79,7 @@ class SchemaRegistry:
                     return found
                 then = self._patience.missing(schema_id, self._clock())
         if then is Next.WAIT:
-            raise Unavailable(f"schema id {schema_id}: {self.url} does not know it yet", _REGISTER)
+            raise NotYet(f"schema id {schema_id}: {self.url} does not know it yet", _REGISTER)
         if then is Next.TOO_MANY:
             raise CodecError(f"schema id {schema_id} was not looked up: too many unknown ones", _REGISTER)
         raise self._unknown(schema_id)
@@ -94,9 +92,12 @@ class SchemaRegistry:
         if answer is None:
             return None
         try:
-            return json.loads(answer["schema"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise Unusable(f"schema id {schema_id} is no Avro schema") from error
+            schema = json.loads(answer["schema"])
+        except (KeyError, TypeError, ValueError):
+            schema = None
+        if schema is None:
+            raise SchemaError(f"schema id {schema_id} is no Avro schema")
+        return schema
 
     def id_of(self, record: type[Any]) -> int:
         """The id of a record's current schema. EngineError when it is not registered."""

@@ -5,20 +5,22 @@ client, the bytes and the engines are real.
 """
 
 import asyncio
+import io
 import json
 import re
 import threading
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from uuid import uuid4
 
+import fastavro
 import pytest
 from confluent_kafka.admin import AdminClient
 
 from pipeline import topology
-from pipeline.codec import Codec, CodecError
+from pipeline.codec import Codec, CodecError, NotYet
 from pipeline.errors import ConfigError, EngineError, Unavailable
 from pipeline.kafka.registry import SchemaRegistry, subjects
 from pipeline.ops.topology_apply import Cluster, apply, compare
@@ -40,6 +42,7 @@ class Held(ThreadingHTTPServer):
         self.subjects: dict[str, set[int]] = {}
         self.requests: list[tuple[str, str, str | None]] = []
         self.refusal = 0
+        self.answer: Any = None
 
     @property
     def url(self) -> str:
@@ -67,6 +70,8 @@ class _Answers(BaseHTTPRequestHandler):
 
     def _found(self, schema: str | None) -> tuple[int, Any]:
         held = self.server
+        if held.answer is not None:
+            return 200, held.answer
         if match := re.fullmatch(r"/schemas/ids/(\d+)", self.path):
             number = int(match[1])
             if 0 < number <= len(held.schemas):
@@ -126,9 +131,70 @@ def test_each_schema_is_asked_for_once(held: Held) -> None:
     ]
 
 
-def test_an_unknown_id_is_a_codec_error(held: Held) -> None:
+def test_an_unknown_id_is_waited_for_and_then_a_codec_error(held: Held) -> None:
+    """However often it comes, it is asked for once a second while it is waited for, and not at all after."""
+    times: list[float] = []
+    codec = Codec(SchemaRegistry(held.url, clock=lambda: times[-1]).lookups())
+    said: list[type[Exception]] = []
+    for now in (100.0, 100.1, 100.2, 107.0, 107.1, 114.9, 115.1, 115.2, 170.0):
+        times.append(now)
+        with pytest.raises((NotYet, CodecError), match="schema id 9") as caught:
+            codec.decode(b"\x00\x00\x00\x00\x09abc", FanoutTask)
+        said.append(caught.type)
+
+    assert said == [NotYet] * 6 + [CodecError] * 3
+
+    assert len(held.requests) == 3
+
+
+def test_an_id_that_is_registered_meanwhile_is_read(held: Held) -> None:
+    now = 100.0
+    registry = SchemaRegistry(held.url, clock=lambda: now)
+    codec = Codec(registry.lookups())
+    writer = io.BytesIO(b"\x00\x00\x00\x00\x01")
+    writer.seek(0, 2)
+    fastavro.schemaless_writer(writer, json.loads(source(FanoutTask)), json.loads(json.dumps(asdict(TASK))))
+
+    with pytest.raises(NotYet):
+        codec.decode(writer.getvalue(), FanoutTask)
+    registry.register("fanout.small-value", FanoutTask)
+    now = 101.0
+
+    assert codec.must_ask(writer.getvalue(), FanoutTask)
+    assert codec.decode(writer.getvalue(), FanoutTask) == TASK
+    assert not codec.must_ask(writer.getvalue(), FanoutTask)
+
+
+def test_random_ids_are_no_storm_on_the_registry(held: Held) -> None:
+    """A thousand ids in ten seconds: look-ups have a rate, and what is not looked up does not wait for ever."""
+    now = 0.0
+    codec, said = Codec(SchemaRegistry(held.url, clock=lambda: now).lookups()), []
+    for number in range(1_000):
+        now = 20 + number / 100
+        try:
+            codec.decode(b"\x00" + (number + 5).to_bytes(4) + b"abc", FanoutTask)
+        except (NotYet, CodecError) as error:
+            said.append(type(error).__name__)
+
+    assert set(said) == {"NotYet"}
+    assert len(held.requests) <= 50 + 10 * 20 + 1
+
+
+def test_who_looks_at_letters_does_not_wait(held: Held) -> None:
     with pytest.raises(CodecError, match="unknown schema id 9"):
-        Codec(SchemaRegistry(held.url).lookups()).decode(b"\x00\x00\x00\x00\x09abc", FanoutTask)
+        Codec(SchemaRegistry(held.url).lookups(waits=False)).decode(b"\x00\x00\x00\x00\x09abc", FanoutTask)
+
+
+@pytest.mark.parametrize("text", ['{"type": "record"}', 'syntax = "proto3";', "[1]", "null"])
+def test_a_schema_of_something_else_is_asked_for_once(held: Held, text: str) -> None:
+    held.answer = {"schema": text}
+    codec = Codec(SchemaRegistry(held.url).lookups())
+
+    for _ in range(3):
+        with pytest.raises(CodecError, match="schema id 9"):
+            codec.decode(b"\x00\x00\x00\x00\x09abc", FanoutTask)
+
+    assert len(held.requests) == 1
 
 
 def test_a_record_that_is_not_registered_cannot_be_written(held: Held) -> None:

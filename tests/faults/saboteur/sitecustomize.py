@@ -41,7 +41,7 @@ def _sabotage(how: str) -> None:
 
     async def run_by_take(self, stream, handle):
         async for events in stream.take_events(self._batch, self._within_s):
-            good, _ = await self._decoded([incoming(event) for event in events])
+            good, *_ = self._decoded([incoming(event) for event in events])
             await handle(good)
 
     def agent_of_two(self, *given, **named):
@@ -55,12 +55,13 @@ def _sabotage(how: str) -> None:
             await self._arrived.wait()
             self._arrived.clear()
             while self._open:
-                settling, events = self._open[0]
+                settling, events, size = self._open[0]
                 for event in events:
                     await stream.ack(event)
                 await settling
                 self._open.popleft()
-                self._slots.release()
+                self._open_bytes -= size
+                self._moved.set()
 
     classified = Classify.handle
 
