@@ -19,7 +19,7 @@ class AuthorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Topic `accounts`, key user_id. type: registered | updated."""
+    """Topic `accounts`, key user_id. type: registered | updated | erased."""
 
     type: str
     user_id: int
@@ -135,11 +135,37 @@ class ReaderCohort:
 
 @dataclass(frozen=True, slots=True)
 class Suspension:
-    """Topic `author.suspensions` (compacted, key author_id): rows of posts below the bound may be gone."""
+    """Topic `author.suspensions` (compacted, key author_id): rows of posts below the bound may be gone.
+
+    `erased`: the account is being erased. It is suspended for ever then, and has no pages of its own.
+    """
 
     author_id: int
     suspended: bool
     retracted_before: int
+    at: int
+    erased: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ErasedAccount:
+    """Topic `accounts.erased` (compacted, key mark): an id that stays erased, by its `erasure.mark`."""
+
+    mark: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErasureTask:
+    """Topic `account.erasures`, key account_id: an account that leaves the tables, at one of the steps.
+
+    `after`: the reader, segment or account that was done last; `below`: the post that was done last.
+    """
+
+    account_id: int
+    step: str
+    after: int
+    below: int
     at: int
 
 

@@ -9,6 +9,7 @@ from pipeline import records
 
 TOPICS: dict[str, type[Any]] = {
     "accounts": records.AccountEvent,
+    "accounts.erased": records.ErasedAccount,
     "follows": records.FollowEvent,
     "posts": records.PostEvent,
     "activity": records.ActivityEvent,
@@ -23,6 +24,7 @@ TOPICS: dict[str, type[Any]] = {
     "fanout.large": records.FanoutTask,
     "fanout.backfill": records.RepairTask,
     "fanout.retract": records.RepairTask,
+    "account.erasures": records.ErasureTask,
     "page.changes": records.PageChange,
     "timeline.requests": records.TimelineRequest,
     "timeline.replies": records.TimelineReply,

@@ -5,6 +5,7 @@ milliseconds; an event without a time (`at`, `created_at`) is of now. What is ac
 stage downstream has to doubt it again.
 
     accounts  registered, updated    user_id, region "", protected false, at
+              erased                 user_id, at
     follows   followed, unfollowed   author_id, follower_id or follower_ids (at most 1,000), at
     posts     published              author_id, created_at, body, post_id (else one is made here),
                                      visibility public, region "", media [], imported false
@@ -190,6 +191,7 @@ _ACCOUNT = _Shape(
     {"user_id": _ID, "at": _TIME, "region": fields.region, "protected": fields.flag},
     {"region": "", "protected": False},
 )
+_ERASED = _Shape(AccountEvent, "user_id", {"user_id": _ID, "at": _TIME}, {"region": "", "protected": False})
 _FOLLOW = _Shape(
     FollowEvent,
     "author_id",
@@ -217,7 +219,7 @@ _TAKE_DOWN = _Shape(
 )
 
 _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
-    "accounts": {"registered": _ACCOUNT, "updated": _ACCOUNT},
+    "accounts": {"registered": _ACCOUNT, "updated": _ACCOUNT, "erased": _ERASED},
     "follows": {"followed": _FOLLOW, "unfollowed": _FOLLOW},
     "posts": {"published": _PUBLISHED, "edited": _EDITED, "deleted": _DELETED},
     "activity": {

@@ -1,6 +1,6 @@
 """Reading back what could not be processed: `tideline dlq list` and `show`.
 
-A letter is open until it was replayed or dropped. The topic keeps every letter for ever; what became of one
+A letter is open until it was replayed or dropped. The topic keeps a letter for 30 days; what became of one
 is a record of the compacted topic `dead.letters.done`, under the letter's place.
 """
 

@@ -21,7 +21,7 @@ from pipeline.topology.tree import Keys
 Problem = tuple[Keys, str]
 
 COMPACTED = (
-    *("policy.settings", "author.routes", "author.suspensions", "reader.cohorts"),
+    *("policy.settings", "accounts.erased", "author.routes", "author.suspensions", "reader.cohorts"),
     *("dead.letters.done", "policy.forced", "costs", "containment", "pipeline.health"),
 )
 """Held whole by their readers, who would lose what retention deletes."""
