@@ -10,6 +10,7 @@ import faust
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
+from pipeline.agents.erased import ErasedAccounts, forgetting
 from pipeline.kafka import client, oauth
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop
@@ -57,7 +58,9 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         kept_elsewhere=_read_before(stage, topics, r.topology),
         group=spec.group,
     )
-    handle = handler_of(stage, r)
+    erased = ErasedAccounts()
+    r.view("accounts.erased", erased)
+    handle = forgetting(handler_of(stage, r), erased)
     source = app.topic(*records, key_type=bytes, value_type=bytes)
 
     async def process(stream: Any) -> None:

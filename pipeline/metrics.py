@@ -77,6 +77,7 @@ PUBLISH_TO_VISIBLE = _histogram(
     buckets=LAG_BUCKETS,
 )
 DEAD_LETTERS = _counter("tideline_dead_letters_total", "Messages kept in dead.letters", "topic")
+ERASED_RECORDS = _counter("tideline_erased_records_total", "Records about erased accounts, dropped")
 ROW_COST = _gauge("tideline_row_cost_seconds", "Moving mean of the time to write a timeline row", "stage")
 PULL_COST = _gauge(
     "tideline_pull_cost_seconds", "Moving mean of the time to read an author for a page", "stage"

@@ -141,7 +141,7 @@ TOPICS = [
     (
         '  configs:\n    cleanup.policy: "compact"',
         "  configs:\n    segment.ms: 1",
-        "topics.policy.settings.configs: cleanup.policy must be",
+        "topics.accounts.erased.configs: cleanup.policy must be",
     ),
 ]
 API = [
