@@ -13,6 +13,7 @@ from faust.types.auth import CredentialsT
 from pipeline.agents.erased import ErasedAccounts, forgetting
 from pipeline.kafka import client, oauth
 from pipeline.kafka.dead_letters import DeadLetters
+from pipeline.kafka.faust_transport import App
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.watchdog import Watchdog
 from pipeline.resources import Resources
@@ -31,7 +32,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
     records = {r.topology.topics[topic].name: TOPICS[topic] for topic in topics}
     places = r.topology.places(topics)
     buffer = 4096
-    app = faust.App(
+    app = App(
         spec.group,
         broker=[f"kafka://{address}" for address in r.kafka.split(",")],
         broker_credentials=_credentials(r.kafka),

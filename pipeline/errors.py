@@ -19,4 +19,13 @@ class EngineError(TidelineError):
 
 
 class Unavailable(TidelineError):  # noqa: N818 - what it is, not that it is an error
-    """An engine did not answer in time; the outcome of the last write is unknown, so try it again."""
+    """An engine did not answer in time, and nothing else: the outcome of the last write is unknown, so it is
+    tried again, without end.
+    """
+
+
+class Unprocessable(TidelineError):  # noqa: N818 - what it is, not that it is an error
+    """An engine answers, and will never do this: it is about one record, key or partition.
+
+    Nobody tries it again: the safe loop makes the record a dead letter, an API answers with an error.
+    """

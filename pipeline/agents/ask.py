@@ -2,8 +2,9 @@
 
 Reads      timeline.requests (TimelineRequest)
 Writes     a TimelineReply, key request_id, to the topic the request names in `reply_to`
-Guarantee  the same answer as the HTTP API, from the same core; at least one reply a request; who asks for
-           a reply where none can go becomes a dead letter and holds up nobody
+Guarantee  the same answer as the HTTP API, from the same core; at least one reply a request. A page that its
+           topic does not take is told with status 413, one that cannot be read with 500; who asks for a
+           reply where none can go becomes a dead letter. None holds up anybody
 Replay     answers again; a client drops the second reply by its request_id
 Budget     a page each; `in_flight` batches at once
 """
@@ -16,9 +17,10 @@ from http import HTTPStatus
 
 from pipeline.codec import CodecError
 from pipeline.domain.page_request import BadRequest, parse
+from pipeline.errors import Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.kafka.outbox import NoSuchTopic, Outgoing
+from pipeline.kafka.outbox import NoSuchTopic, NotTaken, Outgoing
 from pipeline.pages import render
 from pipeline.pages.query import Query
 from pipeline.records import TimelineReply, TimelineRequest
@@ -58,7 +60,25 @@ class Ask:
             await self.emit.all(replies)
         except NoSuchTopic as error:
             return [Refused(ask.message, "reply_to", error.message) for ask in asks]
+        except (
+            NotTaken
+        ):  # of one of them: one after the other, as a batch of small ones may be too large, too
+            alone = [await self._reply_alone(*each) for each in zip(asks, replies, strict=True)]
+            return [refused for refused in alone if refused is not None]
         return []
+
+    async def _reply_alone(self, ask: Delivery[TimelineRequest], reply: Outgoing) -> Refused | None:
+        """Answer, or say that the answer is too large; refuse who cannot even be told that."""
+        too_large = f"limit: ask for fewer: {reply.topic} does not take {len(reply.value or b'')} bytes"
+        why = ""
+        for message in (reply, self._message(ask, _TOO_LARGE, too_large)):
+            try:
+                await self.emit.all([message])
+            except (NotTaken, NoSuchTopic) as error:
+                why = error.message
+            else:
+                return None
+        return Refused(ask.message, "reply_to", why)
 
     async def _answer(self, delivery: Delivery[TimelineRequest]) -> Outgoing:
         ask = delivery.record
@@ -74,9 +94,11 @@ class Ask:
         if isinstance(wanted, BadRequest):
             bad = HTTPStatus.BAD_REQUEST
             return self._message(delivery, bad, f"{wanted.field}: {wanted.reason}")
-        page = render.page(await self.query.page(wanted), explain=wanted.explain)
         try:
+            page = render.page(await self.query.page(wanted), explain=wanted.explain)
             return self._message(delivery, HTTPStatus.OK, page)
+        except Unprocessable as error:
+            return self._message(delivery, HTTPStatus.INTERNAL_SERVER_ERROR, error.message)
         except CodecError as error:
             return self._message(delivery, _TOO_LARGE, f"limit: ask for fewer: {error.message}")
 

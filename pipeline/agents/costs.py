@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 from pipeline import metrics
 from pipeline.domain import cost
-from pipeline.errors import Unavailable
+from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.records import CostSample
 
@@ -102,7 +102,7 @@ async def tell(
                 emit.event(TOPIC, name, CostSample(name, value, at), at_ms=at)
                 for name, value in fresh.items()
             )
-        except Unavailable:
+        except (Unavailable, EngineError):
             continue  # told the next time
         told |= fresh
 

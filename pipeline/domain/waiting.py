@@ -29,6 +29,10 @@ class Sums:
             self._offsets = self._offsets[::-2][::-1]  # the last stays
             self._totals = self._totals[::-2][::-1]
 
+    def reach(self, offset: int) -> None:
+        """There is no record before this offset that was not added."""
+        self.next = max(self.next, offset)
+
     def between(self, committed: int, end: int) -> int | None:
         """The weight of what is not committed, which is not before `begin`; None while not all is added."""
         done = bisect_left(self._offsets, committed)

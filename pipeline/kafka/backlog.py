@@ -8,7 +8,7 @@ topic is read again from there, once; until it has been, what waits is unknown.
 import threading
 from collections.abc import Callable, Mapping
 
-from confluent_kafka import Consumer, KafkaException, TopicPartition
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.domain.waiting import Sums, sums_from
 from pipeline.kafka.bounds import Partition
@@ -34,6 +34,8 @@ class Backlog:
                 "group.id": "tideline.backlog",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
                 "auto.offset.reset": "earliest",
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
                 "log_level": 3,
             }
         )
@@ -71,8 +73,13 @@ class Backlog:
             with self._turn:
                 for message in messages:
                     place = (message.topic() or "", message.partition() or 0)
-                    if message.error() is None and place not in self._elsewhere:
-                        self._sums[place].add(message.offset() or 0, self._weight(message.value() or b""))
+                    if place in self._elsewhere:
+                        continue
+                    error, offset = message.error(), message.offset() or 0
+                    if error is None:
+                        self._sums[place].add(offset, self._weight(message.value() or b""))
+                    elif error.code() == KafkaError._PARTITION_EOF:  # behind markers of transactions, too
+                        self._sums[place].reach(offset)
 
     def _go_where_sums_end(self) -> None:
         with self._turn:

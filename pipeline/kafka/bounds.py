@@ -1,9 +1,12 @@
-"""Where topics begin and end. What the broker did not say is missing from the answers, never 0."""
+"""Where topics begin and end, for who reads committed records.
+
+What the broker did not say is missing from the answers, never 0.
+"""
 
 from collections.abc import Iterable
 from contextlib import suppress
 
-from confluent_kafka import KafkaError, KafkaException, TopicPartition
+from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
 from pipeline.kafka.client import settings
@@ -24,26 +27,42 @@ class Bounds:
         del self._admin
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """By partition, the offset the next record will get."""
+        """By partition, the last stable offset: where an open transaction begins, or the next record will be.
+
+        What is before it need not be a record: transactions leave markers, and aborted ones nothing else.
+        """
         return self._bounds(partitions, OffsetSpec.latest())  # type: ignore[no-untyped-call]
+
+    def appended(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """By partition, the offset the next record will get, whatever is open."""
+        return self._bounds(
+            partitions,
+            OffsetSpec.latest(),  # type: ignore[no-untyped-call]
+            IsolationLevel.READ_UNCOMMITTED,
+        )
 
     def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the offset of the oldest record that is still there."""
         return self._bounds(partitions, OffsetSpec.earliest())  # type: ignore[no-untyped-call]
 
-    def _bounds(self, partitions: Iterable[Partition], spec: OffsetSpec) -> dict[Partition, int]:
+    def _bounds(
+        self,
+        partitions: Iterable[Partition],
+        spec: OffsetSpec,
+        level: IsolationLevel = IsolationLevel.READ_COMMITTED,
+    ) -> dict[Partition, int]:
         wanted = {TopicPartition(*one): spec for one in partitions}
         if not wanted:
             return {}
-        found, fenced = self._listed(wanted)
+        found, fenced = self._listed(wanted, level)
         if fenced:
             with suppress(KafkaException):
                 self._admin.list_topics(timeout=self._timeout_s)
-                found |= self._listed(dict.fromkeys(fenced, spec))[0]
+                found |= self._listed(dict.fromkeys(fenced, spec), level)[0]
         return found
 
     def _listed(
-        self, wanted: dict[TopicPartition, OffsetSpec]
+        self, wanted: dict[TopicPartition, OffsetSpec], level: IsolationLevel
     ) -> tuple[dict[Partition, int], list[TopicPartition]]:
         """What the broker answered, and what it did not because the client knows leaders of before a restart.
 
@@ -51,7 +70,8 @@ class Bounds:
         """
         found: dict[Partition, int] = {}
         fenced: list[TopicPartition] = []
-        for place, answer in self._admin.list_offsets(wanted, request_timeout=self._timeout_s).items():
+        answers = self._admin.list_offsets(wanted, isolation_level=level, request_timeout=self._timeout_s)
+        for place, answer in answers.items():
             try:
                 found[place.topic, place.partition] = answer.result(self._timeout_s + 1).offset
             except KafkaException as error:

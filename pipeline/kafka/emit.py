@@ -18,7 +18,7 @@ class Emit:
         self._outbox, self._source, self._names = outbox, f"tideline/{stage}", names
 
     async def all(self, messages: Iterable[Outgoing]) -> int:
-        """Send in order; returns how many, once every one is acknowledged. Raises NotDelivered."""
+        """Send in order; returns how many, once every one is acknowledged. See `Outbox.send_all`."""
         with tracing.sending(messages, self._names.topic) as traced:
             return await self._outbox.send_all(traced)
 

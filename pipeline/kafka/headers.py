@@ -8,6 +8,7 @@ raises for what they hold.
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from typing import Any, Protocol
 
 Header = tuple[str, bytes]
 
@@ -24,6 +25,21 @@ LONGEST_NAME = 200
 
 OURS = "tideline"
 """The `client.id` of the pipeline's own producers."""
+
+
+class Headed(Protocol):
+    """A message of confluent-kafka."""
+
+    def headers(self) -> Any:
+        """Its headers; raises for a name that is not UTF-8."""
+
+
+def headers_of(message: Headed) -> list[tuple[str, bytes | None]]:
+    """The headers of a message; none when one has a name that is not UTF-8, as the client then gives none."""
+    try:
+        return list(message.headers() or ())
+    except (UnicodeDecodeError, SystemError):
+        return []
 
 
 def cloud_event(

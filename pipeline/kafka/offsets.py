@@ -8,18 +8,24 @@ import threading
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import cast
 
-from confluent_kafka import OFFSET_INVALID, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.kafka.bounds import Bounds, Partition
 from pipeline.kafka.client import settings
-from pipeline.kafka.headers import origin_ts
+from pipeline.kafka.headers import headers_of, origin_ts
 
 _GROUPS_AT_ONCE = 16
 
 _FETCH_BYTES = 16 * 1024
 """Asked of a partition: one record is wanted, not those behind it. A larger one still comes whole."""
+
+
+First = tuple[int, int | None]
+"""The first record at an offset or behind it: its own offset, and when it was published (ms).
+
+None: there was no record when it was looked for, up to this offset.
+"""
 
 
 class Offsets:
@@ -41,9 +47,11 @@ class Offsets:
                 "max.partition.fetch.bytes": _FETCH_BYTES,
                 "queued.min.messages": 1,
                 "fetch.queue.backoff.ms": 1,  # one record fills the queue: by default the next waits a second
+                "auto.offset.reset": "earliest",  # what retention removed is passed over
+                "isolation.level": "read_committed",
             }
         )
-        self._known: dict[tuple[Partition, int], int] = {}
+        self._known: dict[tuple[Partition, int], First] = {}
         self._introduced = False
         self._turn = threading.Lock()
 
@@ -79,27 +87,56 @@ class Offsets:
         return ()
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
-        """By partition, the offset the next record will get."""
+        """By partition, the last stable offset; see `Bounds.ends`."""
         return self._bounds.ends(partitions)
+
+    def appended(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """By partition, the offset the next record will get, whatever is open."""
+        return self._bounds.appended(partitions)
 
     def begins(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the offset of the oldest record that is still there."""
         return self._bounds.begins(partitions)
 
-    def origins(self, at: Mapping[Partition, int]) -> dict[Partition, int]:
-        """By partition, when (ms) the record at this offset was published; of the next one if it is gone."""
+    def origins(
+        self, at: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> dict[Partition, int | None]:
+        """By partition, when (ms) the first record at this offset or behind it was published.
+
+        None where there is no record before the end: markers of transactions, records that were aborted or
+        compacted away have offsets too, which a group commits only with the next record.
+        """
         with self._turn:
             self._known = {
-                (place, offset): origin
-                for (place, offset), origin in self._known.items()
+                (place, offset): first
+                for (place, offset), first in self._known.items()
                 if at.get(place, offset) == offset
             }
-            self._known |= self._read([one for one in at.items() if one not in self._known])
-            return {place: self._known[place, at[place]] for place in at if (place, at[place]) in self._known}
+            self._known |= self._read([one for one in at.items() if not self._tells(one, ends[one[0]])])
+            return {
+                place: self._known[place, offset][1] if self._known[place, offset][0] < ends[place] else None
+                for place, offset in at.items()
+                if self._tells((place, offset), ends[place])
+            }
 
-    def _read(self, wanted: Sequence[tuple[Partition, int]]) -> dict[tuple[Partition, int], int]:
-        """One record of each partition, from all at once."""
-        found: dict[tuple[Partition, int], int] = {}
+    def with_records(
+        self, at: Mapping[Partition, int], ends: Mapping[Partition, int]
+    ) -> dict[Partition, int]:
+        """These ends; where no record lies before an end, what is `at`: nobody will ever get further."""
+        origins = self.origins({place: offset for place, offset in at.items() if offset < ends[place]}, ends)
+        return {
+            place: at[place] if place in origins and origins[place] is None else end
+            for place, end in ends.items()
+        }
+
+    def _tells(self, one: tuple[Partition, int], end: int) -> bool:
+        """Whether it is known if there is a record between the two."""
+        offset, origin = self._known.get(one, (-1, None))
+        return origin is not None or offset >= end
+
+    def _read(self, wanted: Sequence[tuple[Partition, int]]) -> dict[tuple[Partition, int], First]:
+        """The first record of each partition, from all at once."""
+        found: dict[tuple[Partition, int], First] = {}
         if not wanted:
             return found
         waiting, deadline = dict(wanted), time.monotonic() + self._timeout_s
@@ -112,11 +149,18 @@ class Offsets:
                 for message in self._consumer.consume(len(waiting), timeout=0.05):
                     place = (message.topic() or "", message.partition() or 0)
                     offset = waiting.pop(place, None)
-                    if offset is not None and message.error() is None:
-                        headers = cast(Sequence[tuple[str, bytes | None]] | None, message.headers())
-                        found[place, offset] = origin_ts(headers, message.timestamp()[1])
+                    error = message.error()
+                    if offset is not None and error is None:
+                        origin = origin_ts(headers_of(message), message.timestamp()[1])
+                        found[place, offset] = (message.offset() or 0, origin)
+                    elif offset is not None and error is not None and _at_end(error):
+                        found[place, offset] = (message.offset() or 0, None)
         except KafkaException:
             pass  # what was not read stays unknown
         finally:
             self._consumer.unassign()
         return found
+
+
+def _at_end(error: KafkaError) -> bool:
+    return error.code() == KafkaError._PARTITION_EOF

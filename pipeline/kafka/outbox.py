@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from pipeline.errors import Unavailable
+from pipeline.errors import EngineError, TidelineError, Unavailable, Unprocessable
 from pipeline.kafka.client import settings
 from pipeline.kafka.headers import OURS
 from pipeline.names import HOME, Names
@@ -38,12 +38,16 @@ class NotDelivered(Unavailable):
     """The broker did not acknowledge a message within the delivery time-out."""
 
 
-class NoSuchTopic(NotDelivered):
+class NoSuchTopic(EngineError):  # noqa: N818 - what it is
     """There is no topic of this name, or none that this process may write to."""
 
 
-class TooLarge(NotDelivered):
-    """The message is larger than its topic takes, and will be the next time."""
+class NotTaken(Unprocessable):
+    """The topic does not take the message, and will not the next time."""
+
+
+class TooLarge(NotTaken):
+    """The message is larger than its topic takes."""
 
 
 _NO_SUCH_TOPIC = (
@@ -52,6 +56,10 @@ _NO_SUCH_TOPIC = (
     KafkaError.TOPIC_EXCEPTION,
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
 )
+
+
+_TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
+_NOT_TAKEN = (KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,14 +117,15 @@ class Outbox:
     async def send(self, message: Outgoing) -> None:
         """Send one message and wait for its acknowledgement.
 
-        Raises NotDelivered when the broker refuses it or does not answer in time.
+        Raises NotDelivered when the broker does not answer in time, NoSuchTopic or NotTaken when it refuses.
         """
         await self.send_all([message])
 
     async def send_all(self, messages: Iterable[Outgoing]) -> int:
         """Send messages in order and wait for all acknowledgements with one wake-up; returns how many.
 
-        Raises NotDelivered for the first one that failed; the others may have been delivered.
+        Raises what `send` does for the first one that failed; the others may have been delivered. A small one
+        fails beside a large one: a batch of messages counts as one towards the limit of its topic.
         """
         flight = _Flight(asyncio.get_running_loop(), self._slots)
         for message in messages:
@@ -159,11 +168,13 @@ class Outbox:
             self._producer.poll(0.2)
 
 
-def _failure(topic: str, error: KafkaError) -> NotDelivered:
+def _failure(topic: str, error: KafkaError) -> TidelineError:
     if error.code() in _NO_SUCH_TOPIC:
         return NoSuchTopic(f"{topic}: {error.str()}", "`tideline topology apply` creates the topics")
-    if error.code() == KafkaError.MSG_SIZE_TOO_LARGE:
+    if error.code() in _TOO_LARGE:
         return TooLarge(f"{topic}: {error.str()}", "raise its max.message.bytes")
+    if error.code() in _NOT_TAKEN:
+        return NotTaken(f"{topic}: {error.str()}")
     return NotDelivered(
         f"{topic}: not delivered: {error.str()}", "`tideline status` tells whether Kafka is up"
     )
@@ -177,7 +188,7 @@ class _Flight:
         self._lock = threading.Lock()
         self._sent = 0
         self._open = 1  # the caller's own hold, given back in `wait`
-        self._failure: NotDelivered | None = None
+        self._failure: TidelineError | None = None
         self._done: asyncio.Future[None] = loop.create_future()
 
     def launch(self) -> None:

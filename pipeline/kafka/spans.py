@@ -3,13 +3,13 @@
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.client import settings
+from pipeline.kafka.headers import headers_of
 from pipeline.kafka.messages import Incoming
 
 Span = tuple[int, int]
@@ -97,6 +97,7 @@ def spans(bootstrap: str) -> Iterator[Spans]:
             "group.id": "tideline.spans",  # required by the client, never committed or joined
             "enable.auto.commit": False,
             "enable.partition.eof": True,
+            "isolation.level": "read_committed",
             "log_level": 2,
         }
     )
@@ -107,13 +108,12 @@ def spans(bootstrap: str) -> Iterator[Spans]:
 
 
 def _incoming(message: Message) -> Incoming:
-    headers = cast(list[tuple[str, bytes]], message.headers() or [])
     return Incoming(
         topic=message.topic() or "",
         partition=message.partition() or 0,
         offset=message.offset() or 0,
         key=message.key(),
         value=message.value(),
-        headers=[(name, value or b"") for name, value in headers],
+        headers=[(name, value or b"") for name, value in headers_of(message)],
         timestamp_ms=message.timestamp()[1],
     )

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Generic, Protocol, TypeVar
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
@@ -62,7 +62,8 @@ class TopicView(Generic[Record]):
                 **settings(bootstrap),
                 "group.id": f"view-of-{topic}",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
-                "enable.partition.eof": False,
+                "enable.partition.eof": True,
+                "isolation.level": "read_committed",
                 "auto.offset.reset": "earliest",  # a topic that was made anew is read anew, not skipped
                 "log_level": 3,
             }
@@ -139,10 +140,14 @@ class TopicView(Generic[Record]):
                 self._closing.wait(_PAUSE_S)  # the broker is away; librdkafka reconnects by itself
                 continue
             for message in messages:
-                if message.error() is None:
-                    self._expect(message.partition() or 0, message.offset() or 0)
+                partition, offset, error = message.partition() or 0, message.offset() or 0, message.error()
+                if error is None:
+                    self._expect(partition, offset)
                     self._take(message.key() or b"", message.value())
-                    self._positions[message.partition() or 0] = (message.offset() or 0) + 1
+                    self._positions[partition] = offset + 1
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    self._expect(partition, offset)
+                    self._positions[partition] = offset
 
     def _look(self, before: float) -> tuple[float, bool]:
         """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""
@@ -154,12 +159,7 @@ class TopicView(Generic[Record]):
         return now, True
 
     def _at_end(self) -> bool:
-        """Compaction leaves holes, so the client's own position counts, not the last message's offset."""
-        for position in self._consumer.position(self._consumer.assignment()):
-            if position.offset >= 0:
-                self._expect(position.partition, position.offset)
-                known = self._positions[position.partition]
-                self._positions[position.partition] = max(position.offset, known)
+        """Compaction and transactions leave holes, also at the end: there the broker says where that is."""
         return all(self._positions[p] >= end for p, end in self._behind.items())
 
     def _expect(self, partition: int, offset: int) -> None:

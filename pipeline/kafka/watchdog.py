@@ -52,14 +52,11 @@ class Watchdog:
 
     def _look(self, offsets: Offsets) -> Look:
         places = list(self._assigned()) or self._places
-        committed = offsets.committed({self._group: places})
-        ends = offsets.ends(places)
-        return Look(
-            time.monotonic(),
-            self._idle_s(),
-            {place: committed[self._group, place] for place in places if (self._group, place) in committed},
-            {place: end for place, end in ends.items() if (self._group, place) in committed},
-        )
+        found = offsets.committed({self._group: places})
+        committed = {place: found[self._group, place] for place in places if (self._group, place) in found}
+        ends = {place: end for place, end in offsets.ends(places).items() if place in committed}
+        ends = offsets.with_records({place: committed[place] or 0 for place in ends}, ends)
+        return Look(time.monotonic(), self._idle_s(), committed, ends)
 
 
 def _in_words(look: Look, stuck_s: float) -> str:

@@ -96,6 +96,11 @@ def seen(
             if passed >= seconds:
                 break
             time.sleep(min(_LOOK_S, seconds - passed))
+        left = {
+            stage: offsets.with_records(seen_of[-1].committed, seen_of[-1].ends)
+            for stage, seen_of in looks.items()
+            if seen_of
+        }
         used = cpus_in_use()
         headroom = None if used is None else 1 / max(used, 0.01)
         described = groups.described(kafka, [stage.group for stage in stages])
@@ -107,7 +112,18 @@ def seen(
         passed_ms = round((time.monotonic() - begin) * 1000)
         since_ms = now_ms + passed_ms - round(over_s * 1000)
         return [
-            _seen(reader, stage, looks[stage.stage], since_ms, over_s, within_s, headroom, workers, costs)
+            _seen(
+                reader,
+                stage,
+                looks[stage.stage],
+                left[stage.stage],
+                since_ms,
+                over_s,
+                within_s,
+                headroom,
+                workers,
+                costs,
+            )
             for stage in stages
             if len(looks[stage.stage]) > 1 and stage.group in workers
         ]
@@ -134,6 +150,7 @@ def _seen(
     reader: Spans,
     stage: Consumer,
     looks: Sequence[_Look],
+    left: Mapping[Partition, int],
     since_ms: int,
     over_s: float,
     within_s: float,
@@ -151,7 +168,7 @@ def _seen(
         }
         return stretch(reader if tier else None, stretches, stage.stage)
 
-    done, waits = between(first.committed, last.committed), between(last.committed, last.ends)
+    done, waits = between(first.committed, last.committed), between(last.committed, left)
     arrives, arrived = between(first.ends, last.ends), between(starts, last.ends)
     unit = unit_of((done, waits, arrives, arrived), tier=tier)
     alive, sample_s = workers[stage.group], last.at_s - first.at_s

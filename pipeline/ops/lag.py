@@ -4,6 +4,10 @@ Everything is read from the broker, so it is right with every worker dead; the o
 API has read the topics that it follows without a group, which only the API knows. What could not be read is
 None, never 0.
 
+Offsets are not records: a transaction leaves markers, and an aborted one nothing else. A lag is the
+difference of two offsets, so an upper bound; but it is 0 where no record waits (`Offsets.origins`). What an
+open transaction holds up is not there yet for anybody: ends are last stable offsets.
+
 A snapshot reads every position first and every end after it. Stages acknowledge a record only after all it
 causes is in the next topic, so a snapshot without lag means: whatever was published before it began has been
 processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
@@ -183,12 +187,12 @@ class Lag:
                     waits[place] = at
                 elif place in begins:
                     waits[place] = next_offset(at, begins[place], ends[place])
-        origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]})
+        origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]}, ends)
         now = self._now_ms()
         partitions = []
         for place in consumer.places:
-            lag = ends[place] - waits[place] if place in waits else None
-            oldest = origins.get(place)
+            oldest, empty = origins.get(place), place in origins and origins[place] is None
+            lag = 0 if empty else ends[place] - waits[place] if place in waits else None
             partitions.append(
                 PartitionLag(
                     topic=place[0],

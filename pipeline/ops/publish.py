@@ -15,7 +15,7 @@ import orjson
 from pipeline.codec import CodecError, encode
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.kafka.headers import cloud_event, published
-from pipeline.kafka.outbox import NotDelivered, Outbox, Outgoing
+from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
 from pipeline.ops.lines import LONGEST_LINE, Line
 from pipeline.records import PostEvent
 
@@ -177,7 +177,7 @@ async def deliver(
             await sending
             report.sent += batch.lines
             sent(batch.events)
-        except NotDelivered as error:
+        except (NotDelivered, NoSuchTopic, NotTaken) as error:
             report.undelivered = report.undelivered or f"from line {batch.first_line} on: {error.message}"
         progress(report)
 

@@ -5,7 +5,7 @@ import time
 from collections.abc import Awaitable, Collection
 from typing import TypeVar
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Unprocessable
 
 Result = TypeVar("Result")
 
@@ -39,7 +39,7 @@ class Deadline:
         try:
             async with asyncio.timeout(left):
                 return await work
-        except (TimeoutError, Unavailable):
+        except (TimeoutError, Unavailable, Unprocessable):
             return None
 
     async def finish(
@@ -56,7 +56,7 @@ class Deadline:
             if not task.done():
                 task.cancel()
                 lost.append(task)
-            elif isinstance(task.exception(), Unavailable):
+            elif isinstance(task.exception(), (Unavailable, Unprocessable)):
                 lost.append(task)
             else:
                 task.result()

@@ -13,7 +13,7 @@ from pipeline.domain.containment import Kind
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import Candidate, Row, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Unprocessable
 from pipeline.pages.caches import Caches, Recent
 from pipeline.pages.deadline import Deadline
 from pipeline.pages.frontier import Plan, archive, plan
@@ -166,7 +166,7 @@ class Fetch:
                 ROWS_BY, self._deepen(session, timeline, asked)
             ):
                 raise Unavailable(f"reader {session.reader.reader_id}: the timeline did not come in time")
-        except Unavailable:
+        except (Unavailable, Unprocessable):
             for task in tasks:
                 task.cancel()
             raise

@@ -33,7 +33,7 @@ from pipeline import metrics
 from pipeline.domain import cursor
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import PageRequest
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Unprocessable
 from pipeline.pages import first_pages, freshness, latest, looks, ranked
 from pipeline.pages.deadline import Deadline
 from pipeline.pages.fetch import Fetch
@@ -61,7 +61,7 @@ class Query:
         session = await self.fetch.begin(request, deadline)
         try:
             page = await self._assembled(session)
-        except Unavailable:
+        except (Unavailable, Unprocessable):
             if not request.first or request.place.mode != "latest":
                 raise
             served = first_pages.whatever(self.fetch.caches, session)

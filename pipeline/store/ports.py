@@ -2,7 +2,8 @@
 
 Both are held to the same contract tests (`tests/contract`). Every write is idempotent and carries the time
 of the event that caused it, so a repeated or late write changes nothing. An adapter retries what can be
-retried and raises `StoreUnavailable` when it gives up: the caller must then not acknowledge its source.
+retried and raises `StoreUnavailable` when it gives up: the caller must then not acknowledge its source. It
+raises `StoreRefuses` at once for what will never be done.
 Methods take batches, so that no stage awaits once per row. Times are ms, ids and bounds 64-bit integers.
 """
 
@@ -12,7 +13,7 @@ from typing import Protocol
 
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Unprocessable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     AuthorGraph,
@@ -32,6 +33,10 @@ from pipeline.store.values import (
 
 class StoreUnavailable(Unavailable):
     """The store did not answer within its retries; the outcome of the last write is unknown."""
+
+
+class StoreRefuses(Unprocessable):
+    """The store will never execute this: too many tombstones, too large. It is about its key."""
 
 
 class GraphStore(Protocol):

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from pipeline.errors import Unavailable
+from pipeline.errors import Unavailable, Unprocessable
 from pipeline.pages import render
 from pipeline.web import request_ids
 from pipeline.web.request_ids import Handler
@@ -43,6 +43,11 @@ async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
         again = {"Retry-After": str(TRY_AGAIN_S)}
         return _problem(
             request, HTTPStatus.SERVICE_UNAVAILABLE, "the store does not answer; try again", again
+        )
+    except Unprocessable as never:
+        _log.error("api.unprocessable", path=request.path, error=never.message, next=never.hint)
+        return _problem(
+            request, HTTPStatus.INTERNAL_SERVER_ERROR, "the store cannot read what this page needs"
         )
     except Exception:
         _log.exception("api.failed", path=request.path)

@@ -11,9 +11,8 @@ import sys
 from functools import partial
 from pathlib import Path
 
-import faust
-
 from pipeline.kafka.dead_letters import DeadLetters
+from pipeline.kafka.faust_transport import App
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.outbox import Outbox
 from pipeline.records import ActivityEvent
@@ -37,7 +36,7 @@ async def handle(folder, batch):
 
 def app(kafka, topic, group, folder, outbox):
     """The app, its agent in the safe loop: batches of five, three of them in flight."""
-    made = faust.App(
+    made = App(
         group,
         broker=f"kafka://{kafka}",
         datadir=folder / "faust",

@@ -10,12 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.codec import encode
 from pipeline.records import ActivityEvent
+from tests.kafka.strangers import Transaction, batch, bomb, produce
 from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
@@ -222,3 +224,49 @@ def test_a_message_too_large_for_the_dead_letters_holds_up_nobody(stage, garbage
     stage.publish(opened([5, 6]))
     stage.until(lambda: {5, 6} <= set(stage.lines("done")))
     assert stage.end(signal.SIGTERM) == 0
+
+
+def test_transactions_are_read_when_they_are_committed_and_never_when_they_are_aborted(stage):
+    """The first record of the partition stands alone before an aborted transaction: Faust would not commit again."""
+    stage.publish(opened([1]))
+    Transaction(stage.kafka).send(stage.topic, *opened([100, 101, 102])).abort()
+    Transaction(stage.kafka).send(stage.topic, *opened([3, 5])).commit()
+    stage.start()
+    stage.until(lambda: {1, 3, 5} <= set(stage.lines("done")))
+    still_open = Transaction(stage.kafka).send(stage.topic, *opened([7]))
+    stage.publish(opened([9]))
+    stage.commit()
+
+    assert sorted(stage.lines("done")) == [1, 3, 5]
+
+    still_open.commit()
+    stage.until(lambda: set(stage.lines("done")) == {1, 3, 5, 7, 9})
+    assert stage.end(signal.SIGTERM) == 0
+    stage.publish(opened([11]))
+    stage.start()
+    stage.until(lambda: 11 in stage.lines("done"))
+    assert sorted(stage.lines("began")) == [1, 3, 5, 7, 9, 11]
+
+
+def test_a_header_name_that_is_no_text_holds_up_nobody(stage):
+    """The record is processed, as are those behind it."""
+    one, two = opened([1, 2])
+    produce(stage.kafka, stage.topic, batch((one, [(b"\xff\xfe-name", b"x")]), (two, [])))
+    stage.publish(opened([3]))
+    stage.start()
+
+    stage.until(lambda: set(stage.lines("done")) == {1, 2, 3})
+
+
+def test_a_batch_that_inflates_to_a_gigabyte_is_a_dead_letter_and_the_stage_goes_on(stage):
+    """As zstd that is 35 kB. The process stays within the limit of a batch."""
+    stage.publish(opened([1]))
+    stage.start()
+    stage.until(lambda: stage.lines("done") == [1])
+    produce(stage.kafka, stage.topic, bomb(1024))
+    stage.publish(opened([3]))
+
+    stage.until(lambda: set(stage.lines("done")) == {1, 3})
+    ((_, headers),) = stage.dead_letters(1)
+    assert headers["__streams.errors.exception"] == b"unreadable"
+    assert psutil.Process(stage.process.pid).memory_info().rss < 300_000_000

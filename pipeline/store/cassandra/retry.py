@@ -3,7 +3,7 @@
 import random
 from collections.abc import Iterator
 
-from cassandra import OperationTimedOut, RequestExecutionException, Unavailable
+from cassandra import OperationTimedOut, ReadFailure, RequestExecutionException, Unavailable
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.protocol import (
@@ -28,9 +28,20 @@ _FIRST_PAUSE_S = 0.05
 _LONGEST_PAUSE_S = 2.0
 
 
+_NEVER = {1, 4}
+"""Why replicas failed (native protocol 5): READ_TOO_MANY_TOMBSTONES, READ_SIZE. It is about the partition."""
+
+_NEVER_SAID = ("TombstoneOverwhelming", "MutationExceededMaxSize", "too large for the maximum size")
+"""The same in words, where the server gives no code."""
+
+
 def transient(error: Exception) -> bool:
     """Whether the same statement may succeed later; every outcome is then unknown until it does."""
-    return not isinstance(error, RequestValidationException)
+    if isinstance(error, RequestValidationException):
+        return False  # wrong, too large a batch, too long a key
+    if isinstance(error, ReadFailure) and _NEVER & set((error.error_code_map or {}).values()):
+        return False
+    return not any(said in str(error) for said in _NEVER_SAID)
 
 
 def refused(error: Exception) -> bool:

@@ -2,7 +2,8 @@
 
 `connect` opens a `Database`. Reads are awaited by `fetch`; writes by `write`, which cuts rows into batches
 within one replica set; conditional batches by `apply_if`. What can be retried is retried until the deadline,
-with jittered back-off; then StoreUnavailable says which table did not answer.
+with jittered back-off; then StoreUnavailable says which table did not answer. What will never be done raises
+StoreRefuses at once: it is about the key, not about the server.
 """
 
 import asyncio
@@ -29,7 +30,7 @@ from pipeline.store.cassandra.retry import FAILURES, pauses, refused, transient
 from pipeline.store.cassandra.ring import Ring, cut
 from pipeline.store.cassandra.wire import Batch, EncodedBatches, Mutation, Statement
 from pipeline.store.login import login_of
-from pipeline.store.ports import StoreUnavailable
+from pipeline.store.ports import StoreRefuses, StoreUnavailable
 
 BATCHES_IN_FLIGHT = 12
 """Batches on the way in this process. With 32 a node writes no more rows a second, and another process's
@@ -189,7 +190,7 @@ class Database:
                 raise _unauthorized(error) from error
             except FAILURES as error:
                 if not transient(error):
-                    raise
+                    raise StoreRefuses(f"{table}: Cassandra refuses: {error}") from error
                 pause = next(waits)
                 if not again(error) or self._loop.time() + pause >= deadline:
                     raise _unavailable(table, error) from error
