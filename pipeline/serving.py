@@ -1,9 +1,10 @@
 """What serves pages: the core of the read path with its views and caches, and the keys of tokens."""
 
 import gc
+import secrets
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -12,12 +13,12 @@ from pipeline import ranker
 from pipeline.agents import changes
 from pipeline.agents.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.clock import now_ms
-from pipeline.domain import cost
+from pipeline.domain import cost, cursor
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import Kind, held
 from pipeline.errors import ConfigError
 from pipeline.kafka.view import TopicView
-from pipeline.local.instance import NoInstanceError, find, tokens_of
+from pipeline.local.instance import NoInstanceError, cursors_of, find, tokens_of
 from pipeline.pages import freshness
 from pipeline.pages.caches import Caches, Sizes
 from pipeline.pages.fetch import Fetch
@@ -44,13 +45,14 @@ def pages(r: Resources, stage: str) -> tuple[Query, Views]:
     pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
     r.background(tell(measures, r.emit(stage), now_ms))
-    core, views = core_of(r, Sizes(**r.topology.api.caches.model_dump()))
+    keys = cursor_keys(r.settings, r.topology.names.domain)
+    core, views = core_of(r, Sizes(**r.topology.api.caches.model_dump()), keys)
     return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), views
 
 
-def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
+def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()) -> tuple[Query, Views]:
     """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
-    tables.
+    tables. `keys`: of its cursors; without, nobody else can read them.
     """
     spec, tiers = r.topology.policy, r.topology.tiers.values()
     records: ByAuthor[RouteRecord] = ByAuthor()
@@ -74,11 +76,10 @@ def core_of(r: Resources, sizes: Sizes | None = None) -> tuple[Query, Views]:
         caches.age_s = heard.age_s
         views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
-    secret = r.settings.cursor_key.get_secret_value() + r.topology.names.domain  # a cursor is of one domain
     core = Query(
         Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, contained=contained_by(r)),
         ranking_of(r.topology),
-        secret.encode(),
+        keys or (secrets.token_bytes(),),
         cap=spec.cap,
         tier_of=lambda followers: tier_for(followers, by_size).name,
     )
@@ -128,6 +129,20 @@ def token_keys(settings: Settings, topology: Topology) -> TokenKeys | None:
             "set TIDELINE_TOKEN_KEYS=kid:secret, the same in every API, or `auth: none` in topology/api.yaml",
         )
     return keys
+
+
+def cursor_keys(settings: Settings, domain: str) -> list[bytes]:
+    """The keys of this domain's cursors, of which the first signs.
+
+    Raises ConfigError without any: one made here would be refused by every other process that serves pages.
+    """
+    found = cursors_of(settings)
+    if found is None:
+        raise ConfigError(
+            "there is no key to sign cursors with",
+            "set TIDELINE_CURSOR_KEYS=kid:secret, the same in every API and query worker",
+        )
+    return [cursor.derived(secret, domain) for secret in found.values()]
 
 
 def api_of(settings: Settings, domain: str) -> str | None:

@@ -31,7 +31,10 @@ class Settings(BaseSettings):
     api: str = Field(
         default="", description="the HTTP API that audits ask; empty: that of the instance in `home`"
     )
-    cursor_key: SecretStr = Field(default=SecretStr(""), description="signs cursors; the same in every API")
+    cursor_keys: SecretStr = Field(
+        default=SecretStr(""),
+        description="kid:secret[,kid:secret]: the first signs cursors, all verify; the same in every API",
+    )
     token_keys: SecretStr = Field(
         default=SecretStr(""),
         description="kid:secret[,kid:secret]: the first signs reader tokens, all verify",

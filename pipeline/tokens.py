@@ -13,17 +13,14 @@ from typing import Any
 
 import jwt
 
+from pipeline import keys
 from pipeline.domain.page_request import integer
 from pipeline.domain.snowflake import MAX_ID
-from pipeline.errors import ConfigError
 
 ALGORITHM = "HS256"
 """The only one: what a token says of itself never chooses how it is verified (RFC 8725, 3.1)."""
 
 AUDIENCE, OPERATOR = "tideline", "operator"
-
-SECRET_BYTES = 32
-"""A secret has as many at least: as long as the hash (RFC 7518, 3.2)."""
 
 LEEWAY_S = 5
 """How far the clocks of who signs and who verifies may be apart."""
@@ -36,7 +33,6 @@ LONGEST = 2_048
 
 VARIABLE = "TIDELINE_TOKEN_KEYS"
 
-_KEY = re.compile(r"(?P<kid>[A-Za-z0-9._-]{1,64}):(?P<secret>[!-+\--~]+)")
 _TOKEN = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _REQUIRED = ("sub", "aud", "exp")
 
@@ -101,18 +97,4 @@ class TokenKeys:
 
 def parse(text: str) -> TokenKeys:
     """The keys in `kid:secret[,kid:secret]`. Raises ConfigError, which never has a secret in it."""
-    secrets: dict[str, bytes] = {}
-    for number, part in enumerate(text.split(","), 1):
-        found = _KEY.fullmatch(part.strip())
-        if found is None:
-            raise ConfigError(f"{VARIABLE}: key {number} is not kid:secret", _HINT)
-        kid, secret = found["kid"], found["secret"].encode()
-        if kid in secrets:
-            raise ConfigError(f"{VARIABLE}: {kid} is here twice", _HINT)
-        if len(secret) < SECRET_BYTES:
-            raise ConfigError(f"{VARIABLE}: the secret of {kid} is too short", _HINT)
-        secrets[kid] = secret
-    return TokenKeys(secrets)
-
-
-_HINT = f"kid:secret[,kid:secret], a secret has {SECRET_BYTES} bytes at least; openssl rand -hex 32 makes one"
+    return TokenKeys(keys.parse(text, VARIABLE))

@@ -44,8 +44,10 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
     if stage not in known:
         called = topology.names.stage
         raise ConfigError(f"no stage {called(stage)}", f"stages: {', '.join(map(called, known))}")
+    if stage in ("api", "query"):  # before anything is opened: without keys they could serve nobody
+        serving.cursor_keys(settings, topology.names.domain)
     if stage == "api":
-        serving.token_keys(settings, topology)  # before anything is opened: without keys there is no API
+        serving.token_keys(settings, topology)
     _log_plainly(settings.log_level)
     if settings.traces:
         tracing.export(topology.names.stage(stage))

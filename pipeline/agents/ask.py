@@ -89,7 +89,7 @@ class Ask:
             mode=ask.mode,
             explain="1" if ask.explain else "0",
             now_ms=self.now_ms(),
-            cursor_key=self.query.cursor_key,
+            cursor_keys=self.query.cursor_keys,
         )
         if isinstance(wanted, BadRequest):
             bad = HTTPStatus.BAD_REQUEST

@@ -32,9 +32,9 @@ def worker(
 
     from pipeline import names, topology
     from pipeline import worker as body
-    from pipeline.local.instance import endpoints_of, signing
+    from pipeline.local.instance import endpoints_of
 
-    given = signing(settings(home=home, profile=profile))
+    given = settings(home=home, profile=profile)
     endpoints = endpoints_of(given)
     domain, name = names.split(stage)
     wanted = topology.load(given.topology, given.profile).of(domain)

@@ -1,10 +1,11 @@
 """A place in a reader's feed, opaque to the client, authenticated, and valid for a day.
 
 The token is base64url of `version, mode, as_of, below, floor, served, shown…, tag`; the tag binds it to the
-reader and to the key, so a forged, cut or foreign cursor is refused. Pages go on strictly below `below`,
-whatever has arrived above. A ranked session stays in its round, the posts with floor <= id < below, until it
-has shown what is best of them, and names what it has shown of them and of those below: whatever order they
-have by then, none comes twice (decision 12).
+reader and to a key, so a forged, cut or foreign cursor is refused. Several keys are known at a time, of
+which the first signs. Pages go on strictly below `below`, whatever has arrived above. A ranked session
+stays in its round, the posts with floor <= id < below, until it has shown what is best of them, and names
+what it has shown of them and of those below: whatever order they have by then, none comes twice (decision
+12).
 """
 
 import base64
@@ -12,6 +13,7 @@ import binascii
 import hashlib
 import hmac
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 VALID_MS = 86_400_000
@@ -47,15 +49,20 @@ class CursorError(ValueError):
     """The token was not made by this service for this reader, or too long ago."""
 
 
-def seal(cursor: Cursor, reader_id: int, key: bytes) -> str:
-    """The token for a client."""
+def derived(secret: bytes, domain: str) -> bytes:
+    """The key of a domain's cursors: a cursor is of one domain, and a secret may have other uses."""
+    return hmac.new(secret, b"tideline cursor " + domain.encode(), hashlib.sha256).digest()
+
+
+def seal(cursor: Cursor, reader_id: int, keys: Sequence[bytes]) -> str:
+    """The token for a client, signed with the first key."""
     body = _BODY.pack(
         _VERSION, _MODES[cursor.mode], cursor.as_of, cursor.below, cursor.floor, cursor.served
     ) + struct.pack(f">{len(cursor.shown)}q", *cursor.shown)
-    return _text(body + _tag(body, reader_id, key))
+    return _text(body + _tag(body, reader_id, keys[0]))
 
 
-def unseal(token: str, reader_id: int, key: bytes, now_ms: int) -> Cursor:
+def unseal(token: str, reader_id: int, keys: Sequence[bytes], now_ms: int) -> Cursor:
     """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader, or
     that is older than a day.
     """
@@ -67,7 +74,7 @@ def unseal(token: str, reader_id: int, key: bytes, now_ms: int) -> Cursor:
         if _text(raw) != token:
             raise CursorError("not a cursor")  # base64 has many texts for the same bytes, a place has one
         body, tag = raw[:-_TAG_BYTES], raw[-_TAG_BYTES:]
-        if not hmac.compare_digest(tag, _tag(body, reader_id, key)):
+        if not any(hmac.compare_digest(tag, _tag(body, reader_id, key)) for key in keys):
             raise CursorError("not a cursor of this reader")
         if body[0] != _VERSION:
             raise CursorError("of another version")

@@ -1,5 +1,6 @@
 """What may be asked of a timeline, with a reason for each thing that may not."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.cursor import Cursor, CursorError, unseal
@@ -44,7 +45,7 @@ def parse(
     mode: str | None,
     explain: str | None,
     now_ms: int,
-    cursor_key: bytes,
+    cursor_keys: Sequence[bytes],
     timeout_ms: int | None = None,
 ) -> PageRequest | BadRequest:
     """A request from its text parts, as an HTTP client or an `ask` message gives them."""
@@ -61,7 +62,7 @@ def parse(
     place = Cursor(mode or MODES[0], now_ms, MAX_ID)
     if cursor is not None:
         try:
-            place = unseal(cursor, reader, cursor_key, now_ms)
+            place = unseal(cursor, reader, cursor_keys, now_ms)
         except CursorError as error:
             return BadRequest("cursor", str(error))
         if mode not in (None, place.mode):

@@ -8,7 +8,7 @@ instance out. Also here: where the engines are, for every command that talks to 
 import fcntl
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from pipeline import tokens
+from pipeline import keys, tokens
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka import client
 from pipeline.local import logins
@@ -26,6 +26,8 @@ from pipeline.local.process import Child
 from pipeline.local.worker import State, WorkerStatus
 from pipeline.settings import Settings
 from pipeline.tokens import TokenKeys
+
+_CURSORS, _TOKENS = "cursor.keys", "token.keys"
 
 
 class NoInstanceError(TidelineError):
@@ -45,7 +47,6 @@ class Instance:
     kafka: str
     cassandra: str
     keyspace: str
-    cursor_key: str
     control: str
     workers: tuple[WorkerStatus, ...] = ()
     domains: dict[str, str] = field(default_factory=dict)
@@ -107,17 +108,16 @@ def record(home: Path, instance: Instance) -> None:
     fresh.replace(_file(home))
 
 
-def cursor_key(home: Path) -> Path:
-    """The file with the key that signs this home's cursors; made once, for its owner alone."""
-    return _made_once(home / "cursor.key", secrets.token_hex(32))
+def cursor_keys(home: Path) -> Path:
+    """The file with the keys of this home's cursors, as TIDELINE_CURSOR_KEYS has them; made once, for its
+    owner alone. Keys are changed by putting a new one before the old one, and starting the instance again.
+    """
+    return _made_once(home / _CURSORS, f"home:{secrets.token_hex(32)}")
 
 
 def token_keys(home: Path) -> Path:
-    """The file with the keys of this home's reader tokens, as TIDELINE_TOKEN_KEYS has them; made likewise.
-
-    Keys are changed by putting a new one before the old one, and starting the instance again.
-    """
-    return _made_once(home / "token.keys", f"home:{secrets.token_hex(32)}")
+    """The file with the keys of this home's reader tokens, as TIDELINE_TOKEN_KEYS has them; made likewise."""
+    return _made_once(home / _TOKENS, f"home:{secrets.token_hex(32)}")
 
 
 def _made_once(file: Path, content: str) -> Path:
@@ -130,23 +130,23 @@ def _made_once(file: Path, content: str) -> Path:
     return file
 
 
-def signing(settings: Settings) -> Settings:
-    """The settings with a key for cursors: the given one, else that of the home; never none."""
-    if settings.cursor_key.get_secret_value():
-        return settings
-    settings.home.mkdir(parents=True, exist_ok=True)
-    return settings.model_copy(update={"cursor_key": SecretStr(cursor_key(settings.home).read_text())})
+def cursors_of(settings: Settings) -> Mapping[str, bytes] | None:
+    """The keys of cursors: those given, else those of the home; None where nobody has made any."""
+    text = _given_or_made(settings.cursor_keys, settings.home / _CURSORS)
+    return None if text is None else keys.parse(text, "TIDELINE_CURSOR_KEYS")
 
 
 def tokens_of(settings: Settings) -> TokenKeys | None:
-    """The keys of reader tokens: those given, else those of the home; None where nobody has made any."""
-    text = settings.token_keys.get_secret_value()
-    if not text:
-        try:
-            text = (settings.home / "token.keys").read_text()
-        except FileNotFoundError:
-            return None
-    return tokens.parse(text)
+    """The keys of reader tokens, likewise."""
+    text = _given_or_made(settings.token_keys, settings.home / _TOKENS)
+    return None if text is None else tokens.parse(text)
+
+
+def _given_or_made(given: SecretStr, file: Path) -> str | None:
+    try:
+        return given.get_secret_value() or file.read_text()
+    except FileNotFoundError:
+        return None
 
 
 def endpoints_of(settings: Settings) -> Endpoints:

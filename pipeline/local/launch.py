@@ -79,7 +79,6 @@ def _described(settings: Settings, endpoints: Endpoints, ports: Mapping[str, int
         kafka=endpoints.kafka,
         cassandra=endpoints.cassandra,
         keyspace=settings.keyspace,
-        cursor_key=str(instance.cursor_key(settings.home)),
         control="",
         domains=apis,
     )
@@ -88,16 +87,15 @@ def _described(settings: Settings, endpoints: Endpoints, ports: Mapping[str, int
 def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Mapping[str, int]) -> list[Job]:
     """Every worker of the topology, in path order."""
     names, port = wanted.names, ports[wanted.names.domain]
-    key = instance.signing(settings).cursor_key.get_secret_value()
-    given = settings.token_keys.get_secret_value()
+    cursors, tokens = settings.cursor_keys.get_secret_value(), settings.token_keys.get_secret_value()
     environment = {
         "TIDELINE_HOME": str(settings.home),
         "TIDELINE_KAFKA": described.kafka,
         "TIDELINE_CASSANDRA": described.cassandra,
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
-        "TIDELINE_CURSOR_KEY": key,
-        "TIDELINE_TOKEN_KEYS": given or instance.token_keys(settings.home).read_text(),
+        "TIDELINE_CURSOR_KEYS": cursors or instance.cursor_keys(settings.home).read_text(),
+        "TIDELINE_TOKEN_KEYS": tokens or instance.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api_of(names.domain),
     }
     command = [sys.executable, "-m", "pipeline", "worker"]

@@ -95,7 +95,7 @@ async def in_process(core: Query, reader_id: int, down_to: int = 0) -> Feed:
             mode=None,
             explain=None,
             now_ms=now_ms(),
-            cursor_key=core.cursor_key,
+            cursor_keys=core.cursor_keys,
         )
         if isinstance(asked, BadRequest):
             raise TidelineError(f"reader {reader_id}: {asked.field}: {asked.reason}")

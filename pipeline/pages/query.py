@@ -49,7 +49,7 @@ class Query:
 
     fetch: Fetch
     ranking: Ranking
-    cursor_key: bytes
+    cursor_keys: Sequence[bytes]
     cap: int | None = None
     saw: Callable[[int], None] = lambda reader_id: None
     tier_of: Callable[[int], str] = lambda followers: ""
@@ -131,7 +131,7 @@ class Query:
             _width(step).observe(width)
         return Page(
             items,
-            None if following is None else cursor.seal(following, reader_id, self.cursor_key),
+            None if following is None else cursor.seal(following, reader_id, self.cursor_keys),
             tuple(session.degraded),
             widths,
             session.lacks,

@@ -36,7 +36,7 @@ async def timeline(request: web.Request) -> web.Response:
         mode=once(request, "mode"),
         explain=once(request, "explain"),
         now_ms=at_ms,
-        cursor_key=query.cursor_key,
+        cursor_keys=query.cursor_keys,
         timeout_ms=_timeout_ms(request),
     )
     if isinstance(wanted, BadRequest):

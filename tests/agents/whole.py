@@ -33,7 +33,7 @@ from pipeline.pages.known_routes import ByAuthor
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.topics import TOPICS
-from tests.pages.cores import KEY, core
+from tests.pages.cores import KEYS, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
 LIFE = WINDOW + VALID_MS
@@ -294,7 +294,7 @@ class Whole:
             mode=mode,
             explain=None,
             now_ms=self.now,
-            cursor_key=KEY,
+            cursor_keys=KEYS,
         )
 
 

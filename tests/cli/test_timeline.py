@@ -66,7 +66,7 @@ def api():
 def timeline(api, tmp_path):
     """`timeline(…)`: the command in a home where an instance runs: this process."""
     me = Child(os.getpid(), psutil.Process().create_time())
-    instance.record(tmp_path, Instance(me, api.url, "default", "", "", "", "", ""))
+    instance.record(tmp_path, Instance(me, api.url, "default", "", "", "", ""))
 
     def run(*words):
         return CliRunner().invoke(cli.build(), ["timeline", *words, "--home", str(tmp_path)])

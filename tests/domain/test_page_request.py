@@ -14,7 +14,7 @@ LARGEST = 2**63 - 1
 def ask(**parts):
     """A request as a client gives it, with defaults for what it leaves out."""
     given_parts = {"reader_id": "1", "limit": None, "cursor": None, "mode": None, "explain": None} | parts
-    return parse(**given_parts, now_ms=NOW, cursor_key=KEY)
+    return parse(**given_parts, now_ms=NOW, cursor_keys=[KEY])
 
 
 def test_only_the_reader_must_be_named():
@@ -95,7 +95,7 @@ def test_explain_is_zero_or_one(text):
 
 def test_a_cursor_brings_its_place_and_its_time():
     """The session goes on as of when it began, below the last post it showed."""
-    token = seal(Cursor("latest", NOW - 5_000, 77), 1, KEY)
+    token = seal(Cursor("latest", NOW - 5_000, 77), 1, [KEY])
 
     assert ask(cursor=token, limit="5") == PageRequest(1, 5, False, Cursor("latest", NOW - 5_000, 77))
 
@@ -105,13 +105,13 @@ def test_a_session_stays_in_its_mode(mode, fits):
     """The cursor says it; who says another one is told."""
     place = Cursor("ranked", NOW, 77, 7, 20, (90, 80))
 
-    found = ask(cursor=seal(place, 1, KEY), mode=mode)
+    found = ask(cursor=seal(place, 1, [KEY]), mode=mode)
 
     assert (found == PageRequest(1, 20, False, place)) == fits
     assert fits or found == BadRequest("mode", "the cursor is of a session in mode ranked")
 
 
-@pytest.mark.parametrize("token", ["", "x", "A" * 46, seal(Cursor("latest", NOW, 77), 2, KEY)])
+@pytest.mark.parametrize("token", ["", "x", "A" * 46, seal(Cursor("latest", NOW, 77), 2, [KEY])])
 def test_a_cursor_that_is_not_the_readers_is_refused(token):
     """Empty, cut, forged, or another reader's."""
     assert getattr(ask(cursor=token), "field", None) == "cursor"

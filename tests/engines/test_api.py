@@ -64,6 +64,7 @@ def api(instance: Instance, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         "TIDELINE_PROFILE": "default",
         "TIDELINE_TOPOLOGY": str(topology),
         "TIDELINE_TOKEN_KEYS": f"k1:{SECRET}",
+        "TIDELINE_CURSOR_KEYS": f"k1:{SECRET}",
         "TIDELINE_PORT": "0",
         "TIDELINE_READY_FILE": str(home / "ready"),
         lifeline.VARIABLE: "1",

@@ -142,7 +142,7 @@ class Chaos:
         if len(self._added) >= MOST_ADDED:
             return False
         home = self._instance.home
-        given = {lifeline.VARIABLE: "1", "TIDELINE_CURSOR_KEY": (home / "cursor.key").read_text()}
+        given = {lifeline.VARIABLE: "1", "TIDELINE_CURSOR_KEYS": (home / "cursor.keys").read_text()}
         with (home / "logs" / f"added.{stage}.log").open("ab") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", "pipeline", "worker", stage],

@@ -36,7 +36,7 @@ def main(home, grace, *stages):
         number = sum(job.stage == name for job in jobs)
         jobs.append(Job(name, number, [sys.executable, "-c", PRELUDE + code], {"WORKER": str(worker)}))
     me = Child(os.getpid(), psutil.Process().create_time())
-    described = Instance(me, "http://127.0.0.1:1", "default", "kafka:1", "cassandra:1", "tideline", "key", "")
+    described = Instance(me, "http://127.0.0.1:1", "default", "kafka:1", "cassandra:1", "tideline", "")
     with instance.claimed(Path(home)):
         Supervisor(Path(home), jobs, grace=float(grace)).run(
             described, answers=lambda: True, ready=lambda: print("ready", flush=True)

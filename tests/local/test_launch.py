@@ -46,7 +46,7 @@ def test_a_taken_port_is_refused_before_anything_starts(tmp_path):
 HOME = topology.load()
 INBOX = HOME.of("notifications")
 BOTH = Instance(
-    Child(1, 0.0), "http://h:1", "default", "k:1", "c:1", "tideline", "key", "",
+    Child(1, 0.0), "http://h:1", "default", "k:1", "c:1", "tideline", "",
     domains={"notifications": "http://h:2"},
 )  # fmt: skip
 

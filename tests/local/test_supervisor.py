@@ -314,12 +314,16 @@ def test_a_log_file_is_capped_and_the_one_before_is_kept(tmp_path, monkeypatch):
     assert (tmp_path / "graph.log").read_text().endswith("line 0029\n")
 
 
-def test_the_cursor_key_is_made_once_for_its_owner_alone(tmp_path):
-    file = instance.cursor_key(tmp_path)
-    key = file.read_text()
+def test_the_cursor_keys_are_made_once_for_their_owner_alone(tmp_path):
+    settings = Settings(home=tmp_path, cursor_keys="")
+    assert instance.cursors_of(settings) is None
 
-    assert instance.cursor_key(tmp_path).read_text() == key
-    assert len(bytes.fromhex(key)) == 32
+    file = instance.cursor_keys(tmp_path)
+    made = file.read_text()
+
+    assert instance.cursor_keys(tmp_path).read_text() == made
+    assert list(instance.cursors_of(settings)) == ["home"]
+    assert list(instance.cursors_of(Settings(home=tmp_path, cursor_keys=f"given:{'g' * 32}"))) == ["given"]
     assert file.stat().st_mode & 0o777 == 0o600
 
 

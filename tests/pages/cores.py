@@ -7,7 +7,7 @@ from pipeline.pages.known_routes import KnownRoutes
 from pipeline.pages.query import Query
 from pipeline.pages.ranked import Ranking
 
-KEY = b"k" * 32
+KEYS = (b"k" * 32,)
 WEIGHTS = {
     "age": 1.0,
     "affinity": 1.0,
@@ -41,4 +41,4 @@ def core(
         margin_ms,
         contained=more.pop("contained", lambda kind, target: False),
     )
-    return Query(fetch, more.pop("ranking", RANKING), KEY, **more)
+    return Query(fetch, more.pop("ranking", RANKING), KEYS, **more)

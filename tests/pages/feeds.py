@@ -15,7 +15,7 @@ from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
-from tests.pages.cores import KEY, core
+from tests.pages.cores import KEYS, core
 
 READER, T0, WINDOW, MARGIN, AS_OF = 1, 1_700_000_000_000, 200, 10, 250
 """Time is in ms from T0: the window of a session that begins at 250 reaches back to 50."""
@@ -177,7 +177,7 @@ class World:
             mode=None,
             explain="1",
             now_ms=T0 + AS_OF,
-            cursor_key=KEY,
+            cursor_keys=KEYS,
         )
         assert isinstance(request, PageRequest)
         return await self.query.page(request)

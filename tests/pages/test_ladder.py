@@ -11,7 +11,7 @@ from pipeline.errors import Unavailable
 from pipeline.pages.caches import Caches, Sizes
 from pipeline.records import AuthorClass, PageChange
 from pipeline.store.ports import Stores
-from tests.pages.cores import KEY, core
+from tests.pages.cores import KEYS, core
 from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, ids
 from tests.waiting import eventually_async
 
@@ -72,7 +72,7 @@ class Reader:
             mode=mode,
             explain=explain,
             now_ms=T0 + AS_OF,
-            cursor_key=KEY,
+            cursor_keys=KEYS,
             timeout_ms=timeout_ms,
         )
         async with asyncio.timeout(10):  # a page that waits for the store fails here, not the run

@@ -21,7 +21,7 @@ from pipeline.pages.ranked import Ranking
 from pipeline.records import AuthorClass, PostEvent
 from pipeline.store.values import Engaged, Hide, Push, TimelineEntry, Window
 from tests.domain.examples import at_least
-from tests.pages.cores import KEY, WEIGHTS, core
+from tests.pages.cores import KEYS, WEIGHTS, core
 from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, author_list, ids, times
 
 HALF_S, HOUR_MS = 0.1, 3_600_000
@@ -100,7 +100,7 @@ class Ranked(World):
             mode=None if token else "ranked",
             explain="0",
             now_ms=T0 + AS_OF,
-            cursor_key=KEY,
+            cursor_keys=KEYS,
         )
         return await self.query.page(request)
 
