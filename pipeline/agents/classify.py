@@ -2,17 +2,18 @@
 
 Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced,
            containment and costs as a whole
-Writes     posts, posts_by_author, author_routes; author.routes, then page.changes, then fanout.*, then
-           posts.classified; fanout.retract for deleted posts
+Writes     posts, posts_by_author, posts_ahead, author_routes; author.routes, then page.changes, then
+           fanout.*, then posts.classified; fanout.retract for deleted posts
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
-           the table and in the topic before any task or post of that class leaves
+           the table and in the topic before any task or post of that class leaves. An id belongs to whoever
+           published under it first: of others nothing is applied, before the post as little as after it
 Replay     changes nothing: the class of an old post is looked up in the history by its id, its hints in the
            index; tasks are sent again and write the same rows
 Budget     part of every tier's: age counts from the publish
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import metrics
@@ -39,11 +40,14 @@ from pipeline.records import (
     RouteRecord,
 )
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
-from pipeline.store.values import AuthorGraph
+from pipeline.store.values import AuthorGraph, Placed
 
 Post = Delivery[PostEvent]
 
 TYPES = ("published", "edited", "deleted")
+
+_MOST_AHEAD = 1000
+"""Events of one author ahead of one post that are applied: more than anybody edits in the time of a lag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,32 +83,47 @@ class Classify:
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
-        known = await self.posts.authors_of([post.record.post_id for post in batch])
-        accepted, refused = self._accepted(batch, known)
+        claims = await self.posts.claims([post.record.post_id for post in batch])
+        known = {post_id: claim.author_id for post_id, claim in claims.items() if claim.author_id is not None}
+        accepted, ahead, changed, refused = self._accepted(batch, known)
+        await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=self.window.life_ms // 1000)
         published = [post for post in accepted if post.record.type == "published"]
         authors = {post.record.author_id for post in published}
+        awaited = {post_id for post_id, claim in claims.items() if claim.ahead}
+        awaited |= {post.record.post_id for post in ahead}
+        early = await self._ahead({(p.record.post_id, p.record.author_id) for p in published}, awaited)
         graphs, records, stored_hints = await asyncio.gather(
             self.graph.author_graphs(authors),
             self.routes.routes(authors),
             self._stored_hints([post.record for post in published if post.record.post_id in known]),
         )
-        fresh_hints = {p.record.post_id: _hints(p.record, graphs[p.record.author_id]) for p in published}
-        hint_of = fresh_hints | stored_hints
-        await self.posts.put_posts([post.record for post in accepted], hint_of)
+        hint_of = dict(stored_hints)
+        for post in published:  # of several with one id those of the first, as in batches of their own
+            hint_of.setdefault(post.record.post_id, _hints(post.record, graphs[post.record.author_id]))
+        await self.posts.put_posts([*early, *map(_placed, accepted)], hint_of)
 
         before = dict(records)
         for post in published:
             self._route(post, graphs, records)
         await self._put_routes(before, records, published)
-        changed = {post.record.post_id for post in accepted if post.record.type != "published"}
         await changes.tell(self.emit, batch, authors=authors, posts=changed)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
-        gone, seats = await asyncio.gather(
-            repairs.gone(self.posts, [post.record.post_id for post in published]),
+        stored, seats = await asyncio.gather(
+            self.posts.posts([post.record.post_id for post in published]),
             self.graph.author_graphs(authors),
         )
+        gone = {post.post_id for post in stored.values() if post.gone}
+        # two authors with one id, on two partitions at once: the later write has it, whole
+        lost = {
+            post.record.post_id: stored[post.record.post_id].author_id
+            for post in published
+            if post.record.post_id in stored
+            and stored[post.record.post_id].author_id != post.record.author_id
+        }
+        refused += [_not_the_owner(p, lost[p.record.post_id]) for p in published if p.record.post_id in lost]
+        published = [post for post in published if post.record.post_id not in lost]
         await self.emit.all(
             task
             for post in published
@@ -143,10 +162,16 @@ class Classify:
             )
         )
 
-    def _accepted(self, batch: Sequence[Post], known: Mapping[int, int]) -> tuple[list[Post], list[Refused]]:
-        """Sort out unknown types, ids whose clock is wrong, and ids that are another author's post."""
+    def _accepted(
+        self, batch: Sequence[Post], known: Mapping[int, int]
+    ) -> tuple[list[Post], list[Post], set[int], list[Refused]]:
+        """What is applied, what waits for its post, the posts that are known already and change; and what is
+        refused: unknown types, ids whose clock is wrong, and ids that are another author's post.
+        """
         taken = dict(known)
         accepted: list[Post] = []
+        ahead: list[Post] = []
+        changed: set[int] = set()
         refused: list[Refused] = []
         for post in batch:
             event = post.record
@@ -155,15 +180,25 @@ class Classify:
             if event.type not in TYPES:
                 refused.append(Refused(post.message, "type", f"{event.type}: not one of {', '.join(TYPES)}"))
             elif owner != event.author_id:
-                detail = f"post_id {event.post_id} is of author {owner}"
-                refused.append(Refused(post.message, "owner", detail))
+                refused.append(_not_the_owner(post, owner))
             elif wrong is not None:
                 refused.append(Refused(post.message, "clock", wrong))
-            else:
+            elif event.post_id in taken:
                 accepted.append(post)
-                if event.type == "published":  # what will be stored, and nothing else, takes an id
-                    taken[event.post_id] = event.author_id
-        return accepted, refused
+                changed.add(event.post_id)
+            elif event.type == "published":  # what will be stored, and nothing else, takes an id
+                accepted.append(post)
+                taken[event.post_id] = event.author_id
+            else:
+                ahead.append(post)
+        return accepted, ahead, changed, refused
+
+    async def _ahead(self, posts: Iterable[tuple[int, int]], awaited: Collection[int]) -> list[Placed]:
+        """What the authors of these posts sent ahead of them."""
+        found = await asyncio.gather(
+            *(self.posts.ahead(post, author, _MOST_AHEAD) for post, author in posts if post in awaited)
+        )
+        return [event for events in found for event in events]
 
     async def _stored_hints(self, replayed: Sequence[PostEvent]) -> dict[int, int]:
         """The hints these posts were first stored with: the author may have other followers by now."""
@@ -256,6 +291,14 @@ class Classify:
             headers.producer(post.message.headers),
         )
         return self.emit.message("posts.classified", str(event.author_id), record, source=post)
+
+
+def _placed(post: Post) -> Placed:
+    return Placed(post.record, post.message.offset)
+
+
+def _not_the_owner(post: Post, owner: int) -> Refused:
+    return Refused(post.message, "owner", f"post_id {post.record.post_id} is of author {owner}")
 
 
 def _hints(event: PostEvent, graph: AuthorGraph) -> int:

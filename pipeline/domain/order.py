@@ -19,7 +19,8 @@ Times in microseconds, which rows of older releases carry, are all smaller than 
 
 from dataclasses import dataclass
 
-from pipeline.domain.snowflake import EPOCH_MS, SEQUENCE_BITS
+from pipeline.domain.snowflake import EPOCH_MS, SEQUENCE_BITS, time_ms
+from pipeline.records import PostEvent
 
 OFFSETS = 1 << SEQUENCE_BITS
 """How many places on a partition are told apart within one millisecond."""
@@ -39,6 +40,21 @@ class Version:
         """The version as a positive number for USING TIMESTAMP: a later version has a higher one."""
         since_2020 = min(max(self.at - EPOCH_MS, 1), _LAST_MS)  # not 0, which stands for never written
         return since_2020 << SEQUENCE_BITS | self.place % OFFSETS
+
+
+def of_post(event: PostEvent, place: int) -> Version:
+    """The version of an event about a post.
+
+    All publications of an id are as of the time in the id, whatever `created_at` they name: the last one on
+    the partition counts. An edit is never before its post: if its clock is behind, it counts as of that time.
+    """
+    created = time_ms(event.post_id)
+    match event.type:
+        case "published":
+            return Version(created, place)
+        case "edited":
+            return Version(max(event.at, created), place)
+    return Version(event.at, place)
 
 
 def time_of(write_time: int) -> int:

@@ -14,13 +14,15 @@ from typing import Protocol
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
 from pipeline.errors import Unavailable, Unprocessable
-from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
+from pipeline.records import AccountEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     AuthorGraph,
+    Claim,
     Edge,
     Engaged,
     Followers,
     Hide,
+    Placed,
     Push,
     ReaderState,
     Relations,
@@ -97,17 +99,23 @@ class GraphStore(Protocol):
 
 
 class PostStore(Protocol):
-    """`posts` and `posts_by_author`."""
+    """`posts`, `posts_by_author` and `posts_ahead`."""
 
-    async def put_posts(self, posts: Sequence[PostEvent], hints: Mapping[int, int]) -> None:
-        """Apply published, edited and deleted events, in any order and any number of times.
+    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
+        """Apply published, edited and deleted events, in any order and any number of times: each as of its
+        version (`order.of_post`), a publication whole, an edit what it names. A deletion is for ever.
 
-        `hints`: by post_id, the 8 bytes of ranking hints of each published post. Published rows carry
-        USING TIMESTAMP created_at, edits and deletions that of their `at`, so the newest edit wins.
+        `hints`: by post_id, the 8 bytes of ranking hints of each published post.
         """
 
-    async def authors_of(self, post_ids: Sequence[int]) -> dict[int, int]:
-        """The author of each of these posts that is already stored as published."""
+    async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
+        """Whose these ids are; ids nobody has named are left out."""
+
+    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+        """Keep edits and deletions of posts that are not there yet, for this long."""
+
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+        """What this author sent ahead of the post: the newest events, at most `most`."""
 
     async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
         """The canonical posts that are known under these ids; an edit without its post is not a post."""

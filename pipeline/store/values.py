@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.visibility import EVERYWHERE
+from pipeline.records import PostEvent
 
 NOT_COVERED = 2**63 - 1
 """`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
@@ -98,7 +99,7 @@ class Followers:
 
 @dataclass(frozen=True, slots=True)
 class StoredPost:
-    """The canonical post as the page shows and filters it."""
+    """The canonical post as the page shows and filters it. `edited_at`: of the last edit that counts."""
 
     post_id: int
     author_id: int
@@ -115,6 +116,20 @@ class StoredPost:
     def gone(self) -> bool:
         """Whether nobody may see it: no row is due."""
         return self.deleted or EVERYWHERE in self.taken_down
+
+
+class Claim(NamedTuple):
+    """Whose a post id is, None while nothing was published under it; `ahead`: events came before the post."""
+
+    author_id: int | None
+    ahead: bool
+
+
+class Placed(NamedTuple):
+    """An event of a post and its place on the partition (`order.of_post`)."""
+
+    event: PostEvent
+    place: int
 
 
 @dataclass(frozen=True, slots=True)

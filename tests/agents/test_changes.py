@@ -27,7 +27,7 @@ from pipeline.records import (
     RepairTask,
 )
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import Edge
+from pipeline.store.values import Edge, Placed
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 T0, AUTHOR, OTHER = 1_700_000_000_000, 70, 80
@@ -68,7 +68,7 @@ async def nothing(stores):
 
 async def a_post(stores):
     event = PostEvent("published", OLD, AUTHOR, T0 - 1000, body="words")
-    await stores.posts.put_posts([event], {OLD: 0})
+    await stores.posts.put_posts([Placed(event, 0)], {OLD: 0})
 
 
 async def edges(stores):
@@ -178,7 +178,10 @@ async def test_an_acknowledged_event_was_told_whatever_died_before(case, how):
         survived = await run(case, stores, outbox, Fault(at, how))
         since = 0 if survived else len(outbox.of("page.changes"))
         assert survived or await run(case, stores, outbox, Fault())
-        assert told(outbox, since) == wanted
+        found = told(outbox, since)
+        if not survived:
+            found["post"] -= {POST}  # a publication that is stored already may be another version of the post
+        assert found == wanted
         if survived:
             assert at > 2
             return

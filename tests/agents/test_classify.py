@@ -1,10 +1,11 @@
 """Classify: every effect is durable before the next one begins, and a replay from anywhere ends the same."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
-from pipeline.domain import segments
+from pipeline.domain import hints, segments
 from pipeline.errors import Unavailable
 from pipeline.records import AuthorClass, PostEvent, RepairTask
 from tests import exported
@@ -239,6 +240,25 @@ async def test_an_edit_or_a_delete_changes_the_post_and_sends_it_nowhere(kind):
     gone = [RepairTask(AUTHOR, (), 0, 0, post_id(T0), post_id(T0) + 1, at=T0 + 1_000)]
     assert world.outbox.of("fanout.retract") == (gone if kind == "deleted" else [])
     assert [message for message in world.outbox.caused() if message.topic != "fanout.retract"] == before
+
+
+@pytest.mark.parametrize("together", [True, False])
+async def test_a_post_published_again_is_told_of_and_keeps_its_hints(together):
+    """Its later version is shown, whole; the rows are those of the first, in whatever batches the two come."""
+    world = World()
+    await world.followers(5)
+    first, second = published(T0), replace(published(T0), body="w" * 300, at=T0 + 500)
+
+    for batch in [[first, second]] if together else [[first], [second]]:
+        assert await world.handle(batch, now_ms=T0) == []
+        await world.followers(30)
+
+    (row,) = await world.stores.posts.recent(AUTHOR, 0, 2**63 - 1, 9)
+    assert row.hints == hints.of_post(followers=5, body="words", media=0)
+    assert {task.hints for task in world.outbox.of("fanout.small")} == {row.hints}
+    assert (await world.stores.posts.posts([post_id(T0)]))[post_id(T0)].body == "w" * 300
+    told = [one.ids for one in world.outbox.of("page.changes") if one.kind == "post"]
+    assert told == [(post_id(T0),)]
 
 
 async def test_thresholds_changed_while_running_count_from_the_next_post():

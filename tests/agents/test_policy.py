@@ -10,7 +10,7 @@ from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.records import FollowEvent, PolicyEvent, PostEvent, RepairTask, Suspension
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import AuthorGraph, Relations
+from pipeline.store.values import AuthorGraph, Placed, Relations
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
 READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000
@@ -29,7 +29,7 @@ class World:
         return [(one.reason, one.message.offset) for one in refused]
 
     async def taken_down(self):
-        await self.stores.posts.put_posts([PostEvent("published", POST, AUTHOR, 1)], {})
+        await self.stores.posts.put_posts([Placed(PostEvent("published", POST, AUTHOR, 1), 0)], {})
         return (await self.stores.posts.posts([POST]))[POST].taken_down
 
 

@@ -13,6 +13,7 @@ from pipeline.store.values import (
     NOT_COVERED,
     AuthorGraph,
     Edge,
+    Placed,
     Push,
     ReaderState,
     SegmentChange,
@@ -65,7 +66,7 @@ class World:
         """Published at these ms from T0."""
         for ms in times:
             post = PostEvent("published", post_id(ms, author), author, T0 + ms)
-            await self.stores.posts.put_posts([post], {post.post_id: -ms})
+            await self.stores.posts.put_posts([Placed(post, 0)], {post.post_id: -ms})
         await self.stores.routes.put_routes([RouteRecord(author, (), post_id(max(times), author))])
 
     async def follow(self, reader, author=AUTHOR, *, follows=True, at=T0 - 1000, **more):

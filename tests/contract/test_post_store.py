@@ -1,5 +1,6 @@
 """PostStore: posts end the same in any order of their events; the index finds the newest first."""
 
+from dataclasses import replace
 from itertools import permutations
 
 import pytest
@@ -7,109 +8,195 @@ import pytest
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
 from pipeline.records import PostEvent
-from pipeline.store.values import NOT_COVERED, StoredPost
+from pipeline.store.values import NOT_COVERED, Claim, Placed, StoredPost
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PICTURE = {"kind": "image", "url": "https://example.org/tide.png"}
+BORN = EPOCH_MS + 86_400_000
+"""When the posts of these tests were made (ms)."""
 
 
-def life(post_id: int) -> list[PostEvent]:
+@pytest.fixture
+def new_post(fresh):
+    """Ids of posts of BORN that nobody else in this session has."""
+    return lambda: first_id(BORN) + fresh() % 2**22
+
+
+def at(ms: int) -> int:
+    return BORN + ms
+
+
+def life(post_id: int) -> list[Placed]:
     """A post that is edited twice, then deleted."""
-    return [
-        PostEvent("published", post_id, 7, 1000, "public", "eu", "first", (PICTURE,)),
-        PostEvent("edited", post_id, 7, 2000, body="second", visibility="followers"),
-        PostEvent("edited", post_id, 7, 3000, body="third"),
-        PostEvent("deleted", post_id, 7, 4000),
+    events = [
+        PostEvent("published", post_id, 7, at(0), "public", "eu", "first", (PICTURE,)),
+        PostEvent("edited", post_id, 7, at(2000), body="second", visibility="followers"),
+        PostEvent("edited", post_id, 7, at(3000), body="third"),
+        PostEvent("deleted", post_id, 7, at(4000)),
     ]
+    return [Placed(event, n) for n, event in enumerate(events)]
 
 
 def as_stored(post_id: int, **changed: object) -> StoredPost:
     first = {"visibility": "public", "region": "eu", "body": "first", "media": (PICTURE,)}
     rest = {"edited_at": None, "deleted": False, "taken_down": frozenset()}
-    return StoredPost(post_id=post_id, author_id=7, created_at=1000, **{**first, **rest, **changed})
+    return StoredPost(post_id=post_id, author_id=7, created_at=at(0), **{**first, **rest, **changed})
 
 
-async def test_a_published_post_is_stored_and_indexed(stores, fresh):
-    post_id, author = fresh(), fresh()
+async def put_one(stores, event: PostEvent, place: int) -> None:
+    await stores.posts.put_posts([Placed(event, place)], {event.post_id: 1})
 
-    await stores.posts.put_posts(
-        [PostEvent("published", post_id, author, 1000, "public", "eu", "first")], {post_id: -5}
-    )
+
+async def test_a_published_post_is_stored_and_indexed(stores, new_post, fresh):
+    post_id, author = new_post(), fresh()
+    event = PostEvent("published", post_id, author, 1000, "public", "eu", "first")
+
+    await stores.posts.put_posts([Placed(event, 3)], {post_id: -5})
 
     assert await stores.posts.posts([post_id, post_id + 1]) == {
         post_id: StoredPost(
             post_id, author, 1000, "public", "eu", "first", (), None, deleted=False, taken_down=frozenset()
         )
     }
-    assert await stores.posts.authors_of([post_id, post_id + 1]) == {post_id: author}
+    assert await stores.posts.claims([post_id, post_id + 1]) == {post_id: Claim(author, False)}
     assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [Row(post_id, author, -5)]
 
 
-async def test_events_of_a_post_end_the_same_in_any_order_and_number(stores, fresh):
-    first = fresh()
+async def test_events_of_a_post_end_the_same_in_any_order_and_number(stores, new_post):
     orders = list(permutations(range(4)))
+    posts = [new_post() for _ in orders]
 
-    for n, order in enumerate(orders):
+    for post_id, order in zip(posts, orders, strict=True):
         for event in order * 2:
-            await stores.posts.put_posts([life(first + n)[event]], {first + n: 1})
+            await stores.posts.put_posts([life(post_id)[event]], {post_id: 1})
 
-    assert await stores.posts.posts([first + n for n in range(len(orders))]) == {
-        post_id: as_stored(post_id, body="third", visibility="followers", edited_at=3000, deleted=True)
-        for post_id in range(first, first + len(orders))
+    assert await stores.posts.posts(posts) == {
+        post_id: as_stored(post_id, body="third", visibility="followers", edited_at=at(3000), deleted=True)
+        for post_id in posts
     }
 
 
-async def test_a_whole_life_in_one_batch(stores, fresh):
-    post_id = fresh()
+async def test_a_whole_life_in_one_batch(stores, new_post):
+    post_id = new_post()
 
     await stores.posts.put_posts(life(post_id)[:3], {post_id: 1})
 
     assert await stores.posts.posts([post_id]) == {
-        post_id: as_stored(post_id, body="third", visibility="followers", edited_at=3000)
+        post_id: as_stored(post_id, body="third", visibility="followers", edited_at=at(3000))
     }
 
 
-async def test_an_edit_changes_only_what_it_names(stores, fresh):
-    post_id = fresh()
+async def test_an_edit_changes_only_what_it_names(stores, new_post):
+    post_id = new_post()
     await stores.posts.put_posts(life(post_id)[:1], {post_id: 1})
 
-    await stores.posts.put_posts([PostEvent("edited", post_id, 7, 2000, media=())], {})
+    await put_one(stores, PostEvent("edited", post_id, 7, at(2000), media=()), 1)
 
-    assert await stores.posts.posts([post_id]) == {post_id: as_stored(post_id, media=(), edited_at=2000)}
+    assert await stores.posts.posts([post_id]) == {post_id: as_stored(post_id, media=(), edited_at=at(2000))}
 
 
-async def test_an_edit_of_the_same_millisecond_wins_over_the_publication(stores, fresh):
-    post_id = fresh()
-    edit = PostEvent("edited", post_id, 7, 1000, body="a")
+@pytest.mark.parametrize("behind_ms", [0, 1, 1000, 10**9])
+async def test_an_edit_whose_clock_is_behind_counts_as_of_its_post(stores, new_post, behind_ms):
+    """It is applied, whole, and says so."""
+    post_id = new_post()
+    edit = Placed(PostEvent("edited", post_id, 7, at(-behind_ms), body="a", visibility="private"), 1)
 
     for event in (life(post_id)[0], edit, life(post_id)[0]):
         await stores.posts.put_posts([event], {post_id: 1})
 
-    assert await stores.posts.posts([post_id]) == {post_id: as_stored(post_id, body="a", edited_at=1000)}
+    assert await stores.posts.posts([post_id]) == {
+        post_id: as_stored(post_id, body="a", visibility="private", edited_at=at(0))
+    }
 
 
-async def test_what_came_before_the_post_is_not_a_post(stores, fresh):
-    post_id = fresh()
+@pytest.mark.parametrize("texts", [("zebra", "apple"), ("apple", "zebra")])
+@pytest.mark.parametrize("created", [(0, 0), (0, 500), (500, 0)])
+async def test_of_two_publications_of_one_id_the_later_one_is_shown_whole(stores, new_post, texts, created):
+    """Whatever their `created_at`, and in whatever order they are written."""
+    post_id, other = new_post(), new_post()
+    both = [
+        PostEvent("published", 0, 7, at(ms), "public", "eu", text, ({"url": f"{text[::-1]}.png"},))
+        for text, ms in zip(texts, created, strict=True)
+    ]
 
-    await stores.posts.put_posts(life(post_id)[1:], {})
+    for n in (0, 1, 0):
+        await put_one(stores, replace(both[n], post_id=post_id), n)
+    for n in (1, 0, 1):
+        await put_one(stores, replace(both[n], post_id=other), n)
+
+    for shown in (await stores.posts.posts([post_id, other])).values():
+        assert (shown.body, shown.media) == (texts[1], ({"url": f"{texts[1][::-1]}.png"},))
+        assert (shown.created_at, shown.edited_at) == (at(created[1]), None)
+
+
+@pytest.mark.parametrize("bodies", [("aaa", "bbb"), ("bbb", "aaa")])
+async def test_of_two_edits_of_a_millisecond_the_later_one_counts_whole(stores, new_post, bodies):
+    post_id = new_post()
+    await stores.posts.put_posts(life(post_id)[:1], {post_id: 1})
+    shown_to = ("public", "private")
+
+    for n in (1, 0, 1, 0):
+        edit = PostEvent("edited", post_id, 7, at(9), body=bodies[n], visibility=shown_to[n])
+        await put_one(stores, edit, 1 + n)
+
+    assert await stores.posts.posts([post_id]) == {
+        post_id: as_stored(post_id, body=bodies[1], visibility="private", edited_at=at(9))
+    }
+
+
+async def test_an_edit_that_a_later_publication_replaces_is_not_shown_as_made(stores, new_post):
+    """Both are of the post's own time, and the publication is later on the partition."""
+    post_id = new_post()
+    events = [
+        PostEvent("published", post_id, 7, at(0), body="first"),
+        PostEvent("edited", post_id, 7, at(-5), body="second"),
+        PostEvent("published", post_id, 7, at(0), body="third"),
+    ]
+
+    for n in (0, 1, 2, 1):
+        await put_one(stores, events[n], n)
+
+    shown = (await stores.posts.posts([post_id]))[post_id]
+    assert (shown.body, shown.edited_at) == ("third", None)
+
+
+async def test_what_came_before_the_post_is_not_a_post(stores, new_post):
+    post_id = new_post()
+
+    await stores.posts.put_ahead(life(post_id)[1:], ttl_s=60)
     await stores.posts.take_down(post_id, ["eu"], 1000)
 
     assert await stores.posts.posts([post_id]) == {}
-    assert await stores.posts.authors_of([post_id]) == {}
+    assert await stores.posts.claims([post_id]) == {post_id: Claim(None, True)}
+
+
+async def test_what_came_before_the_post_is_kept_by_who_sent_it(stores, new_post):
+    """The newest first, each once, as it came; of others nothing."""
+    post_id = new_post()
+    _, second, third, deletion = life(post_id)
+    strange = Placed(PostEvent("edited", post_id, 8, at(1), "private", "us", "x", (PICTURE,)), 5)
+
+    for _ in range(2):
+        await stores.posts.put_ahead([third, second, strange, deletion], ttl_s=60)
+
+    assert await stores.posts.ahead(post_id, 7, 10) == [deletion, third, second]
+    assert await stores.posts.ahead(post_id, 7, 2) == [deletion, third]
+    assert await stores.posts.ahead(post_id, 8, 10) == [strange]
+    assert await stores.posts.ahead(post_id, 9, 10) == []
 
 
 async def test_a_deleted_post_stays_in_the_index(stores, fresh):
     post_id, author = fresh(), fresh()
-    await stores.posts.put_posts([PostEvent("published", post_id, author, 1000)], {post_id: 1})
+    await put_one(stores, PostEvent("published", post_id, author, 1000), 0)
 
-    await stores.posts.put_posts([PostEvent("deleted", post_id, author, 2000)], {})
+    await put_one(stores, PostEvent("deleted", post_id, author, 2000), 1)
 
     assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [Row(post_id, author, 1)]
 
 
 async def published(stores, author: int, post_ids: list[int]) -> None:
-    posts = [PostEvent("published", post_id, author, 1000) for post_id in post_ids]
+    posts = [Placed(PostEvent("published", post_id, author, 1000), n) for n, post_id in enumerate(post_ids)]
     await stores.posts.put_posts(posts, dict.fromkeys(post_ids, 1))
 
 

@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.order import Version, time_of
+from pipeline.domain.order import Version, of_post, time_of
 from pipeline.kafka.messages import Delivery, Incoming, version_of
-from pipeline.records import PolicyEvent
+from pipeline.records import PolicyEvent, PostEvent
 
 JAN_2020 = 1_577_836_800_000
 FEB_2020 = JAN_2020 + 31 * 86_400_000
@@ -65,6 +65,31 @@ def test_a_write_time_tells_its_time(at, offset):
     """In both units: of this release and of older ones."""
     assert time_of(Version(at, offset).write_time) == at
     assert time_of(1_700_000_000_123 * 1000) == 1_700_000_000_123
+
+
+@given(
+    times,
+    st.integers(-(10**6), 10**6),
+    offsets,
+    st.integers(1, 100),
+    st.sampled_from(["edited", "published"]),
+)
+def test_what_comes_after_a_post_on_its_partition_is_later(born, lead_ms, offset, further, kind):
+    """An edit or another publication, whatever time they name."""
+    post_id = (born - JAN_2020) * 4_194_304 + 5
+    post = PostEvent("published", post_id, 7, born)
+    change = PostEvent(kind, post_id, 7, born + lead_ms)
+
+    assert of_post(change, offset + further) > of_post(post, offset)
+
+
+@given(times, st.integers(0, 10**6), offsets)
+def test_an_edit_counts_as_of_its_own_time_or_its_post_whichever_is_later(born, lead_ms, offset):
+    """Its clock may be behind that of the post, and never moves it before the post."""
+    post_id = (born - JAN_2020) * 4_194_304 + 5
+
+    assert of_post(PostEvent("edited", post_id, 7, born + lead_ms), offset) == Version(born + lead_ms, offset)
+    assert of_post(PostEvent("edited", post_id, 7, born - lead_ms), offset) == Version(born, offset)
 
 
 def test_a_delivery_has_the_version_of_its_event_and_its_place():

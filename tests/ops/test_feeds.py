@@ -7,6 +7,7 @@ from pipeline import tokens
 from pipeline.ops import feeds
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
+from pipeline.store.values import Placed
 from tests.engines.events import now, post_id_at
 from tests.pages.cores import core
 
@@ -20,7 +21,7 @@ async def core_with(posts):
         PostEvent("published", post_id_at(at), READER, at, "public", "", "b")
         for at in [now() for _ in range(posts)]
     ]
-    await stores.posts.put_posts(made, {})
+    await stores.posts.put_posts([Placed(post, n) for n, post in enumerate(made)], {})
     return core(stores, window_ms=10**9, margin_ms=0), [post.post_id for post in reversed(made)]
 
 

@@ -17,7 +17,7 @@ from pipeline.kafka.messages import Incoming, Refused
 from pipeline.ops.trace import trace
 from pipeline.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import AuthorGraph
+from pipeline.store.values import AuthorGraph, Placed
 from tests.ops.test_lag import Bench, now_ms
 
 AUTHOR, PUSH, PULL = 7, AuthorClass.PUSH, AuthorClass.PULL
@@ -51,7 +51,7 @@ class Path(Bench):
 
     async def classified(self, post, *tasks, followers=5_000, entries=()):
         """As classify leaves it: stored, tasks (segments and partition) in the tier `medium`."""
-        await self.stores.posts.put_posts([post], {post.post_id: 0})
+        await self.stores.posts.put_posts([Placed(post, 0)], {post.post_id: 0})
         await self.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, followers, 5)])
         await self.stores.routes.put_routes([RouteRecord(AUTHOR, entries, post.post_id)])
         for first, last, partition in tasks:
@@ -174,7 +174,7 @@ async def test_a_deleted_post_is_visible_to_nobody(path):
     await path.classified(post, (0, 0, 0))
     gone = PostEvent("deleted", post.post_id, AUTHOR, path.now + 5)
     path.put("posts", gone, after_ms=5)
-    await path.stores.posts.put_posts([gone], {})
+    await path.stores.posts.put_posts([Placed(gone, 1)], {})
 
     _, document, lines = await path.trace(post.post_id)
 
@@ -202,7 +202,7 @@ async def test_what_was_not_looked_through_is_said_and_counts_as_unknown(path):
     others = [path.published() for _ in range(3)]
     post = path.published()
     path.commit("tideline.classify", "posts", 4)
-    await path.stores.posts.put_posts([*others, post], {one.post_id: 0 for one in (*others, post)})
+    await path.stores.posts.put_posts([Placed(one, n) for n, one in enumerate((*others, post))], {})
     await path.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 5_000, 5)])
 
     found, document, lines = await path.trace(post.post_id, records=2)

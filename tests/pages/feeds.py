@@ -14,7 +14,7 @@ from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import NOT_COVERED, Edge, Push, ReaderState, TimelineEntry
+from pipeline.store.values import NOT_COVERED, Edge, Placed, Push, ReaderState, TimelineEntry
 from tests.pages.cores import KEYS, core
 
 READER, T0, WINDOW, MARGIN, AS_OF = 1, 1_700_000_000_000, 200, 10, 250
@@ -118,7 +118,7 @@ class World:
             post, visibility = at(ms, author_id), state if state in ("private", "followers") else "public"
             event = PostEvent("published", post, author_id, T0 + ms, visibility=visibility, body=f"{ms}")
             deleted = [replace(event, type="deleted")] * (state == "deleted")
-            await self.stores.posts.put_posts([event, *deleted], {})
+            await self.stores.posts.put_posts([Placed(one, n) for n, one in enumerate((event, *deleted))], {})
             if state.startswith("down"):
                 await self.stores.posts.take_down(post, [state.removeprefix("down ")], T0)
 

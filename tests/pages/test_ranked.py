@@ -19,7 +19,7 @@ from pipeline.domain.ranking import Weighted
 from pipeline.domain.snowflake import time_ms
 from pipeline.pages.ranked import Ranking
 from pipeline.records import AuthorClass, PostEvent
-from pipeline.store.values import Engaged, Hide, Push, TimelineEntry, Window
+from pipeline.store.values import Engaged, Hide, Placed, Push, TimelineEntry, Window
 from tests.domain.examples import at_least
 from tests.pages.cores import KEYS, WEIGHTS, core
 from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, author_list, ids, times
@@ -62,7 +62,7 @@ class Ranked(World):
             found = (await self.stores.posts.posts([post]))[post]
             again = replace(event, visibility=found.visibility, body=found.body)
             await self.stores.posts.put_posts(
-                [again], {post: hints.pack(author_prior=prior_of(post), quality=0)}
+                [Placed(again, 1)], {post: hints.pack(author_prior=prior_of(post), quality=0)}
             )
 
     async def row(self, author, ms):

@@ -14,7 +14,7 @@ from pipeline.clock import now_ms
 from pipeline.domain.snowflake import first_id
 from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import Edge
+from pipeline.store.values import Edge, Placed
 from pipeline.tokens import Caller
 from pipeline.web import api
 from tests.pages.cores import core
@@ -69,7 +69,7 @@ class Server:
         self._made += 1
         at = now_ms()
         event = PostEvent("published", first_id(at) + self._made, author, at, "public", "", body)
-        await self.stores.posts.put_posts([replace(event, **more)], {})
+        await self.stores.posts.put_posts([Placed(replace(event, **more), 0)], {})
         return event.post_id
 
     async def get(self, path, token=..., method="GET", body=None, **headers):

@@ -1,16 +1,17 @@
 """`posts` and `posts_by_author`: the canonical post, and the index every pull reads."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import orjson
 
+from pipeline.domain import order
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
 from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
-from pipeline.store.values import StoredPost
+from pipeline.store.values import Claim, Placed, StoredPost
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""
@@ -37,10 +38,21 @@ class CassandraPosts:
             " VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._delete = db.prepare("INSERT INTO posts (post_id, deleted) VALUES (?, true) USING TIMESTAMP ?")
-        self._authors = db.prepare("SELECT post_id, author_id FROM posts WHERE post_id IN ?")
+        self._claims = db.prepare("SELECT post_id, author_id, ahead FROM posts WHERE post_id IN ?")
+        self._keep_ahead = db.prepare(
+            "INSERT INTO posts_ahead (post_id, author_id, at, place, type, visibility, region, body, media)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+        )
+        self._mark_ahead = db.prepare(
+            "UPDATE posts USING TIMESTAMP ? AND TTL ? SET ahead = true WHERE post_id = ?"
+        )
+        self._ahead = db.prepare(
+            "SELECT at, place, type, visibility, region, body, media FROM posts_ahead"
+            " WHERE post_id = ? AND author_id = ? LIMIT ?"
+        )
         self._posts = db.prepare(
             "SELECT post_id, author_id, created_at, visibility, region, body, media, edited_at, deleted,"
-            " taken_down FROM posts WHERE post_id IN ?"
+            " taken_down, WRITETIME(author_id), WRITETIME(edited_at) FROM posts WHERE post_id IN ?"
         )
         self._recent = db.prepare(
             "SELECT post_id, hints FROM posts_by_author"
@@ -58,30 +70,71 @@ class CassandraPosts:
         )
         self._restore_all = db.prepare("DELETE taken_down FROM posts USING TIMESTAMP ? WHERE post_id = ?")
 
-    async def put_posts(self, posts: Sequence[PostEvent], hints: Mapping[int, int]) -> None:
+    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
-        rows = (row for post in posts for row in self._rows(post, hints))
+        rows = (row for post in posts for row in self._rows(*post, hints))
         await self._db.write(rows, self._publish.table)
 
-    def _rows(self, post: PostEvent, hints: Mapping[int, int]) -> Iterator[Mutation]:
-        us = post.at * 1000
-        content = [
-            UNSET if value is None else value
-            for value in (post.visibility, post.region, post.body, _media_text(post.media))
-        ]
+    def _rows(self, post: PostEvent, place: int, hints: Mapping[int, int]) -> Iterator[Mutation]:
+        version = order.of_post(post, place)
         if post.type == "published":
-            yield self._publish.mutation(post.post_id, post.author_id, post.at, *content, us)
-            bucket = bucket_of(post.post_id)
-            yield self._index.mutation(post.author_id, bucket, post.post_id, hints.get(post.post_id, 0), us)
+            yield self._publish.mutation(
+                post.post_id,
+                post.author_id,
+                post.at,
+                post.visibility or "public",
+                post.region or "",
+                post.body or "",
+                _media_text(post.media or ()),
+                version.write_time,
+            )
+            yield self._index.mutation(
+                post.author_id,
+                bucket_of(post.post_id),
+                post.post_id,
+                hints.get(post.post_id, 0),
+                version.write_time,
+            )
         elif post.type == "edited":
-            yield self._edit.mutation(post.post_id, *content, post.at, us + 1)
+            named = [UNSET if value is None else value for value in _content(post)]
+            yield self._edit.mutation(post.post_id, *named, version.at, version.write_time)
         else:
-            yield self._delete.mutation(post.post_id, us + 1)
+            yield self._delete.mutation(post.post_id, version.write_time)
 
-    async def authors_of(self, post_ids: Sequence[int]) -> dict[int, int]:
+    async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
-        rows = await self._db.fetch_in(self._authors, post_ids)
-        return {post_id: author_id for post_id, author_id in rows if author_id is not None}
+        rows = await self._db.fetch_in(self._claims, post_ids)
+        return {post_id: Claim(author_id, bool(ahead)) for post_id, author_id, ahead in rows}
+
+    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+        """See `PostStore`. Events first: who sees the mark finds them."""
+        events = (
+            self._keep_ahead.mutation(
+                post.post_id,
+                post.author_id,
+                post.at,
+                place,
+                post.type,
+                *_content(post),
+                order.of_post(post, place).write_time,
+                ttl_s,
+            )
+            for post, place in posts
+        )
+        await self._db.write(events, self._keep_ahead.table)
+        marks = (
+            self._mark_ahead.mutation(order.of_post(post, place).write_time, ttl_s, post.post_id)
+            for post, place in posts
+        )
+        await self._db.write(marks, self._mark_ahead.table)
+
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+        """See `PostStore`."""
+        rows = await self._db.fetch(self._ahead, post_id, author_id, most)
+        return [
+            Placed(PostEvent(kind, post_id, author_id, at, visibility, region, body, _media(media)), place)
+            for at, place, kind, visibility, region, body, media in rows
+        ]
 
     async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
         """See `PostStore`."""
@@ -120,8 +173,16 @@ class CassandraPosts:
         await self._db.write([row], self._publish.table)
 
 
+def _content(post: PostEvent) -> tuple[str | None, ...]:
+    return post.visibility, post.region, post.body, _media_text(post.media)
+
+
 def _media_text(media: Sequence[Mapping[str, str]] | None) -> str | None:
     return None if media is None else orjson.dumps([dict(item) for item in media]).decode()
+
+
+def _media(text: str | None) -> tuple[Mapping[str, str], ...] | None:
+    return tuple(orjson.loads(text)) if text else None
 
 
 def _post(
@@ -135,6 +196,8 @@ def _post(
     edited_at: int | None,
     deleted: bool | None,
     taken_down: set[str] | None,
+    published_us: int,
+    edited_us: int | None,
 ) -> StoredPost:
     return StoredPost(
         post_id=post_id,
@@ -143,8 +206,8 @@ def _post(
         visibility=visibility or "",
         region=region or "",
         body=body or "",
-        media=tuple(orjson.loads(media)) if media else (),
-        edited_at=edited_at,
+        media=_media(media) or (),
+        edited_at=edited_at if (edited_us or 0) > published_us else None,
         deleted=bool(deleted),
         taken_down=frozenset(taken_down or ()),
     )

@@ -1,11 +1,11 @@
 """Posts in memory: one cell a column, one row a region for take-downs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.domain import order
 from pipeline.domain.merge import Row
-from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import StoredPost
+from pipeline.store.values import Claim, Placed, StoredPost
 
 
 class MemoryPosts:
@@ -14,39 +14,75 @@ class MemoryPosts:
     def __init__(self, clock: Clock) -> None:
         self._posts = Table(clock)
         self._by_author = Table(clock)
+        self._ahead = Table(clock)
         self._take_downs = Table(clock)
         self._restored_us: dict[int, int] = {}
 
-    async def put_posts(self, posts: Sequence[PostEvent], hints: Mapping[int, int]) -> None:
+    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
-        for post in posts:
-            us = post.at * 1000
-            content = {"visibility": post.visibility, "region": post.region, "body": post.body}
-            written = {column: value for column, value in content.items() if value is not None}
-            media = {} if post.media is None else {"media": tuple(post.media)}
+        for post, place in posts:
+            version = order.of_post(post, place)
             if post.type == "published":
-                first = {"author_id": post.author_id, "created_at": post.at}
-                self._posts.write(post.post_id, 0, us, {**first, **written, **media})
+                whole = {
+                    "author_id": post.author_id,
+                    "created_at": post.at,
+                    "visibility": post.visibility or "public",
+                    "region": post.region or "",
+                    "body": post.body or "",
+                    "media": tuple(post.media or ()),
+                }
+                self._posts.write(post.post_id, 0, version.write_time, whole)
                 hint = {"hints": hints.get(post.post_id, 0)}
-                self._by_author.write(post.author_id, post.post_id, us, hint)
+                self._by_author.write(post.author_id, post.post_id, version.write_time, hint)
             elif post.type == "edited":
-                self._posts.write(post.post_id, 0, us + 1, {"edited_at": post.at, **written, **media})
+                content = {"visibility": post.visibility, "region": post.region, "body": post.body}
+                named = {column: value for column, value in content.items() if value is not None}
+                media = {} if post.media is None else {"media": tuple(post.media)}
+                edit = {"edited_at": version.at, **named, **media}
+                self._posts.write(post.post_id, 0, version.write_time, edit)
             else:
-                self._posts.write(post.post_id, 0, us + 1, {"deleted": True})
+                self._posts.write(post.post_id, 0, version.write_time, {"deleted": True})
 
-    async def authors_of(self, post_ids: Sequence[int]) -> dict[int, int]:
+    async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
-        return {post_id: post.author_id for post_id, post in (await self.posts(post_ids)).items()}
+        found = {post_id: self._posts.row(post_id) for post_id in post_ids}
+        return {
+            post_id: Claim(cells.get("author_id"), cells.get("ahead", False))
+            for post_id, cells in found.items()
+            if cells
+        }
+
+    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+        """See `PostStore`."""
+        for post, place in posts:
+            row, written = (post.at, place), order.of_post(post, place).write_time
+            key = post.post_id, post.author_id
+            self._ahead.write(key, row, written, {"event": (post, place)}, ttl_s=ttl_s)
+            self._posts.write(post.post_id, 0, written, {"ahead": True}, ttl_s=ttl_s)
+
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+        """See `PostStore`."""
+        newest = reversed(self._ahead.rows((post_id, author_id)).values())
+        return [Placed(*cells["event"]) for cells in newest][:most]
 
     async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
         """See `PostStore`."""
         found = {post_id: self._posts.row(post_id) for post_id in post_ids}
-        blank = {"visibility": "", "region": "", "body": "", "media": (), "edited_at": None, "deleted": False}
         return {
-            post_id: StoredPost(post_id=post_id, taken_down=self._taken_down(post_id), **{**blank, **cells})
+            post_id: StoredPost(
+                post_id=post_id,
+                taken_down=self._taken_down(post_id),
+                edited_at=self._edited_at(post_id, cells.pop("edited_at", None)),
+                deleted=cells.pop("deleted", False),
+                **{column: value for column, value in cells.items() if column != "ahead"},
+            )
             for post_id, cells in found.items()
             if "author_id" in cells
         }
+
+    def _edited_at(self, post_id: int, edited_at: int | None) -> int | None:
+        edited, published = (self._posts.written_us(post_id, 0, c) for c in ("edited_at", "author_id"))
+        return edited_at if edited > published else None
 
     def _taken_down(self, post_id: int) -> frozenset[str]:
         restored = self._restored_us.get(post_id, -1)
