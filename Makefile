@@ -9,7 +9,7 @@ help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
 demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running
-	@$(BIN)/tideline demo $(if $(JSON),--json '$(JSON)') $(if $(KEEP),--keep)
+	@$(BIN)/tideline demo $(if $(KEEP),--keep) $(if $(JSON),--json >'$(JSON)')
 
 test: $(READY) ## Unit, contract and engine tests, on a real Kafka and a real Cassandra. ARGS: only those, one by one
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)

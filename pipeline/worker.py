@@ -7,10 +7,8 @@ the same way.
 """
 
 import asyncio
-import logging
 import os
 import signal
-import sys
 import tempfile
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -22,7 +20,7 @@ import structlog
 from aiohttp import web
 from prometheus_client import start_http_server
 
-from pipeline import apps, serving, stages
+from pipeline import apps, logs, serving, stages
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import tracing
 from pipeline.ops.topology_apply import Cluster, check
@@ -48,26 +46,10 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
         serving.cursor_keys(settings, topology.names.domain)
     if stage == "api":
         serving.token_keys(settings, topology)
-    _log_plainly(settings.log_level)
+    logs.configure(settings.log_level)
     if settings.traces:
         tracing.export(topology.names.stage(stage))
     asyncio.run(_run(stage, settings, kafka, cassandra, topology))
-
-
-def _log_plainly(level: str) -> None:
-    """One line an event on stderr. Faust and the driver speak up only when something is wrong."""
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.LogfmtRenderer(key_order=["timestamp", "level", "event"], drop_missing=True),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
 
 
 async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: Topology) -> None:

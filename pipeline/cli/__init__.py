@@ -14,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.running import echo
 from pipeline.errors import TidelineError
 
 
@@ -55,9 +56,9 @@ def main() -> None:
 
 
 def _fail(message: str, hint: str) -> None:
-    typer.echo(f"error: {message}", err=True)
+    echo(*f"error: {message}".split("\n"), err=True)
     if hint:
-        typer.echo(f"hint: {hint}", err=True)
+        echo(*f"hint: {hint}".split("\n"), err=True)
     sys.exit(1)
 
 
@@ -74,7 +75,7 @@ def _version(asked: bool) -> None:
     if not asked:
         return
     try:
-        typer.echo(f"tideline {metadata.version('tideline')}")
+        echo(f"tideline {metadata.version('tideline')}")
     except metadata.PackageNotFoundError:
-        typer.echo("tideline, run from its source, not installed")
+        echo("tideline, run from its source, not installed")
     raise typer.Exit

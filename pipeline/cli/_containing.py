@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.cli.running import echo, keyspace_of, local_time, names_of, print_json, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -39,7 +40,6 @@ def contain(
     """Put it in force, or say what that would be."""
     import asyncio
 
-    from pipeline.cli.running import local_time, names_of, print_json, topology_of
     from pipeline.domain.containment import OPERATOR, Kind
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
@@ -67,16 +67,15 @@ def contain(
         print_json({**containment.document(record), "done": not dry_run, "radius": radius or None})
         return
     for name, value in radius.items():
-        typer.echo(f"{name.replace('_', ' '):<24} {'unknown' if value is None else value}")
+        echo(f"{name.replace('_', ' '):<24} {'unknown' if value is None else value}")
     ends = f"until {local_time(until)}" if until else f"until `tideline contain release {kind} {target}`"
     done = "would be in force" if dry_run else "in force"
-    typer.echo(f"{kind} {target}: {done} {ends}", err=True)
+    echo(f"{kind} {target}: {done} {ends}", err=True)
 
 
 def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
     import asyncio
 
-    from pipeline.cli.running import keyspace_of, names_of, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import endpoints_of, kafka_of
     from pipeline.ops import blast, health_topic
@@ -100,10 +99,9 @@ def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
 
 
 def table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:
-    from rich.table import Table
-    from rich.text import Text
+    from pipeline.cli._tables import Table
 
     table = Table(*titles, box=None, pad_edge=False)
     for row in rows:
-        table.add_row(*(Text(str(value)) for value in row))
+        table.add_row(*map(str, row))
     return table

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.meter import Meter
-from pipeline.cli.running import json_text, print_json
+from pipeline.cli.running import echo, json_text, names_of, print_json
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line, Source, in_background, opened
 from pipeline.ops.publish import Batch, Refusal, Report, Sent, deliver
@@ -74,7 +74,6 @@ def run(file: str, batches: Batches, *, source: str, given: "Settings", title: s
 
     Raises typer.Exit(1) unless all were sent.
     """
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
 
     outbox = partial(
@@ -90,9 +89,9 @@ def run(file: str, batches: Batches, *, source: str, given: "Settings", title: s
         report = asyncio.run(_deliver(lines, batches, outbox, meter, told))
     seconds = time.monotonic() - started
     if report.undelivered:
-        typer.echo(f"error: not delivered {report.undelivered}", err=True)
-        typer.echo("hint: send these lines again; what has a time and arrives twice counts once", err=True)
-    typer.echo(f"sent {report.sent:,}, refused {report.refused:,}, {seconds:.1f} s", err=True)
+        echo(f"error: not delivered {report.undelivered}", err=True)
+        echo("hint: send these lines again; what has a time and arrives twice counts once", err=True)
+    echo(f"sent {report.sent:,}, refused {report.refused:,}, {seconds:.1f} s", err=True)
     told.ended(report, seconds)
     if not report.complete:
         raise typer.Exit(1)

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from pipeline.cli._tables import Table
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from pipeline.cli.running import local_time, plain
+from pipeline.cli.running import json_text, local_time
 
 if TYPE_CHECKING:
     from pipeline.ops.dead_letter import DeadLetter
@@ -11,40 +11,36 @@ _HEX_BYTES = 1024
 """Bytes shown where nobody can read them: --json has them all."""
 
 
-def text(letter: "DeadLetter", record: object, unread: str) -> str:
-    """`record`: what its bytes hold; None when they hold none, and `unread` why."""
+def lines_of(letter: "DeadLetter", record: object, unread: str) -> list[str]:
+    """The letter, line by line. `record`: what its bytes hold; None when they hold none, and `unread` why."""
     from pipeline.kafka.dead_letters import own_headers
 
     lines = [
         ("letter", f"{letter.id}, {letter.state}, kept {local_time(letter.kept.timestamp_ms)}"),
         (
             "from",
-            f"{plain(str(letter.origin or 'it does not say'))}, where it came {local_time(letter.came_ms)}",
+            f"{letter.origin or 'it does not say'}, where it came {local_time(letter.came_ms)}",
         ),
-        ("reason", plain(f"{letter.reason}: {letter.detail}")),
+        ("reason", f"{letter.reason}: {letter.detail}"),
         ("key", repr(letter.kept.key)),
         *(
-            ("header", plain(f"{name}: {value.decode(errors='backslashreplace')}"))
+            ("header", f"{name}: {value.decode(errors='backslashreplace')}")
             for name, value in own_headers(letter.kept.headers)
         ),
     ]
     if letter.done is not None:
         why = f": {letter.done.reason}" if letter.done.reason else ""
         lines.append((letter.state, f"{local_time(letter.done.at)} by {letter.done.by}{why}"))
-    return "\n".join(
-        [*(f"{name:<8} {said}" for name, said in lines), *_stack(letter), *_value(letter, record, unread)]
-    )
+    return [*(f"{name:<8} {said}" for name, said in lines), *_stack(letter), *_value(letter, record, unread)]
 
 
 def _stack(letter: "DeadLetter") -> list[str]:
-    return ["", plain(letter.stack.rstrip())] if letter.stack else []
+    return ["", *letter.stack.rstrip().split("\n")] if letter.stack else []
 
 
 def _value(letter: "DeadLetter", record: object, unread: str) -> list[str]:
     if record is not None:
-        import orjson
-
-        return ["", orjson.dumps(record, option=orjson.OPT_INDENT_2).decode()]
+        return ["", *json_text(record, indented=True).split("\n")]
     value = letter.kept.value
     if value is None:
         return ["", "no value: a tombstone"]

@@ -1,10 +1,10 @@
 """How `tideline bench reads` shows its figures: the contenders, the faults, and a line for each verdict."""
 
 from rich.console import Console
-from rich.table import Table
 
 from pipeline.bench.reads_figures import MOST_P50, MOST_P99, RECOVERED_BY_S, Contender, EmptyCaches, Figures
 from pipeline.bench.reads_figures import SlowAuthor as Slow
+from pipeline.cli._tables import Table
 
 
 def show(figures: Figures, console: Console) -> None:

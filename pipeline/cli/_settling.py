@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from pipeline.cli.running import topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
 
     from pipeline.cli.lag import left
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import topology_of
     from pipeline.ops.lag import Lag, settled, topics_read, unprocessed
 
     with Meter(what) as meter:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, print_json, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def advise(
     """
     from pipeline.cli import _advice_shown as shown
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import print_json, topology_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops.advise import seen
 
@@ -59,7 +59,7 @@ def advise(
         return
     for one in found:
         for line in shown.lines(one, over):
-            typer.echo(line)
+            echo(line)
 
 
 def _unseen() -> float | None:

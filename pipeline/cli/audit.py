@@ -7,14 +7,14 @@ import typer
 
 from pipeline.cli.meter import PATIENCE, Meter
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, keyspace_of, print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from rich.table import Table
-
     from pipeline.agents.verdicts import Found
+    from pipeline.cli._tables import Table
     from pipeline.ops.audit_live import Tally
     from pipeline.settings import Settings
     from pipeline.store.ports import Stores
@@ -57,8 +57,6 @@ def audit(
     """
     from functools import partial
 
-    from pipeline.cli.running import print_json, print_table
-
     wanted = None if readers == "all" else _number(readers)
     given = settings(home=home, profile=profile, domain=domain)
     tally = asyncio.run(_audited(given, partial(_drawn, reader or [], wanted, seed), patience))
@@ -67,12 +65,12 @@ def audit(
     else:
         print_table(_table(tally))
         for one in tally.examples:
-            typer.echo(_in_words(one))
+            echo(_in_words(one))
         more = tally.faults - len(tally.examples)
         if more:
-            typer.echo(f"and {more:,} more")
+            echo(f"and {more:,} more")
     verdict = "clean" if tally.clean else f"{tally.faults:,} findings"
-    typer.echo(f"{tally.readers:,} readers, {tally.posts.total():,} posts: {verdict}", err=True)
+    echo(f"{tally.readers:,} readers, {tally.posts.total():,} posts: {verdict}", err=True)
     if not tally.clean:
         raise typer.Exit(FOUND)
 
@@ -88,7 +86,6 @@ async def _audited(
 ) -> "Tally":
     from functools import partial
 
-    from pipeline.cli.running import topology_of
     from pipeline.local.instance import tokens_of
     from pipeline.ops import audit_live, feeds
     from pipeline.ops.tiers_behind import tiers_behind
@@ -118,7 +115,6 @@ async def _shown(tally: "Tally", meter: "Meter") -> None:
 
 def _places(given: "Settings") -> tuple[str, str, str, str]:
     """The API, Kafka, Cassandra and the keyspace: of the instance, or of the environment when none runs."""
-    from pipeline.cli.running import keyspace_of
     from pipeline.local.instance import NoInstanceError, endpoints_of, find
 
     try:
@@ -150,8 +146,7 @@ async def _drawn(
 
 
 def _table(tally: "Tally") -> "Table":
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.ops.audit_live import ALL_KINDS
 
     table = Table("author", "reader", "path", box=None, pad_edge=False)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import JsonOption
+from pipeline.cli.running import echo, print_json
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from pipeline.bench.figures import Report
+    from pipeline.cli._tables import Table
 
 
 def register(app: typer.Typer) -> None:
@@ -38,7 +38,6 @@ def fanout(
     Contenders take turns in one run, so that ratios hold on a machine whose speed moves. Uses engines of its
     own on a temporary home, or those of TIDELINE_KAFKA and TIDELINE_CASSANDRA.
     """
-    import orjson
     from rich.console import Console
 
     from pipeline.bench import fanout as bench
@@ -52,7 +51,7 @@ def fanout(
         progress=lambda text: talk.print(text, markup=False),
     )
     if as_json:
-        typer.echo(orjson.dumps(report.as_json(), option=orjson.OPT_INDENT_2).decode())
+        print_json(report.as_json(), indented=True)
         return
     console = Console(highlight=False)
     console.print(_figures(report))
@@ -61,17 +60,13 @@ def fanout(
 
 def burst(
     seconds: Annotated[float, typer.Option("--seconds", metavar="N", min=30, help="Of each phase.")] = 45,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
-    ] = None,
+    json: JsonOption = False,
 ) -> None:
     """A celebrity's burst with the large tier throttled: what it costs ordinary authors, what is done.
 
     Exit code 3 when ordinary authors are later than 1.2 times the quiet run at p99, the controller acts
     later than 5 s after the breach, anything stays in force, or the audit finds a fault. Takes six minutes.
     """
-    import orjson
-
     from pipeline.bench import burst as bench
     from pipeline.bench.demo_view import View
     from pipeline.bench.instance import place
@@ -81,12 +76,12 @@ def burst(
         with interrupting(), place(None) as pipeline, View() as view:
             found = bench.run(pipeline, seconds=seconds, view=view)
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         raise typer.Exit(130) from None
-    for line in bench.lines(found):
-        typer.echo(line)
-    if json is not None:
-        json.write_bytes(orjson.dumps(found.document(), option=orjson.OPT_INDENT_2))
+    if json:
+        print_json(found.document(), indented=True)
+    else:
+        echo(*bench.lines(found))
     raise typer.Exit(3 if found.problems else 0)
 
 
@@ -106,9 +101,7 @@ def reads(
         list[Fault] | None,
         typer.Option("--fault", help="Measure this fault alone.", show_default="everything"),
     ] = None,
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
-    ] = None,
+    json: JsonOption = False,
     home: Annotated[
         Path | None,
         typer.Option(
@@ -121,7 +114,6 @@ def reads(
     Runs a whole pipeline of its own, on which posts keep coming. Exit code 3 when a page costs more than it
     may, or a fault does more than it may. Takes about four minutes.
     """
-    import orjson
     from rich.console import Console
 
     from pipeline.bench import reads as bench
@@ -140,18 +132,19 @@ def reads(
                 say=lambda text: talk.print(text, markup=False),
             )
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         raise typer.Exit(130) from None
-    shown.show(figures, Console(highlight=False))
-    if json is not None:
-        json.write_bytes(
-            orjson.dumps(figures.document(), option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS)
-        )
+    if json:
+        print_json(figures.document(), indented=True)
+    else:
+        shown.show(figures, Console(highlight=False))
     raise typer.Exit(3 if figures.problems else 0)
 
 
 def _figures(report: "Report") -> "Table":
-    from rich.table import Table
+    from rich.text import Text
+
+    from pipeline.cli._tables import Table
 
     work = report.workload
     title = f"{work['rows']:,} rows a turn: {work['posts']:,} posts, {work['followers']:,} followers each"
@@ -163,7 +156,7 @@ def _figures(report: "Report") -> "Table":
             name,
             f"{report.rows_s(name):,.0f}",
             " ".join(f"{turn.rows_s:,.0f}" for turn in report.of(name)),
-            "\n".join(f"{process} {spent:.2f}" for process, spent in report.cpu_s(name).items()),
+            Text("\n".join(f"{process} {spent:.2f}" for process, spent in report.cpu_s(name).items())),
             f"{report.cpu_us_a_row(name):.1f}",
             "" if weight is None else f"{weight:.1f}",
         )
@@ -171,7 +164,7 @@ def _figures(report: "Report") -> "Table":
 
 
 def _ratios(report: "Report") -> "Table":
-    from rich.table import Table
+    from pipeline.cli._tables import Table
 
     table = Table("ratio of rows/s, within a round")
     for heading in ("median", "by round", "required", ""):

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.ops.budget import Budget
 
 
@@ -35,7 +35,6 @@ def budget(
     1 over a window spends exactly what the objective allows; – is unknown.
     """
     from pipeline.cli.lag import BREACHED
-    from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
     from pipeline.ops.budget import budgeted, of
@@ -56,9 +55,8 @@ def budget(
 
 
 def _table(budgets: "Sequence[Budget]") -> "Table":
-    from rich.table import Table
-
     from pipeline.cli._lag_shown import age, clock, colour, spending
+    from pipeline.cli._tables import Table
     from pipeline.domain.burn import WINDOWS_S
 
     table = Table("stage", "status", box=None, pad_edge=False)

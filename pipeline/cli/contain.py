@@ -9,6 +9,7 @@ import typer
 
 from pipeline.cli._containing import contain, table
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, local_time, names_of, print_json, print_table
 from pipeline.clock import now_ms
 
 
@@ -178,14 +179,13 @@ def release(
     """Take back what is in force, whoever put it there. The controller acts again if the tier is behind."""
     import asyncio
 
-    from pipeline.cli.running import names_of
     from pipeline.domain.containment import OPERATOR
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
     given = settings(home=home, profile=profile, domain=domain)
     for one in asyncio.run(containment.release(kafka_of(given), kind, target, OPERATOR, names_of(given))):
-        typer.echo(f"{one.kind} {one.target}: released; it was {one.cause}, by the {one.by}", err=True)
+        echo(f"{one.kind} {one.target}: released; it was {one.cause}, by the {one.by}", err=True)
 
 
 def listing(
@@ -195,7 +195,6 @@ def listing(
     json: JsonOption = False,
 ) -> None:
     """Show what is in force, by whom, why and until when."""
-    from pipeline.cli.running import local_time, names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
@@ -218,7 +217,7 @@ def listing(
     ]
     print_table(table(("kind", "target", "class", "since", "until", "by", "cause"), rows))
     if not found:
-        typer.echo("nothing is in force", err=True)
+        echo("nothing is in force", err=True)
 
 
 def journal(
@@ -231,7 +230,6 @@ def journal(
     """Show what was done, by whom and why, oldest first."""
     from dataclasses import asdict
 
-    from pipeline.cli.running import local_time, names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 

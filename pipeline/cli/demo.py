@@ -5,6 +5,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pipeline.cli.options import JsonOption
+from pipeline.cli.running import echo, print_json, print_table
+
 if TYPE_CHECKING:
     from pipeline.bench.instance import Pipeline
 
@@ -15,9 +18,7 @@ def register(app: typer.Typer) -> None:
 
 
 def demo(
-    json: Annotated[
-        Path | None, typer.Option("--json", metavar="FILE", dir_okay=False, help="Write the figures here.")
-    ] = None,
+    json: JsonOption = False,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave it running, and say how to look at it.")
     ] = False,
@@ -34,26 +35,23 @@ def demo(
     Exit code 0 only on a clean verdict: nothing missing, twice or forbidden, nothing left unprocessed. Takes
     two to three minutes. Ctrl-C stops it and leaves nothing behind.
     """
-    import orjson
-
     from pipeline.bench import demo as bench
     from pipeline.bench.demo_view import View, verdict
     from pipeline.bench.instance import place
-    from pipeline.cli.running import print_table
     from pipeline.local.signals import interrupting
 
     try:
         with interrupting(), place(home) as pipeline:
             with View() as view:
                 figures = bench.run(pipeline, seconds=seconds, view=view)
-            print_table(verdict(figures))
-            if json is not None:
-                json.write_bytes(orjson.dumps(figures.document(), option=orjson.OPT_INDENT_2))
+            print_table(verdict(figures), err=json)
+            if json:
+                print_json(figures.document(), indented=True)
             if keep:
                 pipeline.kept = True
                 _how_to_look(pipeline)
     except KeyboardInterrupt:
-        typer.echo("interrupted", err=True)
+        echo("interrupted", err=True)
         raise typer.Exit(130) from None
     raise typer.Exit(1 if figures.problems else 0)
 
@@ -63,11 +61,12 @@ def _how_to_look(pipeline: "Pipeline") -> None:
     from pipeline.local.instance import find
 
     home, fan = pipeline.home, max(graph.load().following.items(), key=lambda pair: len(pair[1]))[0]
-    typer.echo(
-        f"It is still running. To look:\n"
-        f"  export TIDELINE_HOME={home}\n"
-        f"  tideline timeline {fan} --explain\n"
-        f"  tideline lag\n"
-        f"  curl '{find(home).api}/v1/readers/{fan}/timeline?limit=5'\n"
-        f"To stop it: tideline stop --home {home}{f'; rm -r {home}' if pipeline.temporary else ''}"
+    echo(
+        "It is still running. To look:",
+        f"  export TIDELINE_HOME={home}",
+        f"  tideline timeline {fan} --explain",
+        "  tideline lag",
+        f"  curl '{find(home).api}/v1/readers/{fan}/timeline?limit=5'",
+        f"To stop it: tideline stop --home {home}{f'; rm -r {home}' if pipeline.temporary else ''}",
+        err=True,
     )

@@ -5,13 +5,21 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.cli.running import (
+    echo,
+    local_time,
+    names_of,
+    print_json,
+    print_table,
+    topology_of,
+    use_registry,
+)
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.ops.dead_letter import DeadLetter
     from pipeline.ops.dead_letters_again import Again, Choice, Report
     from pipeline.settings import Settings
@@ -36,7 +44,6 @@ def listing(
     json: JsonOption = False,
 ) -> None:
     """Show the newest open dead letters: the reason, where each came from, and how its bytes begin."""
-    from pipeline.cli.running import names_of, print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops import dead_letters
 
@@ -47,7 +54,7 @@ def listing(
         return
     print_table(_table(found.letters))
     shown = f"{len(found.letters):,} of {found.total:,} dead letters"
-    typer.echo(f"{shown}, {found.done:,} of them done" if found.done else shown, err=True)
+    echo(f"{shown}, {found.done:,} of them done" if found.done else shown, err=True)
 
 
 def show(
@@ -58,7 +65,6 @@ def show(
 ) -> None:
     """Show one dead letter: why, where it came from, its headers, and what its bytes hold."""
     from pipeline.cli import _letter
-    from pipeline.cli.running import names_of, print_json, use_registry
     from pipeline.local.instance import kafka_of
     from pipeline.ops import dead_letters
     from pipeline.ops.dead_letter import record_of
@@ -73,7 +79,7 @@ def show(
     if json:
         print_json(found.whole(record))
     else:
-        typer.echo(_letter.text(found, record, unread))
+        echo(*_letter.lines_of(found, record, unread))
 
 
 def replay(
@@ -94,7 +100,6 @@ def replay(
     from functools import partial
 
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import topology_of
     from pipeline.ops.dead_letters_again import Choice, places_of
 
     if bool(ids) + bool(reason or topic) + every != 1:
@@ -140,7 +145,6 @@ def _act(
 ) -> "Report":
     import asyncio
 
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops.dead_letters_again import again
 
@@ -148,30 +152,27 @@ def _act(
 
 
 def _say(report: "Report", done: str, *, execute: bool, json: bool) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from pipeline.cli.running import plain, print_json, print_table
+    from pipeline.cli._tables import Table
 
     if json:
         print_json({"executed": execute, "action": done, **report.document()})
     elif report.groups:
         table = Table("from", "reason", "letters", box=None, pad_edge=False)
         for (topic, reason), number in sorted(report.groups.items()):
-            table.add_row(Text(plain(topic)), Text(plain(reason)), f"{number:,}")
+            table.add_row(topic, reason, f"{number:,}")
         print_table(table)
     for name, why in list(report.cannot.items())[:_SHOWN]:
-        typer.echo(plain(f"{name} cannot be {done}: {why}"), err=True)
+        echo(f"{name} cannot be {done}: {why}", err=True)
     if len(report.cannot) > _SHOWN:
-        typer.echo(f"… and {len(report.cannot) - _SHOWN:,} more (--json names them all)", err=True)
+        echo(f"… and {len(report.cannot) - _SHOWN:,} more (--json names them all)", err=True)
     if report.already:
-        typer.echo(f"{report.already:,} were replayed or dropped before, and are left alone", err=True)
+        echo(f"{report.already:,} were replayed or dropped before, and are left alone", err=True)
     if not report.ids:
-        typer.echo(f"nothing to be {done}", err=True)
+        echo(f"nothing to be {done}", err=True)
     elif execute:
-        typer.echo(f"{len(report.ids):,} {done}", err=True)
+        echo(f"{len(report.ids):,} {done}", err=True)
     else:
-        typer.echo(
+        echo(
             f"nothing was done, this is a dry run; {len(report.ids):,} would be {done} with --execute",
             err=True,
         )
@@ -181,10 +182,7 @@ _SHOWN = 10
 
 
 def _table(letters: "list[DeadLetter]") -> "Table":
-    from rich.table import Table
-    from rich.text import Text
-
-    from pipeline.cli.running import local_time, plain
+    from pipeline.cli._tables import Table
 
     table = Table(
         "id", "state", "kept at", "reason", "from", "detail", "size", "bytes", box=None, pad_edge=False
@@ -192,5 +190,5 @@ def _table(letters: "list[DeadLetter]") -> "Table":
     for one in letters:
         size, kept = f"{len(one.kept.value or b''):,}", local_time(one.kept.timestamp_ms)
         row = (one.id, one.state, kept, one.reason, str(one.origin or ""), one.detail, size, one.preview)
-        table.add_row(*map(Text, map(plain, row)))
+        table.add_row(*row)
     return table

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, print_json, topology_of
 
 if TYPE_CHECKING:
     from pipeline.ops.lag import StageLag
@@ -35,7 +36,6 @@ def drain(
     import asyncio
 
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import print_json, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
     from pipeline.ops.drain import drain as emptied
@@ -54,4 +54,4 @@ def drain(
     took = time.monotonic() - started
     if json:
         print_json({"tier": tier, "tasks": most, "seconds": round(took, 1)})
-    typer.echo(f"{tier} was empty after {took:.1f} s; new work goes in again", err=True)
+    echo(f"{tier} was empty after {took:.1f} s; new work goes in again", err=True)

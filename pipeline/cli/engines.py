@@ -3,15 +3,14 @@
 Addresses go to stdout and talk to stderr, so `TIDELINE_KAFKA=$(tideline up --json | jq -r .kafka)` works.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from pipeline.cli.running import echo, print_json
 
 PurgeOption = Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")]
 
@@ -33,9 +32,9 @@ def up(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     with _talk("looking for the engines") as progress:
         endpoints = engines.up(home, progress)
     if as_json:
-        print(endpoints.to_json())
+        print_json(endpoints)
     else:
-        print(f"kafka      {endpoints.kafka}\ncassandra  {endpoints.cassandra}")
+        echo(f"kafka      {endpoints.kafka}", f"cassandra  {endpoints.cassandra}")
 
 
 def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: JsonOption = False) -> None:
@@ -45,9 +44,9 @@ def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: J
     with _talk("stopping the engines"):
         stopped = engines.down(home, purge=purge)
     if as_json:
-        print(json.dumps({"stopped": stopped, "purged": purge}))
+        print_json({"stopped": stopped, "purged": purge})
     else:
-        print(f"stopped: {', '.join(stopped) or 'nothing was running'}")
+        echo(f"stopped: {', '.join(stopped) or 'nothing was running'}")
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
@@ -56,15 +55,15 @@ def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None
 
     found = engines.status(home)
     if as_json:
-        print(json.dumps({name: asdict(engine) for name, engine in found.items()}))
+        print_json(found)
     else:
         for name, engine in found.items():
             pid = f"pid {engine.pid}" if engine.pid else ""
-            print(f"{name:<13} {'up' if engine.up else 'down':<8} {engine.address:<16} {pid}".rstrip())
+            echo(f"{name:<13} {'up' if engine.up else 'down':<8} {engine.address:<16} {pid}".rstrip())
         for worker in instance.stages(home):
             pid = f"pid {worker.pid}" if worker.pid else ""
             restarts = f"{worker.restarts} restarts" if worker.restarts else ""
-            print(f"{worker.stage:<13} {worker.state:<8} {restarts:<16} {pid}".rstrip())
+            echo(f"{worker.stage:<13} {worker.state:<8} {restarts:<16} {pid}".rstrip())
     if not all(engine.up for engine in found.values()):
         raise typer.Exit(1)
 

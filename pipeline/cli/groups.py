@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.kafka.groups import Group, Member
     from pipeline.ops.lag import StageLag
 
@@ -32,7 +32,6 @@ def groups(
     A group is `empty` when nobody is in it, `dead` when nobody ever was or its offsets are gone, and
     `unknown` when Kafka does not say. Of the controllers, the one with the partition acts.
     """
-    from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.groups import described
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
@@ -52,9 +51,8 @@ def groups(
 
 
 def _table(stages: "Sequence[StageLag]", groups: "Mapping[str, Group]") -> "Table":
-    from rich.table import Table
-
     from pipeline.cli._lag_shown import age, number
+    from pipeline.cli._tables import Table
 
     table = Table("group", "state", box=None, pad_edge=False)
     for title in ("lag", "oldest"):

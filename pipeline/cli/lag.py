@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -53,7 +54,6 @@ def lag(
 
     from pipeline.cli._lag_shown import lag_table
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, find, kafka_of
     from pipeline.ops.health_topic import document, heard
@@ -88,7 +88,7 @@ def lag(
     else:
         print_table(lag_table(stages, words))
     if wait is not None and not settled(stages):
-        typer.echo(f"error: after {wait:g} s {left(stages)}", err=True)
+        echo(f"error: after {wait:g} s {left(stages)}", err=True)
         raise typer.Exit(1)
     if fail_on_breach and breached(stages):
         raise typer.Exit(BREACHED)
@@ -116,7 +116,6 @@ def _shown(as_json: bool) -> "Iterator[Callable[[list[StageLag], Said], None]]":
     from rich.live import Live
 
     from pipeline.cli._lag_shown import lag_table
-    from pipeline.cli.running import print_json, print_table
     from pipeline.ops.health_topic import document
 
     with suppress(KeyboardInterrupt):

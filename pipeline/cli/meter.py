@@ -5,7 +5,8 @@ import time
 from types import TracebackType
 from typing import TYPE_CHECKING
 
-import typer
+from pipeline.cli.running import echo
+from pipeline.printable import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress
@@ -48,9 +49,9 @@ class Meter:
     def say(self, text: str) -> None:
         """A line on stderr."""
         if self._bar is None:
-            typer.echo(text, err=True)
+            echo(text, err=True)
         else:
-            self._bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
+            self._bar.console.print(one_line(text), markup=False, highlight=False, soft_wrap=True)
 
 
 def _bar() -> "Progress":

@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, print_json, print_table, topology_of, use_registry
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.domain.offset_reset import Reset
     from pipeline.ops.lag import Consumer
     from pipeline.ops.offsets_plan import Plan, Position
@@ -42,7 +42,6 @@ def show(
     json: JsonOption = False,
 ) -> None:
     """Show where a stage's group stands in every partition it reads, and whether somebody works in it."""
-    from pipeline.cli.running import print_json, print_table
     from pipeline.local.instance import kafka_of
     from pipeline.ops.replay import KafkaGroups
 
@@ -56,7 +55,7 @@ def show(
         print_json({"stage": name, "group": consumer.group, "active": active, "partitions": rows})
         return
     print_table(_standing(positions))
-    typer.echo(f"{consumer.group}: {'active' if active else 'no members'}", err=True)
+    echo(f"{consumer.group}: {'active' if active else 'no members'}", err=True)
 
 
 def reset(
@@ -91,7 +90,6 @@ def reset(
     work: the plan says how many records and deliveries, and how long that takes at the rate measured last.
     Forward means never, and needs --skip-records.
     """
-    from pipeline.cli.running import print_json, print_table, use_registry
     from pipeline.kafka.spans import spans
     from pipeline.local.instance import kafka_of
     from pipeline.ops import offsets_plan, offsets_reset
@@ -108,7 +106,7 @@ def reset(
         plan = offsets_plan.plan(topology, consumer, where, positions, reader, row_s)
     if not json:
         print_table(_table(plan))
-        typer.echo(_summary(plan), err=True)
+        echo(_summary(plan), err=True)
     groups = KafkaGroups(kafka)
     executed = False
     try:
@@ -122,9 +120,9 @@ def reset(
         if json:
             print_json({"executed": executed, **plan.document()})
     if execute:
-        typer.echo(f"{consumer.group} was moved; `tideline stage start {called}` has it go on", err=True)
+        echo(f"{consumer.group} was moved; `tideline stage start {called}` has it go on", err=True)
     else:
-        typer.echo("nothing was moved, this is a dry run; --execute does it", err=True)
+        echo("nothing was moved, this is a dry run; --execute does it", err=True)
 
 
 def _reset(
@@ -161,7 +159,6 @@ def _reset(
 
 def _of(stage: str, domain: str, home: "Path", profile: str) -> "tuple[Settings, Topology, str]":
     """`DOMAIN/STAGE` is the stage of that domain."""
-    from pipeline.cli.running import topology_of
     from pipeline.names import split
 
     own, name = split(stage)
@@ -203,7 +200,7 @@ def _table(plan: "Plan") -> "Table":
 
 
 def _columns(first: str, *numbers: str) -> "Table":
-    from rich.table import Table
+    from pipeline.cli._tables import Table
 
     table = Table(first, box=None, pad_edge=False)
     for title in numbers:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, keyspace_of, names_of, print_json, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -62,7 +63,6 @@ def change(
     """Change thresholds; each author's next post goes by them. Posts already published keep their class."""
     import asyncio
 
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_settings
 
@@ -87,7 +87,6 @@ def force(
     """
     import asyncio
 
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_forced
     from pipeline.records import AuthorClass, ForcedClass
@@ -95,20 +94,19 @@ def force(
     forced = ForcedClass(author, AuthorClass(author_class), reason, now_ms())
     given = settings(home=home, domain=domain)
     asyncio.run(policy_forced.force(kafka_of(given), forced, names_of(given)))
-    typer.echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
+    echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
 
 
 def release(author: AuthorArgument, domain: DomainOption = "", home: HomeOption = DEFAULT_HOME) -> None:
     """Take a forced class back: from the author's next post on, followers, budgets and costs decide again."""
     import asyncio
 
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_forced
 
     given = settings(home=home, domain=domain)
     asyncio.run(policy_forced.release(kafka_of(given), author, names_of(given)))
-    typer.echo(f"{author}: not forced from the next post on", err=True)
+    echo(f"{author}: not forced from the next post on", err=True)
 
 
 def explain(
@@ -128,7 +126,6 @@ def explain(
     import asyncio
 
     from pipeline.cli import _policy_explained as explained
-    from pipeline.cli.running import print_json, topology_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_explain
 
@@ -148,12 +145,11 @@ def explain(
         print_json(document)
     else:
         for line in lines:
-            typer.echo(line)
+            echo(line)
 
 
 async def _asked(given: "Settings", ask: "Callable[[Stores], Awaitable[Found]]") -> "Found":
     """What somebody finds in the tables of the running instance, or of the settings."""
-    from pipeline.cli.running import keyspace_of
     from pipeline.local.instance import endpoints_of
     from pipeline.store.cassandra import open_stores
 
@@ -170,7 +166,6 @@ def _setting(text: str) -> tuple[str, int]:
 
 def _read(given: "Settings") -> "InForce":
     """What is in force."""
-    from pipeline.cli.running import topology_of
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_settings
 
@@ -179,7 +174,6 @@ def _read(given: "Settings") -> "InForce":
 
 
 def _show(now: "InForce", *, json: bool) -> None:
-    from pipeline.cli.running import print_json
     from pipeline.ops.policy_settings import NAMES
 
     if json:
@@ -187,8 +181,6 @@ def _show(now: "InForce", *, json: bool) -> None:
         return
     for name in NAMES:
         files = f", {getattr(now.files, name):,} in the files" if now.overridden(name) else ""
-        typer.echo(f"{name:<12} {now.value(name):>12,} followers{files}")
+        echo(f"{name:<12} {now.value(name):>12,} followers{files}")
     if now.changed is not None:
-        typer.echo(
-            f"changed      {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now.changed.at / 1000))}"
-        )
+        echo(f"changed      {time.strftime('%Y-%m-%d %H:%M:%S', time.localtime(now.changed.at / 1000))}")

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, keyspace_of, names_of, print_json
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -38,7 +39,6 @@ def rebuild(
     import asyncio
 
     from pipeline.cli._settling import settle
-    from pipeline.cli.running import print_json
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, find, kafka_of
 
@@ -57,13 +57,12 @@ def rebuild(
     if json:
         print_json({"readers": asked, "settled": done})
     else:
-        typer.echo(f"{asked:,} timelines {'are written' if done else 'will be written'}")
+        echo(f"{asked:,} timelines {'are written' if done else 'will be written'}")
 
 
 async def _ask(given: "Settings", readers: list[int]) -> int:
     """Ask for all of them; returns how many."""
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import keyspace_of, names_of
     from pipeline.local.instance import endpoints_of, kafka_of
     from pipeline.ops import rebuild as rebuilding
     from pipeline.store.cassandra import open_stores

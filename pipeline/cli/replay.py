@@ -5,12 +5,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, names_of, print_json, print_table, topology_of
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import Instance
     from pipeline.names import Names
@@ -45,7 +45,6 @@ def replay(
     again; what was refused before becomes a second dead letter; `posts.classified` hears of posts again,
     under the same ids. Views of compacted topics are read whole at every start, and need no replay.
     """
-    from pipeline.cli.running import print_json, print_table, topology_of
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
     from pipeline.ops import replay as replaying
@@ -63,7 +62,7 @@ def replay(
         document = {"executed": execute, "settled": settled, "command": command}
         print_json({"stages": replaying.document(targets), **document})
     if not execute:
-        typer.echo(f"nothing was done, this is a dry run; to do it: {command}", err=True)
+        echo(f"nothing was done, this is a dry run; to do it: {command}", err=True)
 
 
 def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, wait: bool) -> bool | None:
@@ -72,7 +71,6 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
 
     from pipeline.cli._settling import settle
     from pipeline.cli.meter import Meter
-    from pipeline.cli.running import names_of
     from pipeline.local.instance import NoInstanceError, find, kafka_of
     from pipeline.ops import replay as replaying
 
@@ -91,7 +89,7 @@ def _execute(given: "Settings", offsets: "Offsets", targets: "list[Target]", *, 
             replaying.replay(target, groups, None if target.stage in still else order)
             meter.say(f"{target.stage}: from the beginning")
     if still:
-        typer.echo(f"not running, so they go on when started: {', '.join(still)}", err=True)
+        echo(f"not running, so they go on when started: {', '.join(still)}", err=True)
     return None if still or not wait else settle("Replaying", given, offsets, instance)
 
 
@@ -113,7 +111,7 @@ def _command(targets: "list[Target]", *, every: bool, domain: str, home: "Path")
 
 
 def _table(targets: "list[Target]") -> "Table":
-    from rich.table import Table
+    from pipeline.cli._tables import Table
 
     table = Table("stage", "group", "topics", box=None, pad_edge=False)
     for title in ("processed again", "not processed yet", "rows at most"):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, HomeOption, ProfileOption, settings
+from pipeline.cli.running import echo
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -50,15 +51,15 @@ def run(
     launch.run(
         settings(home=home, profile=profile, port=port),
         domain or (),
-        say=lambda text: typer.echo(text, err=True),
+        say=lambda text: echo(text, err=True),
         ready=_ready,
     )
 
 
 def _ready(instance: "Instance") -> None:
-    typer.echo(f"ready {instance.api}")
+    echo(f"ready {instance.api}")
     for domain, url in instance.domains.items():
-        typer.echo(f"{domain} {url}")
+        echo(f"{domain} {url}")
 
 
 def stop(home: HomeOption = DEFAULT_HOME) -> None:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from pipeline.printable import one_line
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -64,14 +66,15 @@ def local_time(at_ms: int) -> str:
     return datetime.fromtimestamp(at_ms / 1000).astimezone().isoformat(sep=" ", timespec="seconds")[:19]
 
 
-def plain(text: str) -> str:
-    """Without what a terminal would obey: for text that strangers wrote."""
-    return "".join(one if one.isprintable() or one == "\n" else ascii(one)[1:-1] for one in text)
+def echo(*lines: object, err: bool = False) -> None:
+    """Lines on stdout, or on stderr: nothing in them drives the terminal, and none is two."""
+    for line in lines:
+        typer.echo(one_line(str(line)), err=err)
 
 
 def print_json(value: Any, *, indented: bool = False) -> None:
     """A value as one line of JSON on stdout, or indented for who reads it."""
-    typer.echo(json_text(value, indented=indented))
+    typer.echo(json_text(value, indented=indented))  # as it is: a program reads it
 
 
 def json_text(value: Any, *, indented: bool = False) -> str:
@@ -119,11 +122,12 @@ _IDS = frozenset({"ids", "after_author", "lo", "hi", "retracted_before"})
 """Ids that are not called so: of page changes, and bounds in records."""
 
 
-def print_table(table: "Table") -> None:
-    """A table on stdout: as wide as the terminal, and into a pipe as wide as it is."""
+def print_table(table: "Table", *, err: bool = False) -> None:
+    """A table on stdout or stderr: as wide as the terminal, and into a pipe as wide as it is."""
     from rich.console import Console
 
-    Console(width=None if sys.stdout.isatty() else _PIPE_WIDTH).print(table)
+    seen = (sys.stderr if err else sys.stdout).isatty()
+    Console(stderr=err, width=None if seen else _PIPE_WIDTH).print(table)
 
 
 _PIPE_WIDTH = 1000

@@ -7,10 +7,11 @@ from urllib.parse import urlencode, urlsplit
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.cli.running import echo, print_json, print_table
 from pipeline.errors import TidelineError
 
 if TYPE_CHECKING:
-    from rich.table import Table
+    from pipeline.cli._tables import Table
 
 _TIMEOUT_S = 10.0
 
@@ -33,7 +34,6 @@ def timeline(
     json: JsonOption = False,
 ) -> None:
     """Show a page of a reader's feed, asked of the running instance."""
-    from pipeline.cli.running import print_json, print_table
     from pipeline.local.instance import find, tokens_of
     from pipeline.tokens import Caller
 
@@ -48,13 +48,13 @@ def timeline(
         return
     print_table(_table(page["items"], explain=explain))
     for name, width in page.get("explain", {}).items():
-        typer.echo(f"{name.replace('_', ' ')}: {width}", err=True)
+        echo(f"{name.replace('_', ' ')}: {width}", err=True)
     if page["degraded"]:
-        typer.echo(f"degraded: {', '.join(page['degraded'])}", err=True)
+        echo(f"degraded: {', '.join(page['degraded'])}", err=True)
     if page["lacks"]:
-        typer.echo(f"lacks posts of: {', '.join(page['lacks'])}", err=True)
+        echo(f"lacks posts of: {', '.join(page['lacks'])}", err=True)
     if page["next_cursor"]:
-        typer.echo(f"more: --cursor {page['next_cursor']}", err=True)
+        echo(f"more: --cursor {page['next_cursor']}", err=True)
 
 
 def _get(api: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
@@ -79,8 +79,9 @@ def _get(api: str, path: str, headers: dict[str, str]) -> dict[str, Any]:
 def _table(items: list[dict[str, Any]], *, explain: bool) -> "Table":
     from datetime import datetime
 
-    from rich.table import Table
     from rich.text import Text
+
+    from pipeline.cli._tables import Table
 
     ranked = any("score" in item for item in items)
     told = [*(["path", "tier"] if explain else []), *(["score"] if ranked else [])]

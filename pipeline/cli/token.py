@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, HomeOption, settings
+from pipeline.cli.running import echo
 from pipeline.errors import TidelineError
 
 
@@ -35,4 +36,4 @@ def token(
         raise TidelineError(
             f"no keys in {home}", f"tideline run --home {home} makes one, or set TIDELINE_TOKEN_KEYS"
         )
-    typer.echo(keys.sign(Caller(reader, operator), life_s=60 * minutes))
+    echo(keys.sign(Caller(reader, operator), life_s=60 * minutes))

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, print_json
 
 if TYPE_CHECKING:
     from pipeline.ops.topology_apply import Cluster
@@ -49,7 +50,7 @@ def validate(profile: ProfileOption = "default", json: JsonOption = False) -> No
         parts = f"{len(loaded.topics)} topics, {len(loaded.stages)} stages, {len(loaded.tiers)} tiers"
         if loaded.domains:
             parts += f"; domains: {', '.join(loaded.domains)}"
-        typer.echo(f"{loaded.folder}, profile {loaded.profile}: valid: {parts}")
+        echo(f"{loaded.folder}, profile {loaded.profile}: valid: {parts}")
 
 
 def diff(
@@ -111,7 +112,7 @@ def observability(
         _print({"written": [str(path) for path in written]})
     else:
         for path in written:
-            typer.echo(path)
+            echo(path)
 
 
 def _target(home: Any, profile: str, domain: str) -> "tuple[Topology, Cluster]":
@@ -131,11 +132,11 @@ def _tell(plan: "Plan", *, json: bool, done: str) -> None:
         _print({"changes": list(map(_row, plan.changes)), "mismatches": list(map(_row, plan.mismatches))})
     else:
         for step in (*plan.changes, *plan.mismatches):
-            typer.echo(str(step))
+            echo(str(step))
     if not plan:
-        typer.echo("no differences", err=True)
+        echo("no differences", err=True)
     elif done:
-        typer.echo(f"{len(plan.changes)} changes {done}", err=True)
+        echo(f"{len(plan.changes)} changes {done}", err=True)
 
 
 def _row(step: Any) -> dict[str, Any]:
@@ -145,6 +146,4 @@ def _row(step: Any) -> dict[str, Any]:
 
 
 def _print(result: dict[str, Any]) -> None:
-    import orjson
-
-    typer.echo(orjson.dumps(result, option=orjson.OPT_INDENT_2).decode())
+    print_json(result, indented=True)

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.running import echo, keyspace_of, print_json, topology_of
 
 
 def register(app: typer.Typer) -> None:
@@ -29,7 +30,6 @@ def trace(
     import asyncio
 
     from pipeline.cli import _trace_shown as shown
-    from pipeline.cli.running import keyspace_of, print_json, topology_of
     from pipeline.local.instance import endpoints_of
     from pipeline.ops import trace as ops
     from pipeline.store.cassandra import open_stores
@@ -46,4 +46,4 @@ def trace(
         print_json(shown.document(found))
         return
     for line in shown.lines(found):
-        typer.echo(line)
+        echo(line)

@@ -117,16 +117,28 @@ def workers_by_stage(wanted: Topology) -> dict[str, int]:
 
 
 def ports_of(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:
-    """By domain, the first port of its API; each process of an API has one."""
-    if wanted and not process.is_free(wanted):
-        raise TidelineError(f"port {wanted} is taken", "--port 0 takes any free one")
+    """By domain, the first port of its API; each process of an API has one, and they follow each other.
+
+    The first topology gets `wanted`, or TidelineError says why it cannot; 0: any. The others get the next
+    free ones.
+    """
     begin = wanted or first_port(home.expanduser().absolute()) + 4
     found: dict[str, int] = {}
     for each in topologies:
-        port = process.free_ports([], 1, begin, set())[0]
+        processes = workers_by_stage(each)["api"]
+        port = process.free_ports_together(processes, begin)
+        if wanted and not found and port != wanted:
+            raise TidelineError(_why_not(wanted, processes), "--port 0 takes any that is free")
         found[each.names.domain] = port
-        begin = port + workers_by_stage(each)["api"]
+        begin = port + processes
     return found
+
+
+def _why_not(port: int, processes: int) -> str:
+    if processes == 1:
+        return f"port {port} is taken, or may not be listened on"
+    last = port + processes - 1
+    return f"ports {port} to {last}, one for each process of the API, are not all free"
 
 
 def _answers(api: str) -> bool:

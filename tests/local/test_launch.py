@@ -72,6 +72,49 @@ def test_each_api_gets_ports_of_its_own(tmp_path, any_port):
     assert not wanted or ports[""] == wanted
 
 
+def apis_of(topology, processes):
+    spec = topology.stages["api"].model_copy(update={"workers": processes})
+    return replace(topology, stages={**topology.stages, "api": spec})
+
+
+@pytest.fixture
+def taken(monkeypatch):
+    """The ports of this machine that are taken, and no others."""
+    ports = set()
+    monkeypatch.setattr(process, "is_free", lambda port: port not in ports)
+    return ports
+
+
+@pytest.mark.parametrize("wanted", [1024, 19_999, 20_000, 31_999, 32_000, 32_768, 45_000, 65_535])
+def test_a_port_that_was_asked_for_is_the_one(tmp_path, taken, wanted):
+    """Wherever it lies; the domains get the next free ones."""
+    ports = ports_of(wanted, tmp_path, [HOME, INBOX])
+
+    assert ports[""] == wanted
+    assert ports["notifications"] == (20_000 if wanted == 65_535 else wanted + 1)
+
+
+def test_a_port_that_is_taken_is_refused_and_not_replaced(tmp_path, taken):
+    taken.add(45_000)
+
+    with pytest.raises(TidelineError, match="port 45000 is taken"):
+        ports_of(45_000, tmp_path, [HOME])
+
+
+def test_each_process_of_the_api_needs_its_port(tmp_path, taken):
+    """All of them follow the first one."""
+    taken.add(45_002)
+
+    with pytest.raises(TidelineError, match="ports 45000 to 45002"):
+        ports_of(45_000, tmp_path, [apis_of(HOME, 3)])
+    with pytest.raises(TidelineError, match="ports 65534 to 65536"):
+        ports_of(65_534, tmp_path, [apis_of(HOME, 3)])
+    assert ports_of(45_000, tmp_path, [apis_of(HOME, 2), apis_of(INBOX, 2)]) == {
+        "": 45_000,
+        "notifications": 45_003,
+    }
+
+
 def test_the_workers_of_a_domain_are_told_whose_they_are(tmp_path):
     jobs = jobs_of(BOTH, INBOX, Settings(home=tmp_path), {"": 8000, "notifications": 9000})
 

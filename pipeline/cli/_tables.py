@@ -1,0 +1,25 @@
+"""Tables whose cells drive no terminal."""
+
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from pipeline.printable import one_line, plain
+
+
+class Table(RichTable):
+    """A table of plain text: what is in a cell, strangers may have written.
+
+    No cell is read as markup. A str is one line; a Text, which its maker has thought about, may have several.
+    """
+
+    def add_row(self, *cells: str | Text, style: str = "") -> None:  # type: ignore[override]
+        """A row of this style."""
+        super().add_row(*map(_cell, cells), style=style or None)
+
+
+def _cell(given: str | Text) -> Text:
+    if isinstance(given, str):
+        return Text(one_line(given))
+    safe = given.copy()
+    safe.plain = plain(given.plain)
+    return safe
