@@ -14,8 +14,13 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from pipeline.domain import hints
+
 EXHAUSTED = 0
 """Horizon of a source with nothing left: ids are positive."""
+
+STRIDE = 4
+"""A run of 2,000 withheld rows is passed in 5 reads, and the last one reads at most 4 times too much."""
 
 
 class Row(NamedTuple):
@@ -39,8 +44,10 @@ class Candidate(NamedTuple):
 class Source:
     """Where candidates come from: one path of one author (or the timeline), down to `lo`.
 
-    Every post of the source at or above `horizon` is in `items`, newest first. `lost`: it was given up, and
-    what it has below its horizon is not in the page.
+    Every post of the source at or above `horizon` is in `items`, newest first, but for those that the source
+    knows to be withheld. `lost`: it was given up, and what it has below its horizon is not in the page.
+    `stride`: how many times more rows the next read asks for: a long run of withheld ones is passed in few
+    reads.
     """
 
     path: str
@@ -49,13 +56,17 @@ class Source:
     horizon: int
     items: list[Row] = field(default_factory=list)
     lost: bool = False
+    stride: int = 1
 
     def extend(self, rows: Sequence[Row], asked: int) -> None:
         """Add rows read from below the horizon, newest first.
 
         Fewer rows than asked for means that the source holds nothing else.
         """
-        self.items += rows
+        own = self.path == "own"
+        shown = [row for row in rows if not hints.withheld(row[2], own=own)]
+        self.stride = 1 if 2 * len(shown) >= len(rows) else self.stride * STRIDE
+        self.items += shown
         self.horizon = rows[-1].post_id if len(rows) >= asked else EXHAUSTED
 
     def give_up(self) -> None:

@@ -9,6 +9,9 @@ from pipeline.errors import Unavailable, Unprocessable
 
 Result = TypeVar("Result")
 
+LONGEST_S = 2.0
+"""What a page may take that has looked, and found nothing to show yet."""
+
 
 class Deadline:
     """Begins now. `timeout_ms` None: nothing is ever cut, and what the store says is raised."""
@@ -26,6 +29,11 @@ class Deadline:
     def reaches(self, share: float, seconds: float) -> bool:
         """Whether this share of the whole time is no more than so many seconds."""
         return self._total_s is not None and self._total_s * share <= seconds
+
+    def extend(self) -> None:
+        """From now on this is a page that has to find something first: late is better than empty."""
+        if self._total_s is not None:
+            self._total_s = max(self._total_s, LONGEST_S)
 
     def spent(self) -> float:
         """Seconds since the beginning."""

@@ -26,6 +26,9 @@ from pipeline.store.values import StoredPost
 
 READS_A_ROUND = 64
 
+MOST_ROWS = 5_000
+"""Rows of one read at most: one answer of Cassandra."""
+
 KEPT = 100
 """Newest posts of an author that are kept: five pages of nothing else."""
 
@@ -60,22 +63,21 @@ class Fetch:
         reader = await self.reader(request.reader_id, deadline)
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)
         session = Session(request, deadline, await self._plan(reader, deadline), window_start)
-        below = request.place.below
-        if below > window_start:
-            session.sources = [
-                Source("push", 0, window_start, below),
-                Source("own", reader.reader_id, window_start, below),
-            ]
+        session.sources = _simple_sources(session, request.place.below)
         return session
 
-    async def widen(self, session: Session) -> None:
+    async def again(self, session: Session, below: int) -> None:
+        """Begin anew below a post: none of the sources has been read."""
+        session.sources, session.archived = _simple_sources(session, below), False
+        await self.widen(session, below)
+
+    async def widen(self, session: Session, below: int) -> None:
         """Beside the timeline and one's own, what is pulled; of the archive, if that is where the page is."""
-        below = session.request.place.below
         if below > session.window_start:
             pulled = session.plan.sources(session.window_start, below)
             session.sources += await self._dated(session, HELP_BY, pulled, session.plan.routes)
         else:
-            await self.archive(session)
+            await self.archive(session, below)
 
     async def _plan(self, reader: ReaderView, deadline: Deadline) -> Plan:
         """The plan of this reader: the one that was made last, while the views hold the same."""
@@ -106,10 +108,9 @@ class Fetch:
             raise Unavailable(f"reader {reader_id}: edges and relations did not come in time")
         return found[reader_id]
 
-    async def archive(self, session: Session) -> None:
+    async def archive(self, session: Session, below: int = snowflake.MAX_ID) -> None:
         """Go on with what is older than the window."""
-        below = min(session.request.place.below, session.window_start)
-        older = archive(session.plan, below)
+        older = archive(session.plan, min(below, session.window_start))
         session.sources += await self._dated(session, PULLS_BY, older, {})
         session.archived = True
 
@@ -146,6 +147,8 @@ class Fetch:
             ready = merge(session.sources, below, wanted)
             if len(ready) == wanted:
                 return ready
+            if any(source.stride > 1 for source in behind):
+                session.passed_over()
         return merge(session.sources, below, wanted)
 
     async def read(self, session: Session, sources: Sequence[Source], asked: int) -> None:
@@ -212,16 +215,18 @@ class Fetch:
     async def _deepen(self, session: Session, source: Source, asked: int) -> bool:
         """Read on below the source's horizon; True, once that is done."""
         lo, hi = source.lo, source.horizon
+        asked = min(asked * source.stride, MOST_ROWS)
         if source.path == "push":
             source.extend(
                 await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked), asked
             )
             return True
-        asked = min(asked, KEPT)
-        rows = await self._recent(session, source, asked)
-        if rows is None:
-            rows = await self.stores.posts.recent(source.author_id, lo, hi, asked)
-        source.extend(rows, asked)
+        kept = min(asked, KEPT)
+        rows = await self._recent(session, source, kept)
+        if rows is not None:
+            source.extend(rows, kept)
+        else:
+            source.extend(await self.stores.posts.recent(source.author_id, lo, hi, asked), asked)
         return True
 
     async def _recent(self, session: Session, source: Source, asked: int) -> list[Row] | None:
@@ -243,6 +248,18 @@ class Fetch:
             author: Recent(tuple(rows), lo, len(rows) < KEPT)
             for author, rows in zip(authors, found, strict=True)
         }
+
+    def allowed(self, session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Without those that are hidden by what is known before a post is fetched: of their authors, and of
+        what the reader does not want to see.
+        """
+        reader, authors = session.reader, session.hidden_among(candidates)
+        return [
+            one
+            for one in candidates
+            if one.author_id not in authors
+            and (one.post_id not in reader.hidden or one.author_id == reader.reader_id)
+        ]
 
     async def posts(self, session: Session, post_ids: Sequence[int]) -> tuple[dict[int, StoredPost], bool]:
         """Canonical posts, and whether all that exist were fetched in time."""
@@ -288,6 +305,16 @@ class Fetch:
             session.name("enrichment")
             return {}
         return {post: count for (post, _), count in found.items()}
+
+
+def _simple_sources(session: Session, below: int) -> list[Source]:
+    """The timeline and one's own posts; in the archive one's own are a source as others' are."""
+    if below <= session.window_start:
+        return []
+    return [
+        Source("push", 0, session.window_start, below),
+        Source("own", session.reader.reader_id, session.window_start, below),
+    ]
 
 
 def _are(routes: Mapping[int, Route], before: Mapping[int, Route]) -> bool:

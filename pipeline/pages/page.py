@@ -45,7 +45,8 @@ class Page:
 @dataclass(slots=True)
 class Session:
     """One request on its way. `read`: the sources that were, by identity; `widths`: of its stages; `recent`,
-    `looked_at`: by author and post, what it was given of them, shown or not.
+    `looked_at`: by author and post, what it was given of them, shown or not; `found`: posts for the page so
+    far.
     """
 
     request: PageRequest
@@ -59,6 +60,7 @@ class Session:
     widths: dict[str, int] = field(default_factory=dict)
     recent: dict[int, Recent] = field(default_factory=dict)
     looked_at: dict[int, StoredPost] = field(default_factory=dict)
+    found: int = 0
 
     @property
     def reader(self) -> ReaderView:
@@ -89,6 +91,16 @@ class Session:
     def hidden_among(self, candidates: Iterable[Candidate]) -> set[int]:
         """Authors of these candidates of whom nothing is on the page; each is asked about once."""
         return {author for author in {one.author_id for one in candidates} if self.hides_author(author)}
+
+    def passed_over(self) -> None:
+        """Much of what was read cannot be shown. A page that has nothing yet goes on past its deadline."""
+        if not self.found:
+            self.deadline.extend()
+
+    def forget(self, below: int) -> None:
+        """Posts from here on up have been looked at: a page that reads on far does not carry them along."""
+        for source in self.sources:
+            source.items = [row for row in source.items if row[0] < below]
 
     def name(self, step: str) -> None:
         """A step of the ladder is taken."""

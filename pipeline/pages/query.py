@@ -108,7 +108,7 @@ class Query:
         wanted = session.limit if self.cap is None else min(session.limit, max(self.cap - place.served, 0))
         if not wanted:
             return Page((), None)
-        await self.fetch.widen(session)
+        await self.fetch.widen(session, place.below)
         following: Cursor | None
         if place.mode == "ranked":
             items, following = await ranked.page(self.fetch, session, wanted, self.ranking)
@@ -116,8 +116,6 @@ class Query:
             items, below = await latest.page(self.fetch, session, wanted)
             served = place.served + len(items)
             following = None if below is None else Cursor("latest", place.as_of, below, served=served)
-        if not items and "hydration" in session.degraded:
-            raise Unavailable(f"reader {reader_id}: no post was fetched in time")
         if following is not None and self.cap is not None and following.served >= self.cap:
             following = None
         widths = {

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pipeline.domain import hints, ranking, snowflake
 from pipeline.domain.containment import READS, Kind
 from pipeline.domain.cursor import Cursor
-from pipeline.domain.merge import EXHAUSTED, Candidate
+from pipeline.domain.merge import EXHAUSTED, STRIDE, Candidate
+from pipeline.errors import Unavailable
 from pipeline.pages.fetch import PULLS_BY, Fetch
 from pipeline.pages.frontier import nearest
 from pipeline.pages.latest import path_of
@@ -35,8 +36,34 @@ class Ranking:
 
 
 async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tuple[list[Item], Cursor | None]:
-    """The items, and where the next page goes on; None at the end of the feed."""
-    place = session.request.place
+    """The items, and where the next page goes on; None at the end of the feed.
+
+    A round of which nothing may be shown makes room for the next one, while there is time.
+    """
+    place, rounds = session.request.place, 0
+    while True:
+        try:
+            items, following = await _round(fetch, session, place, wanted, how)
+        except Unavailable:
+            if not rounds:
+                raise
+            session.name("hydration")
+            return [], place
+        if items or following is None:
+            return items, following
+        if "hydration" in session.degraded:
+            if not rounds:
+                raise Unavailable(f"reader {session.reader.reader_id}: no post was fetched in time")
+            return [], place
+        place, rounds = following, rounds + 1
+        session.passed_over()
+        await fetch.again(session, place.below)
+
+
+async def _round(
+    fetch: Fetch, session: Session, place: Cursor, wanted: int, how: Ranking
+) -> tuple[list[Item], Cursor | None]:
+    """What a round has to show of what this session has not shown of it, and where to go on."""
     below = min(place.below, snowflake.first_id(place.as_of + 1))
     affinity = await fetch.affinity(session)
     _narrow(session, affinity, how.frontier, place.floor)
@@ -46,27 +73,11 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
         await fetch.archive(session)  # one's own, and nobody else's
         candidates = await fetch.collect(session, below, most)
     floor = place.floor or _floor(session, candidates)
-    hidden = session.hidden_among(candidates)
-    allowed = {
-        one.post_id: one
-        for one in candidates
-        if one.author_id not in hidden and one.post_id not in session.reader.hidden
-    }
+    allowed = {one.post_id: one for one in fetch.allowed(session, candidates)}
     ranked = await _ranked(fetch, session, list(allowed.values()), affinity, how)
     shown = set(place.shown)
-    waiting = [one for one in ranked if one.post_id not in shown]
-    items: list[Item] = []
-    while waiting and len(items) < wanted:
-        chunk, waiting = waiting[: wanted - len(items)], waiting[wanted - len(items) :]
-        posts, whole = await fetch.posts(session, [one.post_id for one in chunk])
-        items += [
-            Item(post, path_of(allowed[one.post_id]), one.score, one.parts)
-            for one in chunk
-            if (post := posts.get(one.post_id)) is not None and session.reader.hides_post(post) is None
-        ]
-        if not whole:
-            waiting += [one for one in chunk if one.post_id not in posts]
-            break
+    some = [one for one in ranked if one.post_id not in shown]
+    items, waiting = await _first_visible(fetch, session, some, allowed, wanted)
     session.widths |= {"candidates": len(candidates), "filtered": len(allowed), "ranked": len(ranked)}
     served = place.served + len(items)
     seen = (*place.shown, *(item.post.post_id for item in items))
@@ -76,6 +87,39 @@ async def page(fetch: Fetch, session: Session, wanted: int, how: Ranking) -> tup
         return items, None
     early = tuple(post_id for post_id in seen if post_id < floor)  # of a round that had another floor
     return items, Cursor("ranked", place.as_of, floor, 0, served, early)
+
+
+async def _first_visible(
+    fetch: Fetch,
+    session: Session,
+    waiting: Sequence[ranking.Ranked],
+    allowed: Mapping[int, Candidate],
+    wanted: int,
+) -> tuple[list[Item], list[ranking.Ranked]]:
+    """The first so many that may be shown, and those whose turn has not come; more are fetched at a time when
+    they come out thin.
+    """
+    items: list[Item] = []
+    left, size = list(waiting), wanted
+    while left and len(items) < wanted:
+        chunk = left[:size]
+        posts, whole = await fetch.posts(session, [one.post_id for one in chunk])
+        late: list[ranking.Ranked] = []
+        for place, one in enumerate(chunk):
+            if len(items) == wanted:
+                late += chunk[place:]
+                break
+            post = posts.get(one.post_id)
+            if post is not None and session.reader.hides_post(post) is None:
+                items.append(Item(post, path_of(allowed[one.post_id]), one.score, one.parts))
+            elif post is None and not whole:
+                late.append(one)
+        left = late + left[size:]
+        session.found = len(items)
+        if not whole:
+            break
+        size *= STRIDE
+    return items, left
 
 
 def _narrow(session: Session, affinity: Mapping[int, int], most: int, floor: int) -> None:

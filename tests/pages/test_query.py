@@ -63,7 +63,7 @@ def test_a_page_that_looked_at_enough_goes_on_without_a_skip(world, limit, most)
         try:
             return await world.session(limit)
         finally:
-            latest.MOST_CANDIDATES = 2_000
+            latest.MOST_CANDIDATES = 50_000
 
     assert ids(asyncio.run(run())) == world.shown()
 
