@@ -32,8 +32,9 @@ class AccountEvent:
 class FollowEvent:
     """Topic `follows`, key author_id. type: followed | unfollowed; at most 1,000 followers an event.
 
-    The pipeline itself adds to the same stream, so that an author's edges keep one writer: retracted and
-    refilled (a block and its end), warmed and cooled (what engagement makes of an edge of a partial author).
+    Topic `edge.marks`, written by the pipeline itself and read by the same stage, so that an author's edges
+    keep one writer. type: retracted | refilled (a block and its end), warmed | cooled (what engagement makes
+    of an edge of a partial author).
     """
 
     type: str
@@ -64,8 +65,9 @@ class PostEvent:
 class ActivityEvent:
     """Topic `activity`, key reader_id. type: opened | engaged | hidden | unhidden.
 
-    All but opened have author_id and post_id; who hides a post does not want to see it. The pipeline itself
-    adds lapsed (not seen for long, a dormant reader from now on) and rebuild (rows lost).
+    All but opened have author_id and post_id; who hides a post does not want to see it. Topic `reader.marks`,
+    written by the pipeline itself. type: lapsed (not seen for long, a dormant reader from now on) | rebuild
+    (rows lost).
     """
 
     type: str

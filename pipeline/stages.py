@@ -125,7 +125,7 @@ def classify(r: Resources) -> Handler:
         routes=r.stores.routes,
         emit=r.emit("classify"),
         thresholds=thresholds,
-        window=Window(spec.window_ms, spec.row_life_ms, spec.clock_behind_ms, spec.clock_ahead_ms),
+        window=Window(spec.window_ms, spec.row_life_ms),
         tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
         fanout_topics={tier.name: tier.topic for tier in tiers},
         shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},
@@ -170,7 +170,8 @@ def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
 
 def backfill(r: Resources) -> Handler:
     """fanout.backfill → timeline_by_reader."""
-    return Backfill(r.stores, *repairs("backfill", r), now_ms, r.topology.policy.row_life_ms).handle
+    spec = r.topology.policy
+    return Backfill(r.stores, *repairs("backfill", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
 
 
 def retract(r: Resources) -> Handler:

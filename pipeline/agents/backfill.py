@@ -37,6 +37,7 @@ class Backfill:
     pace: Pace
     now_ms: Callable[[], int]
     life_ms: int
+    margin_ms: int
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
@@ -74,7 +75,7 @@ class Backfill:
         """Wait for the time of a bound: from then on nothing is stored that a writer would not push."""
         wait_ms = snowflake.time_ms(bound) - self.now_ms()
         if bound and wait_ms >= 0:
-            await self.sleep((wait_ms + 1) / 1000)
+            await self.sleep(min(wait_ms + 1, self.margin_ms) / 1000)  # a bound is set one margin ahead
 
     async def _one_author(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
         """The author's posts for some readers; returns what is left."""

@@ -44,22 +44,16 @@ from pipeline.store.values import AuthorGraph, Placed
 
 Post = Delivery[PostEvent]
 
-TYPES = ("published", "edited", "deleted")
-
 _MOST_AHEAD = 1000
 """Events of one author ahead of one post that are applied: more than anybody edits in the time of a lag."""
 
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """How far back timelines reach, how long their rows and the classes behind them are kept, and how wrong a
-    producer's clock may be (ms).
-    """
+    """How far back timelines reach, and how long their rows and the classes behind them are kept (ms)."""
 
     window_ms: int
     life_ms: int
-    behind_ms: int
-    ahead_ms: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,7 +160,7 @@ class Classify:
         self, batch: Sequence[Post], known: Mapping[int, int]
     ) -> tuple[list[Post], list[Post], set[int], list[Refused]]:
         """What is applied, what waits for its post, the posts that are known already and change; and what is
-        refused: unknown types, ids whose clock is wrong, and ids that are another author's post.
+        refused: ids that are another author's post.
         """
         taken = dict(known)
         accepted: list[Post] = []
@@ -176,13 +170,8 @@ class Classify:
         for post in batch:
             event = post.record
             owner = taken.get(event.post_id, event.author_id)
-            wrong = self._clock_error(post) if event.type == "published" else None
-            if event.type not in TYPES:
-                refused.append(Refused(post.message, "type", f"{event.type}: not one of {', '.join(TYPES)}"))
-            elif owner != event.author_id:
+            if owner != event.author_id:
                 refused.append(_not_the_owner(post, owner))
-            elif wrong is not None:
-                refused.append(Refused(post.message, "clock", wrong))
             elif event.post_id in taken:
                 accepted.append(post)
                 changed.add(event.post_id)
@@ -206,15 +195,6 @@ class Classify:
             *(self.posts.recent(p.author_id, p.post_id, p.post_id + 1, limit=1) for p in replayed)
         )
         return {row.post_id: row.hints for rows in found for row in rows}
-
-    def _clock_error(self, post: Post) -> str | None:
-        return snowflake.clock_error(
-            post.record.post_id,
-            post.message.timestamp_ms,
-            behind_ms=self.window.behind_ms,
-            ahead_ms=self.window.ahead_ms,
-            imported=post.record.imported,
-        )
 
     def _route(self, post: Post, graphs: dict[int, AuthorGraph], records: dict[int, RouteRecord]) -> None:
         author_id = post.record.author_id

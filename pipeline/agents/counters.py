@@ -20,9 +20,6 @@ from pipeline.records import ActivityEvent
 from pipeline.store.ports import CounterStore
 from pipeline.store.values import Engaged, Window
 
-AHEAD_HOURS = 1
-"""How far an event may be ahead of its message: a wrong clock must not fill windows that have not begun."""
-
 
 @dataclass(frozen=True, slots=True)
 class Counters:
@@ -34,7 +31,7 @@ class Counters:
     """Batches of one process do not come between the read and the write of another."""
 
     async def handle(self, batch: Sequence[Delivery[ActivityEvent]]) -> list[Refused]:
-        """Count the readers of a batch. Refuses nothing: the readers stage hears the same, and does that."""
+        """Count the readers of a batch. Refuses nothing."""
         heard = self._heard(batch)
         async with self.turn:
             stored = await self.store.sketches(list(heard))
@@ -48,13 +45,12 @@ class Counters:
         return []
 
     def _heard(self, batch: Sequence[Delivery[ActivityEvent]]) -> dict[Window, set[int]]:
-        """By window, who engaged; without those who come after its life, or long before it begins."""
+        """By window, who engaged; without those who come after its life."""
         heard: dict[Window, set[int]] = defaultdict(set)
         for delivery in batch:
             match delivery.record:
                 case ActivityEvent("engaged", reader, at, post_id=int(post)):
                     hour = engagement.hour_of(at)
-                    ahead = hour - engagement.hour_of(delivery.message.timestamp_ms)
-                    if ahead <= AHEAD_HOURS and engagement.life_s(hour, self.now_ms()) > 0:
+                    if engagement.life_s(hour, self.now_ms()) > 0:
                         heard[Window(post, hour, delivery.message.partition)].add(reader)
         return heard

@@ -1,6 +1,7 @@
 """Graph: follow events become segments of followers and their mirror on the reader's side.
 
-Reads      follows (key: the followed author, so this process is the only writer for its authors)
+Reads      follows, edge.marks (key: the followed author; both partitions of an author come to one process,
+           the only writer of its edges)
 Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}; fanout.backfill for
            new edges of authors that have posted, fanout.retract for removed ones; page.changes
 Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
@@ -20,7 +21,8 @@ from itertools import chain
 from typing import Any
 
 from pipeline.agents import changes, marks, repairs
-from pipeline.domain import fields, repair, snowflake
+from pipeline.domain import repair, snowflake
+from pipeline.domain.admission import EDGE_MARKS
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
@@ -35,8 +37,6 @@ EVER = 0
 """The bound of an edge to an author who has not posted. Whatever they post is stored after the segments are
 durable, its tasks name the segments there are by then, and no writer can remember older ones.
 """
-
-TYPES = ("followed", "unfollowed", *marks.TYPES)
 
 
 @dataclass(slots=True)
@@ -84,12 +84,8 @@ class Graph:
         """Apply a batch: all authors in each step together, in the order the guarantee needs."""
         events: dict[int, list[Event]] = defaultdict(list)
         marked: list[Event] = []
-        refused: list[Refused] = []
         for delivery in batch:
-            reason = _refusal(delivery.record)
-            if reason is not None:
-                refused.append(Refused(delivery.message, *reason))
-            elif delivery.record.type in marks.TYPES:
+            if delivery.record.type in EDGE_MARKS:
                 marked.append(delivery)
             else:
                 events[delivery.record.author_id].append(delivery)
@@ -100,7 +96,7 @@ class Graph:
         await changes.tell(
             self.emit, batch, readers={reader for event in heard for reader in event.record.follower_ids}
         )
-        return refused
+        return []
 
     async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:
         graphs = await self.store.author_graphs(events)
@@ -204,15 +200,6 @@ class Graph:
                 return change.live
             fresh = await self.store.segment_lives(author_id, segment + 1)
             live, check = fresh[segment], True
-
-
-def _refusal(event: FollowEvent) -> tuple[str, str] | None:
-    """Why an event is not applied: reason and detail."""
-    if event.type not in TYPES:
-        return "type", f"{event.type}: not one of {', '.join(TYPES)}"
-    if len(event.follower_ids) > fields.FOLLOWERS:
-        return "follower_ids", f"{len(event.follower_ids)} in one event, at most {fields.FOLLOWERS}"
-    return None
 
 
 async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:

@@ -1,8 +1,8 @@
 """Marks on an edge: a block and its end, and whether engagement makes it warm. Part of the graph stage.
 
-They come on `follows`, keyed by the author like the follows themselves, so that an edge has one writer. Each
-is a register of its own: an event that is not newer than the last of its kind, or than the follow, changes
-nothing.
+They come on `edge.marks`, which only the pipeline writes, keyed by the author like the follows themselves, so
+that an edge has one writer. Each is a register of its own: an event that is not newer than the last of its
+kind, or than the follow, changes nothing.
 
     retracted   a block: rows may be removed, so everything older is pulled again, whoever keeps the edge in
                 memory is told so, and only then they are removed
@@ -23,8 +23,6 @@ from pipeline.kafka.messages import Delivery
 from pipeline.records import FollowEvent, RepairTask
 from pipeline.store.ports import GraphStore
 from pipeline.store.values import NOT_COVERED, Edge
-
-TYPES = ("retracted", "refilled", "warmed", "cooled")
 
 ChangeSegment = Callable[[int, int, SegmentPlan, int | None], Awaitable[int | None]]
 

@@ -2,7 +2,7 @@
 
 Reads      policy (keyed by the reader, author or post it is about)
 Writes     relations_by_reader, author_stats.{suspended, retracted_before}, posts.taken_down;
-           author.suspensions; page.changes; marks of edges on follows; fanout.retract, fanout.backfill
+           author.suspensions; page.changes; edge.marks; fanout.retract, fanout.backfill
 Guarantee  in force for the next page once acknowledged: pages read these tables, not a cache. Rows go only
            after readers know that they must pull what may be gone; what an end brings back is written again
 Replay     changes nothing: writes carry the time of their event, the newest wins, and an event that is no
@@ -25,11 +25,6 @@ from pipeline.kafka.outbox import Outgoing
 from pipeline.records import FollowEvent, PolicyEvent
 from pipeline.store.ports import Stores
 
-TYPES = (
-    *("blocked", "unblocked", "muted", "unmuted"),
-    *("suspended", "reinstated", "taken_down", "restored"),
-)
-
 Cause = Delivery[PolicyEvent]
 
 
@@ -48,18 +43,17 @@ class Policy:
         about: dict[int | None, list[Cause]] = defaultdict(list)
         for delivery in batch:
             about[delivery.record.author_id].append(delivery)
-        refused = list(chain.from_iterable(await asyncio.gather(*map(self._in_order, about.values()))))
-        wrong = {id(one.message) for one in refused}
-        await self._tell([one for one in batch if id(one.message) not in wrong])
+        await asyncio.gather(*map(self._in_order, about.values()))
+        await self._tell(batch)
         caused = await asyncio.gather(*(self._caused(delivery) for delivery in batch))
         await self.emit.all(chain.from_iterable(caused))
-        return refused
+        return []
 
-    async def _in_order(self, deliveries: Sequence[Cause]) -> list[Refused]:
-        outcomes = [await self._apply(delivery) for delivery in deliveries]
-        return [outcome for outcome in outcomes if outcome is not None]
+    async def _in_order(self, deliveries: Sequence[Cause]) -> None:
+        for delivery in deliveries:
+            await self._apply(delivery)
 
-    async def _apply(self, delivery: Cause) -> Refused | None:
+    async def _apply(self, delivery: Cause) -> None:
         readers, posts = self.stores.readers, self.stores.posts
         match delivery.record:
             case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
@@ -72,11 +66,6 @@ class Policy:
                 await posts.take_down(post, regions or (EVERYWHERE,), at)
             case PolicyEvent("restored", at, post_id=int(post), regions=regions):
                 await posts.restore(post, regions or (EVERYWHERE,), at)
-            case PolicyEvent(type=kind) if kind in TYPES:
-                return Refused(delivery.message, "incomplete", f"{kind}: an id is missing")
-            case other:
-                return Refused(delivery.message, "type", f"{other.type}: not one of {', '.join(TYPES)}")
-        return None
 
     async def _tell(self, applied: Sequence[Cause]) -> None:
         """A block is between two readers; who mutes is not known to the muted. Suspensions have a topic."""
@@ -114,7 +103,7 @@ class Policy:
                     return []
                 kind = "retracted" if what == "blocked" else "refilled"
                 return [
-                    self.emit.message("follows", str(a), FollowEvent(kind, a, (r,), at), source=cause)
+                    self.emit.message("edge.marks", str(a), FollowEvent(kind, a, (r,), at), source=cause)
                     for a, r in ((author, reader), (reader, author))
                 ]
             case PolicyEvent("suspended", at, author_id=int(author)):

@@ -1,8 +1,8 @@
 """Readers: accounts and activity become what is known of a reader, and who is pushed to.
 
-Reads      accounts, activity (both keyed by the reader), as one stream
+Reads      accounts, activity, reader.marks (all keyed by the reader), as one stream
 Writes     reader_state, affinity_by_reader, hidden_by_reader; reader.cohorts; fanout.backfill for who comes
-           back; marks of edges on follows; page.changes
+           back; edge.marks; page.changes
 Guarantee  a writer knows that a reader is active before a query relies on it, and a query pulls everything
            of a dormant reader before writers stop to push: waking goes topic, backfill, table; lapsing
            goes table, page.changes, topic
@@ -45,7 +45,6 @@ class Readers:
         causes: dict[int, Event] = {}
         active: list[Activity] = []
         hides: list[Hide] = []
-        refused: list[Refused] = []
         for delivery in batch:
             match delivery.record:
                 case AccountEvent("registered" | "updated" as kind, reader, at=at) as account:
@@ -54,12 +53,8 @@ class Readers:
                     active.append(Delivery(act, delivery.message, delivery.origin_ts))
                 case ActivityEvent("hidden" | "unhidden" as kind, reader, at, int(author), int(post)):
                     hides.append(Hide(reader, author, post, kind == "hidden", at))
-                case ActivityEvent("hidden" | "unhidden" as kind):
-                    refused.append(Refused(delivery.message, "incomplete", f"{kind}: an id is missing"))
-                    continue
                 case other:
-                    refused.append(Refused(delivery.message, "type", f"{other.type}: unknown"))
-                    continue
+                    raise AssertionError(f"{other.type} was let in")  # it becomes a dead letter by itself
             events[reader].append((kind, at))
             causes[reader] = delivery
         await self.store.put_accounts(accounts)
@@ -75,7 +70,7 @@ class Readers:
         about = {account.user_id for account in accounts} | {hide.reader_id for hide in hides}
         await changes.tell(self.emit, batch, readers=about | untold | woken.keys())
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
-        return refused
+        return []
 
     async def _lapse(
         self, outcomes: dict[int, Outcome], causes: dict[int, Event], batch: Sequence[Event]

@@ -44,7 +44,8 @@ class Retract:
 
     async def _step(self, task: RepairTask) -> list[RepairTask]:
         if task.hi > task.lo + 1:  # more than one post: those on their way are stored by then, and go as well
-            await self.sleep(max(0.0, (task.at + self.margin_ms - self.now_ms()) / 1000))
+            wait_ms = task.at + self.margin_ms - self.now_ms()
+            await self.sleep(min(max(wait_ms, 0), self.margin_ms) / 1000)
         below = await self._not_relied_upon(task)
         if not below:
             return []

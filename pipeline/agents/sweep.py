@@ -1,7 +1,7 @@
 """The sweep: who has not been seen for long lapses. Part of the readers stage, beside its stream.
 
 Reads      reader_state, all of it, once an hour
-Writes     activity: a `lapsed` event a reader, so that a cohort has one writer: the reader's own stream
+Writes     reader.marks: a `lapsed` event a reader, so that a cohort has one writer: the reader's own stream
 Guarantee  none is needed: a reader who is seen meanwhile does not lapse (`domain.cohorts`), and a sweep that
            fails is made up for by the next
 """
@@ -56,6 +56,6 @@ class Sweep:
 
     async def _lapse(self, readers: list[int], now: int) -> int:
         return await self.emit.all(
-            self.emit.event("activity", str(reader), ActivityEvent("lapsed", reader, now), at_ms=now)
+            self.emit.event("reader.marks", str(reader), ActivityEvent("lapsed", reader, now), at_ms=now)
             for reader in readers
         )

@@ -2,8 +2,8 @@
 
 An engagement is kept as a row of its own, so that hearing of it twice counts once. An edge is weighed when
 its reader engages with the author, and once a day all warm edges of a reader who opens: who only stops to
-engage would otherwise stay warm for ever. What comes of it is an event on `follows`, where an edge has its
-one writer.
+engage would otherwise stay warm for ever. What comes of it is an event on `edge.marks`, whose reader is the
+one writer of an edge.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class Warmth:
         if wanted == warm:
             return []
         event = FollowEvent("warmed" if wanted else "cooled", author, (reader,), at)
-        return [self.emit.message("follows", str(author), event, source=cause, part=reader)]
+        return [self.emit.message("edge.marks", str(author), event, source=cause, part=reader)]
 
 
 def _first_of_day(batch: Iterable[Activity], states: Mapping[int, ReaderState]) -> list[Activity]:

@@ -1,8 +1,9 @@
 """What an event may look like: JSON-shaped values in, `Accepted` or `Rejected` out.
 
 Every field is checked, every unknown one refused by name. Ids are 64-bit integers or decimal strings, times
-milliseconds; an event without a time (`at`, `created_at`) is of now. What is accepted can be encoded, and no
-stage downstream has to doubt it again.
+milliseconds; an event without a time (`at`, `created_at`) is of now. What is accepted can be encoded. Services
+also send records of their own making: those are held against the same shapes by `checked`, see `admission`, so
+that what is refused here is refused there.
 
     accounts  registered, updated    user_id, region "", protected false, at
               erased                 user_id, at
@@ -20,6 +21,7 @@ stage downstream has to doubt it again.
               taken_down, restored   post_id, regions [] (everywhere), at
 """
 
+import dataclasses
 import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -78,6 +80,32 @@ def parse(value: object, *, default_topic: str | None, now_ms: int | None = None
         return outcome
     record = shape.record(kind, **outcome)
     return Accepted(topic, b"%d" % getattr(record, shape.key), record)
+
+
+def checked(record: Event) -> Event | Rejected:
+    """A record that came as one, as `parse` would have made it, or why it would not have.
+
+    A field that its type does not have must be empty. A published post without a visibility is public, as a line
+    without one is.
+    """
+    topic, kinds = next((topic, _SHAPES[topic]) for topic, kind in _RECORDS.items() if kind is type(record))
+    shape = kinds.get(record.type)
+    if shape is None:
+        return Rejected("type", f"must be one of {', '.join(kinds)} on topic {topic}")
+    outcome = _read(shape, _given(record, shape))
+    return outcome if isinstance(outcome, Rejected) else shape.record(record.type, **outcome)
+
+
+def _given(record: Event, shape: "_Shape") -> Fields:
+    """The fields of a record, as a line has them."""
+    given: Fields = {}
+    for one in dataclasses.fields(record):
+        value = getattr(record, one.name)
+        if value not in (one.default, shape.defaults.get(one.name, one.default)):
+            given[one.name] = list(value) if isinstance(value, tuple) else value
+    if "created_at" in shape.checks:
+        given["created_at"] = given.pop("at")
+    return given
 
 
 def post_id_of(author_id: int, created_at: int, body: str, media: tuple[Mapping[str, str], ...]) -> int:
@@ -231,6 +259,14 @@ _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
         **dict.fromkeys(("suspended", "reinstated"), _SUSPENSION),
         **dict.fromkeys(("taken_down", "restored"), _TAKE_DOWN),
     },
+}
+
+_RECORDS: Mapping[str, type[Event]] = {
+    "accounts": AccountEvent,
+    "follows": FollowEvent,
+    "posts": PostEvent,
+    "activity": ActivityEvent,
+    "policy": PolicyEvent,
 }
 
 TOPICS = tuple(_SHAPES)

@@ -30,17 +30,3 @@ def shift(bound: int, by_ms: int) -> int:
 def bucket_of(post_id: int) -> int:
     """The bucket of `posts_by_author` that holds this id."""
     return (post_id >> SEQUENCE_BITS) // BUCKET_MS
-
-
-def clock_error(post_id: int, now_ms: int, *, behind_ms: int, ahead_ms: int, imported: bool) -> str | None:
-    """Why this id cannot be accepted at broker time `now_ms`, or None.
-
-    An imported post may be of any time but the future: nothing can be pushed or pulled by an id that later
-    changes of a route or an edge would overtake.
-    """
-    lead = time_ms(post_id) - now_ms
-    if lead > ahead_ms:
-        return f"post_id is {lead} ms ahead of the broker's time, at most {ahead_ms} are allowed"
-    if not imported and -lead > behind_ms:
-        return f"post_id is {-lead} ms behind the broker's time, at most {behind_ms} are allowed"
-    return None

@@ -6,7 +6,7 @@ spans are kept); the `ce_*` headers are made anew for each message. Headers come
 raises for what they hold.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -19,6 +19,9 @@ _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _LONGEST = 13
 """Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
+
+_LONGEST_CLAIM = 19
+"""Digits of a claimed time at most: also one in the wrong unit is an Avro long. Longer is no time at all."""
 
 LONGEST_NAME = 200
 """Bytes of the name of a producer."""
@@ -79,6 +82,24 @@ def origin_ts(headers: Iterable[tuple[str, bytes | None]] | None, default: int) 
     """When the path of this message began, in ms; `default` when the header is missing or is no time."""
     value = dict(carry(headers)).get(ORIGIN_TS, b"")
     return int(value) if value.isdigit() and len(value) <= _LONGEST else default
+
+
+def claimed_times(headers: Iterable[tuple[str, bytes | None]] | None) -> Iterator[tuple[str, int]]:
+    """The times (ms) that headers claim: `origin_ts` and `ce_time`. What is no time claims nothing."""
+    for name, value in headers or ():
+        if name == ORIGIN_TS and value and value.isdigit() and len(value) <= _LONGEST_CLAIM:
+            yield name, int(value)
+        elif name == "ce_time" and value and (at := _parsed(value)) is not None:
+            yield name, at
+
+
+def _parsed(value: bytes) -> int | None:
+    """RFC 3339 in ms, UTC where no zone is given; None for anything else."""
+    try:
+        found = datetime.fromisoformat(value[:LONGEST_NAME].decode("ascii"))
+    except ValueError:
+        return None
+    return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
 
 
 def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms: int) -> int:

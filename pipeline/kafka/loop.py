@@ -24,6 +24,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pipeline.codec import CodecError, NotYet, decode, must_ask
+from pipeline.domain.admission import Refusal
 from pipeline.errors import EngineError, Unavailable, Unprocessable
 from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
@@ -60,12 +61,15 @@ class SafeLoop:
         within_s: float = 0.005,
         kept_elsewhere: Collection[str] = (),
         group: str = "",
+        admit: Callable[[Any, Incoming], Any] = lambda record, message: record,
     ) -> None:
         """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill.
 
-        `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read. `group`: the
-        consumer group, for traces.
+        `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read or is not let
+        in. `group`: the consumer group, for traces. `admit`: gives back the record that a stage may trust, or
+        the Refusal of it.
         """
+        self._admit = admit
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
         self._kept_elsewhere, self._group = frozenset(kept_elsewhere), group
@@ -175,19 +179,23 @@ class SafeLoop:
                 unread.append(message)
                 continue
             try:
-                record: Any = decode(value, kind)
+                record: Any = self._admit(decode(value, kind), message)
             except CodecError as error:
-                if message.topic not in self._kept_elsewhere:
-                    refused.append(Refused(message, "codec", error.message))
+                record = Refusal("codec", error.message)
             except NotYet:
                 unread.append(message)
+                continue
             except _AWAY:
                 asking = False
                 unread.append(message)
+                continue
             except Exception as bug:
                 refused.append(_broken(message, bug))
-            else:
+                continue
+            if not isinstance(record, Refusal):
                 good.append(Delivery(record, message, origin_ts(message.headers, message.timestamp_ms)))
+            elif message.topic not in self._kept_elsewhere:
+                refused.append(Refused(message, record.reason, record.detail))
         return good, refused, unread
 
     async def _processed(self, decoded: Decoded, handle: Handler) -> list[Incoming]:

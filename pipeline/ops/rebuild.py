@@ -1,8 +1,8 @@
 """Rebuild: a reader whose rows are lost is pulled for again, and a backfill writes them anew (D1).
 
-What is sent is an event on `activity`: the readers stage gives the reader a bound above all that was pushed,
-and from then on pages pull what rows may lack. So a feed is right from the first moment, and cheap again
-once the backfill has caught up. A dormant reader has nothing to rebuild: everything is pulled for them.
+What is sent is an event on `reader.marks`: the readers stage gives the reader a bound above all that was
+pushed, and from then on pages pull what rows may lack. So a feed is right from the first moment, and cheap
+again once the backfill has caught up. A dormant reader has nothing to rebuild: everything is pulled for them.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
@@ -34,6 +34,6 @@ async def rebuild(
 
 async def _send(emit: Emit, readers: Sequence[int], at: int) -> int:
     return await emit.all(
-        emit.event("activity", str(reader), ActivityEvent("rebuild", reader, at), at_ms=at)
+        emit.event("reader.marks", str(reader), ActivityEvent("rebuild", reader, at), at_ms=at)
         for reader in readers
     )

@@ -27,10 +27,11 @@ COMPACTED = (
 """Held whole by their readers, who would lose what retention deletes."""
 
 
+BESIDE = {"edge.marks": "follows", "reader.marks": "activity"}
+"""Topics of marks, each read together with what it marks: of one key both come to one worker."""
+
 SHARABLE = ("accounts", "posts", "policy")
-"""Topics that only users write to. On `follows` and `activity` stages tell themselves things as well: what
-one domain found out would be done in the other.
-"""
+"""Topics that only users write to, and say the same to every feed."""
 
 
 def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
@@ -41,6 +42,12 @@ def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
     for name in COMPACTED:
         if name in specs and specs[name].configs.get("cleanup.policy") != "compact":
             yield ("topics", name, "configs"), "cleanup.policy must be compact: readers hold this topic whole"
+    for name, other in BESIDE.items():
+        if name in specs and other in specs and specs[name].partitions != specs[other].partitions:
+            reason = (
+                f"must be {specs[other].partitions}, as {other} has: what is about one key has one writer"
+            )
+            yield ("topics", name, "partitions"), reason
 
 
 def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
@@ -70,7 +77,7 @@ def shares(names: Sequence[str], overridden: Mapping[str, Any]) -> Iterator[Prob
     """A domain reads from the home feed only what nobody but users writes, and as the home feed has it."""
     for at, topic in enumerate(names):
         if topic not in SHARABLE:
-            reason = f"must be one of {', '.join(SHARABLE)}: to {topic} a pipeline writes, and would to both"
+            reason = f"must be one of {', '.join(SHARABLE)}: {topic} is of one feed"
             yield ("shares", at), reason
         elif topic in (overridden.get("topics", ())):
             yield ("topics", topic), "is shared, so it is as the home feed has it"

@@ -121,7 +121,6 @@ class PolicySpec(_Spec):
     cost_floor: Annotated[int, Field(ge=0)]
     window_days: Annotated[int, Field(ge=1, le=7299)]  # Cassandra keeps no row with a TTL beyond 20 years
     margin_seconds: Seconds
-    clock_behind_seconds: Seconds
     clock_ahead_seconds: Seconds
     dormant_after_days: Annotated[int, Field(ge=1)]
     segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
@@ -149,13 +148,8 @@ class PolicySpec(_Spec):
         return round(self.margin_seconds * 1000)
 
     @property
-    def clock_behind_ms(self) -> int:
-        """How much older than the broker's time a post id may be."""
-        return round(self.clock_behind_seconds * 1000)
-
-    @property
     def clock_ahead_ms(self) -> int:
-        """How much newer than the broker's time a post id may be."""
+        """How much newer than the broker's time a time that an event brings may be."""
         return round(self.clock_ahead_seconds * 1000)
 
 

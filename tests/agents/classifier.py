@@ -53,7 +53,7 @@ class World:
             routes=stores.routes,
             emit=Emit(fault.wrap(self.outbox), "classify"),
             thresholds=lambda: Thresholds(20, 50, 0.2),
-            window=Window(30 * DAY, KEPT, 60_000, 10_000),
+            window=Window(30 * DAY, KEPT),
             tiers=TIERS,
             fanout_topics=TOPICS,
             shards=SHARDS,

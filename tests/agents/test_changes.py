@@ -53,13 +53,13 @@ def policy(stores, emit):
 
 def classify(stores, emit):
     tiers = [Tier("small", None, 2.0)]
-    window, topics = Window(10**9, 10**9, 10**6, 10**6), {"small": "fanout.small"}
+    window, topics = Window(10**9, 10**9), {"small": "fanout.small"}
     ports = (stores.posts, stores.graph, stores.routes)
     return Classify(*ports, emit, lambda: Thresholds(20, 50, 0.2), window, tiers, topics, {"small": 1}, 4)
 
 
 def backfill(stores, emit):
-    return Backfill(stores, emit, Pace(10**9, lambda: False, lambda: 0.0), lambda: T0, 10**9, no_sleep)
+    return Backfill(stores, emit, Pace(10**9, lambda: False, lambda: 0.0), lambda: T0, 10**9, 0, no_sleep)
 
 
 async def nothing(stores):
@@ -232,14 +232,6 @@ async def test_who_only_reads_on_is_not_told_of():
     await awake(stores)
 
     await run(Case(readers, awake, [ActivityEvent("opened", 1, 4)]), stores, outbox, Fault())
-
-    assert outbox.sent == []
-
-
-async def test_what_is_refused_is_told_of_nobody():
-    stores, outbox = memory_stores(lambda: 0.0), RecordingOutbox()
-
-    await policy(stores, Emit(outbox, "policy")).handle([deliver(block("invented"))])
 
     assert outbox.sent == []
 

@@ -1,7 +1,6 @@
 """Graph: follow events end as the naive model says, also when the process dies at any call of its store."""
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -233,27 +232,3 @@ async def test_a_removed_edge_is_kept_for_the_window():
     await stage.handle([deliver(follow(5, 1)), deliver(unfollow(5, 2))])
 
     assert lives == [(True, None), (False, WINDOW_S), (True, None)]
-
-
-@pytest.mark.parametrize(("followers", "refused"), [(1_000, []), (1_001, ["follower_ids"])])
-async def test_an_event_names_a_segments_worth_of_followers_at_most(followers, refused):
-    """One message must not cost more than one segment; its neighbours are applied."""
-    world = World(size=5_000)
-    stage = world.stage(size=5_000)
-
-    found = await stage.handle([deliver(follow(5, *range(11, 11 + followers))), deliver(follow(5, 1))])
-
-    assert [one.reason for one in found] == refused
-    graphs = await world.store.author_graphs([AUTHOR])
-    assert graphs[AUTHOR].followers == (1 if refused else followers + 1)
-
-
-async def test_an_event_of_no_known_type_is_refused():
-    """It is neither a follow nor an unfollow."""
-    world = World()
-    stage = world.stage()
-
-    found = await stage.handle([deliver(follow(5, 1)), deliver(replace(follow(6, 1), type="befriended"))])
-
-    assert [one.reason for one in found] == ["type"]
-    await world.check_end([follow(5, 1)])

@@ -53,14 +53,3 @@ async def test_who_hides_a_post_is_neither_woken_nor_engaged_with_its_author():
 
     assert await store.reader(READER) == ReaderState(READER)
     assert await store.affinity(READER, 10) == {}
-
-
-async def test_an_event_that_names_no_post_is_refused():
-    """Its neighbours are applied."""
-    stage, store = a_stage()
-    events = [about("hidden", 5, post=None), about("unhidden", 5, author=None), about("hidden", 5)]
-
-    refused = await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)])
-
-    assert [(one.reason, one.message.offset) for one in refused] == [("incomplete", 0), ("incomplete", 1)]
-    assert await store.hidden(READER) == {POST: AUTHOR}

@@ -56,7 +56,7 @@ class World:
                 readers = (a,) if n % 3 else tuple(user for user in USERS if user != b)
                 self.tell("follows", b, FollowEvent(kind, b, readers, now), author_id=b, follower_ids=readers)
             case "warmed" | "cooled":
-                self.whole.send("follows", b, FollowEvent(kind, b, (a,), now))
+                self.whole.send("edge.marks", b, FollowEvent(kind, b, (a,), now))
             case "blocked" | "unblocked" | "muted" | "unmuted" if a != b:
                 event = PolicyEvent(kind, now, reader_id=a, author_id=b)
                 self.tell("policy", a, event, reader_id=a, author_id=b)
@@ -68,11 +68,13 @@ class World:
                 self.tell("policy", post, PolicyEvent(kind, now, post_id=post), post_id=post)
             case "registered":
                 self.whole.send("accounts", a, AccountEvent(kind, a, "", False, now))
-            case "opened" | "engaged" | "lapsed" | "rebuild":
+            case "opened" | "engaged":
                 self.whole.send("activity", a, ActivityEvent(kind, a, now))
+            case "lapsed" | "rebuild":
+                self.whole.send("reader.marks", a, ActivityEvent(kind, a, now))
             case "lost":
                 self.whole.stores.timelines._rows._partitions.pop(a, None)
-                self.whole.send("activity", a, ActivityEvent("rebuild", a, now))
+                self.whole.send("reader.marks", a, ActivityEvent("rebuild", a, now))
                 self.lost.add(a)
             case "thresholds":
                 self.whole.thresholds = Thresholds(*[(100, 100), (1, 100), (2, 3), (1, 1), (100, 100)][n % 5])
@@ -84,7 +86,7 @@ class World:
 
     async def check(self, *, racing=False):
         """Once posts, follows and policy are worked off, whatever else is under way."""
-        await self.whole.drain([*LIVE, *["accounts", "activity"] * bool(self.lost)])
+        await self.whole.drain([*LIVE, *["accounts", "activity", "reader.marks"] * bool(self.lost)])
         self.lost.clear()
         for view in self.whole.views[1:]:
             view.follow()

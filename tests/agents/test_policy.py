@@ -111,33 +111,13 @@ async def test_the_newest_event_wins_in_any_order_and_batch(begins, ends):
             assert hidden == {AUTHOR}
 
 
-@pytest.mark.parametrize(
-    ("event", "reason"),
-    [
-        (PolicyEvent("blocked", 5, reader_id=READER), "incomplete"),
-        (PolicyEvent("muted", 5, author_id=AUTHOR), "incomplete"),
-        (PolicyEvent("suspended", 5, reader_id=READER), "incomplete"),
-        (PolicyEvent("taken_down", 5, author_id=AUTHOR), "incomplete"),
-        (PolicyEvent("invented", 5, reader_id=READER, author_id=AUTHOR, post_id=POST), "type"),
-    ],
-)
-async def test_an_event_that_names_nobody_or_is_of_no_known_type_is_refused(event, reason):
-    """Its neighbours are applied."""
-    world = World()
-
-    assert await world.handle(about("muted", 5), event, about("blocked", 5)) == [(reason, 1)]
-
-    found = await world.stores.readers.relations(READER)
-    assert (found.mutes, found.blocks) == ({AUTHOR}, {AUTHOR})
-
-
 async def test_a_block_and_its_end_mark_the_edges_of_both():
     """Keyed by the followed author, so that an edge keeps its one writer."""
     world = World()
     await world.handle(about("blocked", 5))
     await world.handle(about("unblocked", 6))
 
-    assert world.outbox.of("follows") == [
+    assert world.outbox.of("edge.marks") == [
         FollowEvent(kind, author, (reader,), at)
         for kind, at in (("retracted", 5), ("refilled", 6))
         for author, reader in ((AUTHOR, READER), (READER, AUTHOR))
@@ -163,7 +143,9 @@ async def test_what_is_no_longer_in_force_causes_nothing(events, causes):
     await world.handle(older, newer)
     await world.handle(older)
 
-    assert [event.type for event in world.outbox.of("follows")] == [cause for cause in causes for _ in "12"]
+    assert [event.type for event in world.outbox.of("edge.marks")] == [
+        cause for cause in causes for _ in "12"
+    ]
 
 
 async def test_the_end_of_one_of_two_blocks_is_the_end_of_none():
@@ -176,7 +158,7 @@ async def test_the_end_of_one_of_two_blocks_is_the_end_of_none():
     assert world.outbox.caused() == []
 
     await world.handle(about("unblocked", 8, **theirs))
-    assert [event.type for event in world.outbox.of("follows")] == ["refilled", "refilled"]
+    assert [event.type for event in world.outbox.of("edge.marks")] == ["refilled", "refilled"]
 
 
 async def test_a_suspension_retracts_what_is_older_from_all_segments():

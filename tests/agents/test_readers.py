@@ -79,17 +79,6 @@ async def test_a_replay_of_everything_changes_nothing():
     assert await state_after([*EVENTS, *EVENTS], 2) == await state_after(EVENTS, 5)
 
 
-async def test_an_event_of_no_known_type_is_refused():
-    """Its neighbours are not."""
-    stage, store = a_stage()
-    strange = [AccountEvent("closed", 1, "eu", False, 7), ActivityEvent("slept", 1, 9)]
-
-    refused = await stage.handle([deliver(event) for event in [*strange, *EVENTS]])
-
-    assert [one.reason for one in refused] == ["type", "type"]
-    assert await store.reader(1) == (await state_after(EVENTS, 5))[0]
-
-
 class World:
     """The stage with what it has said. Each batch takes a second."""
 
@@ -218,9 +207,9 @@ async def test_the_sweep_says_who_lapses_and_the_stage_decides():
 
     sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: world.now, 100)
     assert await sweep.once() == 1
-    assert world.outbox.of("activity") == [ActivityEvent("lapsed", 1, world.now)]
+    assert world.outbox.of("reader.marks") == [ActivityEvent("lapsed", 1, world.now)]
 
-    await world.handle([ActivityEvent("opened", 1, world.now + 1), *world.outbox.of("activity")])
+    await world.handle([ActivityEvent("opened", 1, world.now + 1), *world.outbox.of("reader.marks")])
     assert (await world.stores.readers.reader(1)).active
 
 
@@ -234,7 +223,7 @@ async def test_a_sweep_of_many_sends_each_once():
 
         assert await sweep.once() == count
 
-        assert [event.reader_id for event in world.outbox.of("activity")] == list(range(1, count + 1))
+        assert [event.reader_id for event in world.outbox.of("reader.marks")] == list(range(1, count + 1))
 
 
 @pytest.mark.parametrize(("age_s", "pushed"), [(0.0, (1, 4)), (1.0, (1, 4)), (1.1, (5, 4, 2, 1))])

@@ -21,7 +21,7 @@ from pipeline.store.values import (
 )
 from tests.agents.fakes import RecordingOutbox, deliver
 
-AUTHOR, OTHER, T0, WINDOW = 7, 8, 1_700_000_000_000, 1_000_000
+AUTHOR, OTHER, T0, WINDOW, MARGIN = 7, 8, 1_700_000_000_000, 1_000_000, 2_000
 BOUND = first_id(T0)
 
 
@@ -35,7 +35,7 @@ class World:
 
     def __init__(self, now=T0 + 1):
         self.stores, self.outbox, self.now = memory_stores(lambda: 0.0), RecordingOutbox(), now
-        self.slept, self.paced = [], []
+        self.slept, self.paced, self.margin = [], [], 0
 
     async def sleep(self, seconds):
         self.slept.append(seconds)
@@ -46,8 +46,10 @@ class World:
 
     def stage(self, kind):
         pace = Pace(1, lambda: False, lambda: 0.0)
-        more = (self.sleep,) if kind is Backfill else (0, self.sleep)
-        stage = kind(self.stores, Emit(self.outbox, "repair"), pace, lambda: self.now, WINDOW, *more)
+        margin = MARGIN if kind is Backfill else self.margin
+        stage = kind(
+            self.stores, Emit(self.outbox, "repair"), pace, lambda: self.now, WINDOW, margin, self.sleep
+        )
         object.__setattr__(stage, "pace", type("Pace", (), {"take": staticmethod(self.take)}))
         return stage
 
@@ -311,6 +313,20 @@ async def test_a_return_that_was_overtaken_fulfils_nothing():
     assert (await world.stores.readers.reader(1)).bound == newer
     await world.run(Backfill, back(1, newer))
     assert (await world.stores.readers.reader(1)).bound == 0
+
+
+@pytest.mark.parametrize("kind", [Backfill, Retract])
+async def test_nothing_waits_longer_than_a_margin_for_a_time_that_a_record_names(kind):
+    """An hour ahead, as a clock that is wrong may say; behind it, everybody else's repairs wait."""
+    world = World()
+    world.margin = MARGIN
+    await world.posts(AUTHOR, -10)
+    await world.follow(1)
+    hour = first_id(T0 + 3_600_000)
+
+    await world.run(kind, RepairTask(AUTHOR, (1,), 0, -1, 0, hour, at=T0 + 3_600_000, covered_from=hour))
+
+    assert world.slept == [MARGIN / 1000]
 
 
 @pytest.mark.parametrize(("takes", "slept"), [([500, 500], []), ([1000, 1], [0.001]), ([3000], [2.0])])

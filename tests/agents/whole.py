@@ -38,7 +38,7 @@ from tests.pages.cores import KEYS, core
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
 LIFE = WINDOW + VALID_MS
 FOLLOWED = ("reader.cohorts", "author.routes", "author.suspensions", "page.changes")
-LIVE = ("follows", "policy", "posts", "fanout.small")
+LIVE = ("follows", "edge.marks", "policy", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
 
 
@@ -73,7 +73,9 @@ class Whole:
         self.logs = defaultdict(list)
         self.queues = defaultdict(lambda: defaultdict(list))
         self.pending, self.timers, self.running, self.offset = [], [], {}, 0
-        self.lagging = random.choice([*LIVE, "fanout.backfill", "fanout.retract", "activity", ""])
+        self.lagging = random.choice(
+            [*LIVE, "fanout.backfill", "fanout.retract", "activity", "reader.marks", ""]
+        )
         ports = Stores(*(_Port(getattr(self.stores, name), self) for name in Stores.__slots__))
         self._views()
         self.handlers = self._stages(ports)
@@ -108,8 +110,10 @@ class Whole:
         readers = Readers(ports.readers, warmth, emit, now, MARGIN)
         return {
             "follows": graph.handle,
+            "edge.marks": graph.handle,
             "accounts": readers.handle,
             "activity": readers.handle,
+            "reader.marks": readers.handle,
             "policy": Policy(ports, self._emit("policy"), 2).handle,
             "posts": Classify(
                 ports.posts,
@@ -117,7 +121,7 @@ class Whole:
                 ports.routes,
                 self._emit("classify"),
                 lambda: self.thresholds,
-                Window(WINDOW, LIFE, 60_000, 1_000),
+                Window(WINDOW, LIFE),
                 [Tier("small", None, 2.0)],
                 {"small": "fanout.small"},
                 {"small": 3},
@@ -134,7 +138,9 @@ class Whole:
                 now,
                 LIFE,
             ).handle,
-            "fanout.backfill": Backfill(ports, self._emit("backfill"), pace, now, LIFE, self._sleep).handle,
+            "fanout.backfill": Backfill(
+                ports, self._emit("backfill"), pace, now, LIFE, MARGIN, self._sleep
+            ).handle,
             "fanout.retract": Retract(
                 ports, self._emit("retract"), pace, now, LIFE, MARGIN, self._sleep
             ).handle,
@@ -155,7 +161,7 @@ class Whole:
         record = decode(message.value, TOPICS[message.topic])
         self.offset += 1
         incoming = Incoming(message.topic, 0, self.offset, message.key, message.value, [], self.now)
-        # accounts and activity are one stream of the readers stage, whose keys are readers
+        # topics of one stage are one stream, whose keys are authors or readers
         self.queues[message.topic][message.key].append(Delivery(record, incoming, self.now))
 
     async def turn(self):
@@ -303,7 +309,9 @@ def _ids(items):
 
 
 def _stream(topic):
-    return "readers" if topic in ("accounts", "activity") else topic
+    if topic in ("follows", "edge.marks"):
+        return "graph"
+    return "readers" if topic in ("accounts", "activity", "reader.marks") else topic
 
 
 class _Port:

@@ -113,7 +113,7 @@ def opened(reader: int) -> Event:
 
 def lapsed(reader: int) -> Event:
     """Nobody has heard of the reader for long; what the pipeline tells itself, so `tideline publish` refuses it."""
-    return {"topic": "activity", "type": "lapsed", "reader_id": reader, "at": now()}
+    return {"topic": "reader.marks", "type": "lapsed", "reader_id": reader, "at": now()}
 
 
 def policy(kind: str, **about: Any) -> Event:

@@ -153,8 +153,8 @@ def since(instance: Instance) -> Iterator[dict[tuple[str, int], int]]:
     yield instance.ends("dead.letters")
 
 
-@pytest.mark.parametrize("off_ms", [-120_000, 120_000])
-def test_a_post_whose_clock_is_two_minutes_off_is_refused(
+@pytest.mark.parametrize("off_ms", [-31 * 86_400_000, 120_000])
+def test_a_post_that_is_ahead_or_older_than_the_window_is_refused(
     instance: Instance, since: dict[tuple[str, int], int], off_ms: int
 ) -> None:
     (author,) = events.take(1)
@@ -253,7 +253,7 @@ def test_a_follow_of_more_readers_than_a_segment_holds_is_refused(
     instance.flush()
     instance.settle()
 
-    assert [one.reason for one in letters(instance, since)] == ["follower_ids"]
+    assert [one.reason for one in letters(instance, since)] == ["field"]
     assert instance.rows("SELECT followers FROM author_stats WHERE author_id = %s", author) == []
 
 

@@ -67,7 +67,7 @@ def test_who_lapses_is_pulled_for_again(instance: Instance) -> None:
     instance.publish(events.followed(author, reader))
     instance.settle()
     lapsed = ActivityEvent("lapsed", reader, events.now())
-    instance.send("activity", encode(lapsed), b"%d" % reader)
+    instance.send("reader.marks", encode(lapsed), b"%d" % reader)
     instance.flush()
     instance.settle()
 

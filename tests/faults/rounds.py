@@ -199,7 +199,7 @@ class Run:
             self.instance.publish(*together, source=producer)
         for event in internal:
             record = ActivityEvent("lapsed", event["reader_id"], event["at"])
-            self.instance.send("activity", encode(record), b"%d" % event["reader_id"])
+            self.instance.send("reader.marks", encode(record), b"%d" % event["reader_id"])
         self.instance.flush()
         self.report.events += len(said)
 

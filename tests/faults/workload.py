@@ -10,7 +10,7 @@ from tests.engines.events import Event
 from tests.engines.model import Model
 
 COHORTS = True
-"""Whether readers lapse while running: the internal event `lapsed` on the topic `activity`."""
+"""Whether readers lapse while running: the internal event `lapsed` on the topic `reader.marks`."""
 
 REGIONS = ("eu", "us", "")
 

@@ -146,8 +146,7 @@ def test_only_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> 
     file = put(folder, CHANNEL.replace("[posts]", f"[posts, {topic}]"))
 
     assert refusal(folder) == (
-        f"{file}:6: shares.1: must be one of accounts, posts, policy: to {topic} a pipeline writes,"
-        " and would to both"
+        f"{file}:6: shares.1: must be one of accounts, posts, policy: {topic} is of one feed"
     )
 
 

@@ -113,11 +113,11 @@ TIERS = [
     ("workers: 1", "name: x, workers: 1", "tiers.small.name: unknown key"),
 ]
 STAGES = [
-    ("[follows]", "[follow]", "stages.graph.topics.0: no topic follow in topics.yaml"),
-    ("[follows]", "[dead.letters]", "stages.graph.topics.0: no record is known to travel on dead.letters"),
-    ("[follows]", "[]", "stages.graph.topics: must name a topic"),
-    ("[follows]", "follows", "stages.graph.topics: should be a valid tuple"),
-    ("[follows]", "[5]", "stages.graph.topics.0: should be a valid string"),
+    ("[posts]", "[follow]", "stages.classify.topics.0: no topic follow in topics.yaml"),
+    ("[posts]", "[dead.letters]", "stages.classify.topics.0: no record is known to travel on dead.letters"),
+    ("[posts]", "[]", "stages.classify.topics: must name a topic"),
+    ("[posts]", "posts", "stages.classify.topics: should be a valid tuple"),
+    ("[posts]", "[5]", "stages.classify.topics.0: should be a valid string"),
     ("graph: ", "graphs: ", "stages.graphs: unknown stage, known are graph, readers"),
     ("tideline.graph", "''", "stages.graph.group: must not be empty"),
     (
@@ -137,6 +137,11 @@ TOPICS = [
         "    retention.ms: 2592000000",
         "    retention.ms: [1]",
         "topics.accounts.configs.retention.ms: should be a",
+    ),
+    (
+        "  partitions: 4\n  replicas: 1\n  configs:\n    retention.ms: 2592000000\n    message.timestamp.type",
+        "  partitions: 5\n  replicas: 1\n  configs:\n    retention.ms: 2592000000\n    message.timestamp.type",
+        "topics.edge.marks.partitions: must be 4, as follows has",
     ),
     (
         '  configs:\n    cleanup.policy: "compact"',
