@@ -1,9 +1,9 @@
 """What an event may look like: JSON-shaped values in, `Accepted` or `Rejected` out.
 
 Every field is checked, every unknown one refused by name. Ids are 64-bit integers or decimal strings, times
-milliseconds; an event without a time (`at`, `created_at`) is of now. What is accepted can be encoded. Services
-also send records of their own making: those are held against the same shapes by `checked`, see `admission`, so
-that what is refused here is refused there.
+milliseconds; an event without a time (`at`, `created_at`) is of now. What is accepted can be encoded.
+Services also send records of their own making: those are held against the same shapes by `checked`, see
+`admission`, so that what is refused here is refused there.
 
     accounts  registered, updated    user_id, region "", protected false, at
               erased                 user_id, at
@@ -85,14 +85,14 @@ def parse(value: object, *, default_topic: str | None, now_ms: int | None = None
 def checked(record: Event) -> Event | Rejected:
     """A record that came as one, as `parse` would have made it, or why it would not have.
 
-    A field that its type does not have must be empty. A published post without a visibility is public, as a line
-    without one is.
+    A field that its type does not have must be empty. A published post without a visibility is public, as a
+    line without one is.
     """
     topic, kinds = next((topic, _SHAPES[topic]) for topic, kind in _RECORDS.items() if kind is type(record))
     shape = kinds.get(record.type)
     if shape is None:
         return Rejected("type", f"must be one of {', '.join(kinds)} on topic {topic}")
-    outcome = _read(shape, _given(record, shape))
+    outcome = _read(shape, _given(record, shape), None)
     return outcome if isinstance(outcome, Rejected) else shape.record(record.type, **outcome)
 
 

@@ -24,7 +24,11 @@ MAX = 2**63 - 1
 
 PUBLISHED = PostEvent("published", POST, 9, NOW - 1_000, "public", "eu", "words", ({"a": "b"},))
 GOOD = {
-    "accounts": [AccountEvent("registered", 7, "", False, NOW), AccountEvent("updated", 7, "eu", True, NOW)],
+    "accounts": [
+        AccountEvent("registered", 7, "", False, NOW),
+        AccountEvent("updated", 7, "eu", True, NOW),
+        AccountEvent("erased", 7, "", False, NOW),
+    ],
     "follows": [FollowEvent("followed", 9, (7, 8), NOW), FollowEvent("unfollowed", 9, (7,), NOW)],
     "posts": [
         PUBLISHED,
@@ -262,6 +266,8 @@ def line_of(record):
         if value not in (None, ()) or name == "follower_ids"
     }
     line = {name: list(value) if isinstance(value, tuple) else value for name, value in line.items()}
+    if record.type == "erased":  # has no such fields, so they are left out when they are empty
+        line = {name: value for name, value in line.items() if value not in ("", False)}
     if isinstance(record, PostEvent) and record.media == ():
         line["media"] = []  # none any more, which is not the same as unchanged
     if isinstance(record, PostEvent) and not record.imported:
