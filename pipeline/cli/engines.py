@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, SecureOption
 from pipeline.cli.running import echo, print_json
 
 PurgeOption = Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")]
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
     app.command()(status)
 
 
-def up(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
+def up(home: HomeOption = DEFAULT_HOME, secure: SecureOption = False, as_json: JsonOption = False) -> None:
     """Start Kafka and Cassandra, or find them running, and print where they are.
 
     They run until `tideline down`. Where TIDELINE_KAFKA or TIDELINE_CASSANDRA is set, that cluster is used.
@@ -30,7 +30,7 @@ def up(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
     from pipeline.local import engines
 
     with _talk("looking for the engines") as progress:
-        endpoints = engines.up(home, progress)
+        endpoints = engines.up(home, progress, secured=secure)
     if as_json:
         print_json(endpoints)
     else:

@@ -23,6 +23,12 @@ HomeOption = Annotated[
         help="Where engines and instance keep their files.",
     ),
 ]
+SecureOption = Annotated[
+    bool,
+    typer.Option(
+        "--secure", help="With TLS, users and permissions, made in HOME/secure; the home stays secured."
+    ),
+]
 ProfileOption = Annotated[
     str, typer.Option("--profile", envvar="TIDELINE_PROFILE", help="Topology profile: default, small-graph …")
 ]

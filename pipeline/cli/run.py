@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, ProfileOption, settings
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, ProfileOption, SecureOption, settings
 from pipeline.cli.running import echo
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME", help="Beside the home feed; may be given several times."),
     ] = None,
+    secure: SecureOption = False,
 ) -> None:
     """Run engines, topology and every stage until Ctrl-C; prints `ready URL` when all of it answers.
 
@@ -51,6 +52,7 @@ def run(
     launch.run(
         settings(home=home, profile=profile, port=port),
         domain or (),
+        secured=secure,
         say=lambda text: echo(text, err=True),
         ready=_ready,
     )

@@ -14,7 +14,11 @@ if TYPE_CHECKING:
     from pipeline.topology import Topology
 
 CHANGES = 3
-"""Exit code of `diff --fail-on-changes` when the cluster differs."""
+"""Exit code of `diff` and `acls` with `--fail-on-changes` when the cluster differs."""
+
+FailOption = Annotated[
+    bool, typer.Option("--fail-on-changes", help=f"Exit with {CHANGES} when the cluster differs.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -23,6 +27,7 @@ def register(app: typer.Typer) -> None:
     topology.command("validate")(validate)
     topology.command("diff")(diff)
     topology.command("apply")(apply)
+    topology.command("acls")(acls)
     topology.command("observability")(observability)
     app.add_typer(topology, name="topology")
 
@@ -57,9 +62,7 @@ def diff(
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
-    fail_on_changes: Annotated[
-        bool, typer.Option("--fail-on-changes", help=f"Exit with {CHANGES} when the cluster differs.")
-    ] = False,
+    fail_on_changes: FailOption = False,
     json: JsonOption = False,
 ) -> None:
     """Show what `apply` would change, and what only you can. Changes nothing."""
@@ -92,6 +95,44 @@ def apply(
 
     plan = asyncio.run(topology_apply.apply(*_target(home, profile, domain), dry_run=dry_run))
     _tell(plan, json=json, done="not done, a dry run" if dry_run else "done")
+
+
+def acls(
+    home: HomeOption = DEFAULT_HOME,
+    profile: ProfileOption = "default",
+    execute: Annotated[bool, typer.Option("--execute", help="Do it, and set the users' rates.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every permission, without asking the cluster.")
+    ] = False,
+    fail_on_changes: FailOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Show how the permissions on Kafka differ from `acls.yaml`, as lines for `kafka-acls`.
+
+    Of the home feed and every domain together. Changes nothing without `--execute`. What a principal of the
+    file has beyond it is taken away; other principals are left alone.
+    """
+    from pipeline import topology
+    from pipeline.kafka.acls import Acls
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops import acls as permissions
+
+    given = settings(home=home, profile=profile)
+    loaded = topology.load(given.topology, given.profile)
+    if every:
+        plan = permissions.AclPlan(tuple(sorted(permissions.wanted(loaded))), ())
+    else:
+        plan = (permissions.apply if execute else permissions.compare)(loaded, Acls(kafka_of(given)))
+    if json:
+        _print({"add": [*map(_row, plan.add)], "remove": [*map(_row, plan.remove)], "executed": execute})
+    else:
+        for line in plan.lines():
+            typer.echo(line)
+    if not every:
+        said = "done" if execute else "not done: --execute does it"
+        typer.echo(f"{len(plan.lines())} changes {said}" if plan else "no differences", err=True)
+    if plan and fail_on_changes and not execute:
+        raise typer.Exit(CHANGES)
 
 
 def observability(

@@ -42,7 +42,7 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER")
 
 _KNOCK_S = 5.0
 _REFUSALS = {
-    KafkaError._AUTHENTICATION: "Kafka refuses these credentials",
+    KafkaError._AUTHENTICATION: "it refuses the password",
     KafkaError._SSL: "no TLS connection",
 }
 
@@ -196,12 +196,11 @@ def knock(bootstrap: str) -> None:
 
 
 def refused(bootstrap: str, error: KafkaError) -> EngineError:
-    """One line for a login that failed. librdkafka's text begins with the client's name and the broker's."""
-    reason = error.str().rpartition("]: ")[2].partition(" (after ")[0]
-    user = security_of(bootstrap).user
-    as_whom = f" as {user}" if user else ""
+    """One line for a login that failed. librdkafka's text begins with its own name for the broker."""
+    reason = error.str().rpartition("/bootstrap: ")[2].partition(" (after ")[0].partition(" (install ")[0]
+    user = security_of(bootstrap).user if error.code() == KafkaError._AUTHENTICATION else ""
     return EngineError(
-        f"Kafka at {bootstrap}: {_REFUSALS[error.code()]}{as_whom}: {reason}",
+        f"Kafka at {bootstrap}: {_REFUSALS[error.code()]}{user and f' of {user}'}: {reason}",
         "see the file that TIDELINE_KAFKA_CONFIG names: sasl.username, sasl.password, ssl.ca.location",
     )
 

@@ -11,7 +11,9 @@ import socket
 from pathlib import Path
 
 from pipeline.errors import ConfigError
+from pipeline.local import secure
 from pipeline.local.process import LOOPBACK
+from pipeline.store.login import login_of
 
 TITLE = "Cassandra"
 COORDINATE = "org.apache.cassandra:cassandra-all:5.0.7"
@@ -123,6 +125,18 @@ disk_failure_policy: die
 commit_failure_policy: die
 """
 
+SECURED = """
+authenticator: {{class_name: PasswordAuthenticator}}
+authorizer: {{class_name: CassandraAuthorizer}}
+role_manager: {{class_name: CassandraRoleManager}}
+client_encryption_options:
+  enabled: true
+  optional: false
+  keystore: "{keystore}"
+  keystore_password: "{keystore_password}"
+  store_type: PKCS12
+"""
+
 LOGBACK = """\
 <configuration>
   <appender name="stdout" class="ch.qos.logback.core.ConsoleAppender">
@@ -138,7 +152,11 @@ def configure(home: Path, port: int, storage_port: int) -> None:
     folder = home / "cassandra"
     folder.mkdir(parents=True, exist_ok=True)
     yaml = YAML.format(host=LOOPBACK, port=port, storage_port=storage_port, data=folder / "data")
-    (folder / "cassandra.yaml").write_text(yaml)
+    if secure.is_secure(home):
+        yaml += SECURED.format(
+            keystore=secure.keystore(home), keystore_password=secure.keystore_password(home)
+        )
+    secure.private(folder / "cassandra.yaml", yaml)
     (folder / "logback.xml").write_text(LOGBACK)
 
 
@@ -181,18 +199,20 @@ def is_ready(address: str) -> bool:
     """Whether a node of `host:port[,host:port…]` speaks CQL; the port is the last thing a starting node
     opens.
     """
-    return any(_supports_cql(node) for node in address.split(","))
+    return any(_supports_cql(node, address) for node in address.split(","))
 
 
-def _supports_cql(node: str) -> bool:
+def _supports_cql(node: str, address: str) -> bool:
     """One frame by hand, because the driver belongs to pipeline/store and takes half a second to connect."""
     host, _, port = node.rpartition(":")
     options = bytes([4, 0, 0, 0, 5, 0, 0, 0, 0])  # version 4, no flags, stream 0, opcode OPTIONS, empty body
     supported = 6
     try:
-        with socket.create_connection((host, int(port)), timeout=2) as connection:
-            connection.sendall(options)
-            header = connection.recv(9)
+        with socket.create_connection((host, int(port)), timeout=2) as plain:
+            context = login_of(address).context()
+            with context.wrap_socket(plain, server_hostname=host) if context else plain as connection:
+                connection.sendall(options)
+                header = connection.recv(9)
     except OSError:
         return False
     return len(header) == 9 and header[4] == supported

@@ -12,6 +12,7 @@ An engine of which the user has one already (TIDELINE_KAFKA, TIDELINE_CASSANDRA)
 or stopped. Shown by tests/local/test_local_engines.py.
 """
 
+import asyncio
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import EngineError
-from pipeline.local import cassandra, jars, kafka
+from pipeline.local import cassandra, jars, kafka, logins, secure
 from pipeline.local.home import Endpoints, Home
 from pipeline.local.process import Child, start_java, stop, tail
 from pipeline.settings import Settings
@@ -70,19 +71,26 @@ class EngineStatus:
     up: bool
 
 
-def up(home: Path, progress: Progress) -> Endpoints:
-    """Start what does not run yet and return when both engines answer."""
+def up(home: Path, progress: Progress, *, secured: bool = False) -> Endpoints:
+    """Start what does not run yet and return when both engines answer; this process can log in at them.
+
+    `secured`: with TLS, users and permissions, which a home that was once started so always has.
+    """
     place = Home(home)
-    given = _given()
+    settings = Settings(home=place.folder)
+    given = _given(settings)
     with place.turn(lambda: progress("waiting for another `up` or `down` of this home")):
         place.await_the_killed()
         running = place.children()
+        if secured:
+            secure.make(place.folder)
         absent = [name for name in ENGINES if name not in given and name not in running]
         started: dict[str, Child] = {}
         try:
             classpaths = {name: jars.classpath(ENGINES[name].COORDINATE, progress) for name in absent}
             ports = {name: place.choose_ports(name) for name in absent}
             endpoints = Endpoints(**{name: given.get(name) or place.address(name) for name in ENGINES})
+            logins.use(settings, endpoints)
             place.record(endpoints, running)
             for name in absent:
                 progress(f"starting {ENGINES[name].TITLE}")
@@ -90,6 +98,10 @@ def up(home: Path, progress: Progress) -> Endpoints:
                 place.record(endpoints, running | started)
             children = {name: child for name, child in (running | started).items() if name not in given}
             _wait_until_ready(place, endpoints, children, progress)
+            if "cassandra" in started and secure.is_secure(place.folder):
+                from pipeline.store.cassandra import roles  # with the driver, which nothing else here needs
+
+                asyncio.run(roles.take_over(endpoints.cassandra))
         except BaseException:
             # Nobody could use them yet, so there is nothing that a gentle stop would save.
             stop(started.values(), grace=0)
@@ -115,8 +127,10 @@ def down(home: Path, *, purge: bool = False) -> list[str]:
 
 def status(home: Path) -> dict[str, EngineStatus]:
     """Both engines, asked now."""
-    place, given = Home(home), _given()
-    children = place.children()
+    place = Home(home)
+    settings = Settings(home=place.folder)
+    given, children = _given(settings), place.children()
+    logins.use(settings, Endpoints(**{name: given.get(name) or place.address(name) for name in ENGINES}))
     found: dict[str, EngineStatus] = {}
     for name, engine in ENGINES.items():
         address = given.get(name) or place.address(name)
@@ -126,9 +140,8 @@ def status(home: Path) -> dict[str, EngineStatus]:
     return found
 
 
-def _given() -> dict[str, str]:
+def _given(settings: Settings) -> dict[str, str]:
     """The clusters of the user's own, by engine."""
-    settings = Settings()
     return {n: a for n, a in {"kafka": settings.kafka, "cassandra": settings.cassandra}.items() if a}
 
 

@@ -18,6 +18,9 @@ from typing import Any
 from pipeline.errors import EngineError
 from pipeline.local.process import KILLED_SECONDS, LOOPBACK, PORTS, Child, free_ports
 
+SECURE = "secure"
+"""Below a home whose engines are secured: the certificate, and the files of each of their users."""
+
 
 @dataclass(frozen=True)
 class Endpoints:
@@ -110,6 +113,7 @@ class Home:
         for engine in _read(self._ports):
             shutil.rmtree(self.folder / engine, ignore_errors=True)
             shutil.rmtree(self.folder / "logs", ignore_errors=True)
+            shutil.rmtree(self.folder / SECURE, ignore_errors=True)
         self._ports.unlink(missing_ok=True)
 
 

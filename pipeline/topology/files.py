@@ -17,7 +17,7 @@ FLAT = ("policy", "ranking", "api")
 def base(folder: Path) -> Tree:
     """The files as one tree; a topic's values stand under its name."""
     tree = Tree()
-    for section in ("stages", "tiers", *FLAT):
+    for section in ("stages", "tiers", "acls", *FLAT):
         kind = section.capitalize()
         file = folder / f"{section}.yaml"
         found = list(documents(file, kind))

@@ -18,6 +18,7 @@ from pipeline.topology.specs import (
     DomainSpec,
     PolicySpec,
     RankingSpec,
+    RoleSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -47,6 +48,7 @@ class Topology:
     ranking: RankingSpec
     api: ApiSpec
     cql: str
+    acls: dict[str, RoleSpec]
     names: Names = HOME
     domains: Mapping[str, "Topology"] = field(default_factory=dict)
 
@@ -91,6 +93,7 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
     topics = _named(TopicSpec, "topics", tree, problems)
     stages = _named(StageSpec, "stages", tree, problems)
     tiers = _named(TierSpec, "tiers", tree, problems)
+    acls = _named(RoleSpec, "acls", tree, problems)
     policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
     ranking = _spec(RankingSpec, ("ranking",), tree.values["ranking"], tree, problems)
     api = _spec(ApiSpec, ("api",), tree.values["api"], tree, problems)
@@ -104,12 +107,13 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
         *rules.policy(policy),
         *rules.ranking(ranking),
         *rules.api(api),
+        *rules.acls(acls, topics),
     ]
     _raise(tree.problem(keys, reason) for keys, reason in found)
     topics = {name: spec.model_copy(update={"name": names.topic(name)}) for name, spec in topics.items()}
     stages, tiers = _grouped(stages, names), _grouped(tiers, names)
     cql = tables.read(folder / "tables.cql", policy)
-    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql, names)
+    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql, acls, names)
 
 
 def _grouped(specs: dict[str, Consumer], names: Names) -> dict[str, Consumer]:

@@ -12,6 +12,7 @@ from pipeline.topology.specs import (
     ApiSpec,
     PolicySpec,
     RankingSpec,
+    RoleSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -156,3 +157,21 @@ def api(spec: ApiSpec) -> Iterator[Problem]:
     """The time a page has by default is one that a request may ask for."""
     if spec.deadline_ms > spec.deadline_max_ms:
         yield ("api", "deadline_ms"), f"must not be above deadline_max_ms, which is {spec.deadline_max_ms}"
+
+
+def acls(specs: Mapping[str, RoleSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
+    """Permissions are about topics that exist."""
+    for role, spec in specs.items():
+        for operation, patterns in spec.topics.items():
+            for at, pattern in enumerate(patterns):
+                prefix = pattern.removesuffix("*")
+                if pattern in topics or (
+                    prefix != pattern and any(_begins(prefix, topic) for topic in topics)
+                ):
+                    continue
+                yield ("acls", role, "topics", operation, at), f"no topic {pattern} in topics.yaml"
+
+
+def _begins(prefix: str, topic: str) -> bool:
+    """Either way round: a role may have topics of its own that begin with one of ours."""
+    return topic.startswith(prefix) or prefix.startswith(f"{topic}.")

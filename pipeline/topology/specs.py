@@ -231,3 +231,27 @@ class DomainSpec(_Spec):
 
     name: DomainName
     shares: Annotated[tuple[TopicName, ...], Field(strict=False)] = ()
+
+
+Pattern = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*\*?$", min_length=1, max_length=249)]
+"""A name, or what it begins with and an asterisk."""
+
+Principal = Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\s]+$", max_length=249)]
+Patterns = Annotated[tuple[Pattern, ...], Field(strict=False)]
+TopicOperation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs", "AlterConfigs"]
+GroupOperation = Literal["Read", "Describe", "Delete"]
+ClusterOperation = Literal["Create", "Describe", "Alter", "DescribeConfigs", "AlterConfigs"]
+
+
+class RoleSpec(_Spec):
+    """A role: who has it, and what it allows, in KIP-11's words. `producer_byte_rate`: of each of them."""
+
+    name: Name
+    principals: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\s]+$", max_length=249)], ...],
+        Field(strict=False),
+    ]
+    topics: dict[TopicOperation, Patterns] = Field(default_factory=dict)
+    groups: dict[GroupOperation, Patterns] = Field(default_factory=dict)
+    cluster: Annotated[tuple[ClusterOperation, ...], Field(strict=False)] = ()
+    producer_byte_rate: Count | None = None

@@ -8,7 +8,6 @@ StoreRefuses at once: it is about the key, not about the server.
 
 import asyncio
 import logging
-import ssl
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -259,8 +258,9 @@ def _raise_refused(contact_points: str, error: Exception) -> None:
         if isinstance(reason, AuthenticationFailed):
             user = login_of(contact_points).username
             what = f"refuses the password of {user}" if user else "wants a username and a password"
-        elif isinstance(reason, ssl.SSLCertVerificationError):
-            what = f"has a certificate that is not trusted: {reason.verify_message}"
+        elif "CERTIFICATE_VERIFY_FAILED" in str(reason):  # the driver raises another error with this text
+            text = str(reason).partition("certificate verify failed: ")[2].partition(" (")[0]
+            what = f"has a certificate that is not trusted: {text}"
         else:
             continue
         raise EngineError(
