@@ -164,7 +164,7 @@ def test_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
         ("name: channel", "name: other", "metadata.name: one document named channel, like its file"),
         ("shares: [posts]", "shares: [5]", "shares.0: should be a valid string"),
         ("shares: [posts]", "shares: posts", "shares: should be a valid tuple"),
-        ("shares: [posts]", "share: [posts]", "share: unknown section, known are stages, tiers, policy"),
+        ("shares: [posts]", "share: [posts]", "share: unknown section, known are stages, tiers, acls"),
         ("{window_days: 7}", "{window: 7}", "policy.window: nothing of this name to override"),
         ("{window_days: 7}", "{window_days: 0}", "policy.window_days: should be greater than or equal to 1"),
         ("{window_days: 7}", "{cap: 0}", "policy.cap: should be greater than or equal to 1"),
