@@ -126,11 +126,10 @@ def acls(
     if json:
         _print({"add": [*map(_row, plan.add)], "remove": [*map(_row, plan.remove)], "executed": execute})
     else:
-        for line in plan.lines():
-            typer.echo(line)
+        echo(*plan.lines())
     if not every:
         said = "done" if execute else "not done: --execute does it"
-        typer.echo(f"{len(plan.lines())} changes {said}" if plan else "no differences", err=True)
+        echo(f"{len(plan.lines())} changes {said}" if plan else "no differences", err=True)
     if plan and fail_on_changes and not execute:
         raise typer.Exit(CHANGES)
 
