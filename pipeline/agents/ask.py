@@ -4,7 +4,8 @@ Reads      timeline.requests (TimelineRequest)
 Writes     a TimelineReply, key request_id, to the topic the request names in `reply_to`
 Guarantee  the same answer as the HTTP API, from the same core; at least one reply a request. A page that its
            topic does not take is told with status 413, one that cannot be read with 500; who asks for a
-           reply where none can go becomes a dead letter. None holds up anybody
+           reply where none can go finds a problem on `timeline.replies` that says so, under their
+           request_id, and becomes a dead letter. None holds up anybody
 Replay     answers again; a client drops the second reply by its request_id
 Budget     a page each; `in_flight` batches at once
 """
@@ -12,6 +13,7 @@ Budget     a page each; `in_flight` batches at once
 import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
@@ -28,6 +30,9 @@ from pipeline.records import TimelineReply, TimelineRequest
 REPLIES = "timeline.replies"
 """Replies go to this topic or to one whose name it begins: an ask cannot write anywhere else."""
 
+Unanswered = tuple[Delivery[TimelineRequest], str]
+"""Who cannot be answered where they want to be, and why."""
+
 _TOO_LARGE = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
 
 
@@ -41,25 +46,33 @@ class Ask:
 
     async def handle(self, batch: Sequence[Delivery[TimelineRequest]]) -> list[Refused]:
         """Answer a batch, all pages at once."""
-        refused: list[Refused] = []
+        refused: list[Unanswered] = []
         by_topic: dict[str, list[Delivery[TimelineRequest]]] = defaultdict(list)
         for delivery in batch:
             topic = delivery.record.reply_to
             if topic.startswith(REPLIES):
                 by_topic[topic].append(delivery)
             else:
-                refused.append(Refused(delivery.message, "reply_to", f"must be {REPLIES} or begin with it"))
+                refused.append((delivery, f"must be {REPLIES} or begin with it"))
         for unanswerable in await asyncio.gather(*(self._reply(asks) for asks in by_topic.values())):
             refused += unanswerable
-        return refused
+        await asyncio.gather(*(self._tell(*each) for each in refused))
+        return [Refused(delivery.message, "reply_to", why) for delivery, why in refused]
 
-    async def _reply(self, asks: Sequence[Delivery[TimelineRequest]]) -> list[Refused]:
+    async def _tell(self, ask: Delivery[TimelineRequest], why: str) -> None:
+        """Say where replies are looked for why this one did not go where it should have."""
+        if ask.record.reply_to != REPLIES:
+            with suppress(NoSuchTopic, NotTaken):
+                bad = HTTPStatus.BAD_REQUEST
+                await self.emit.all([self._message(ask, bad, f"reply_to: {why}", REPLIES)])
+
+    async def _reply(self, asks: Sequence[Delivery[TimelineRequest]]) -> list[Unanswered]:
         """Answer those who want it on one topic; all of them are refused when there is no such topic."""
         replies = await asyncio.gather(*(self._answer(ask) for ask in asks))
         try:
             await self.emit.all(replies)
         except NoSuchTopic as error:
-            return [Refused(ask.message, "reply_to", error.message) for ask in asks]
+            return [(ask, error.message) for ask in asks]
         except (
             NotTaken
         ):  # of one of them: one after the other, as a batch of small ones may be too large, too
@@ -67,7 +80,7 @@ class Ask:
             return [refused for refused in alone if refused is not None]
         return []
 
-    async def _reply_alone(self, ask: Delivery[TimelineRequest], reply: Outgoing) -> Refused | None:
+    async def _reply_alone(self, ask: Delivery[TimelineRequest], reply: Outgoing) -> Unanswered | None:
         """Answer, or say that the answer is too large; refuse who cannot even be told that."""
         too_large = f"limit: ask for fewer: {reply.topic} does not take {len(reply.value or b'')} bytes"
         why = ""
@@ -78,7 +91,7 @@ class Ask:
                 why = error.message
             else:
                 return None
-        return Refused(ask.message, "reply_to", why)
+        return ask, why
 
     async def _answer(self, delivery: Delivery[TimelineRequest]) -> Outgoing:
         ask = delivery.record
@@ -103,11 +116,11 @@ class Ask:
             return self._message(delivery, _TOO_LARGE, f"limit: ask for fewer: {error.message}")
 
     def _message(
-        self, delivery: Delivery[TimelineRequest], status: HTTPStatus, body: bytes | str
+        self, delivery: Delivery[TimelineRequest], status: HTTPStatus, body: bytes | str, topic: str = ""
     ) -> Outgoing:
-        """A reply; a text is the detail of a problem."""
+        """A reply to this topic, else to the one it is wanted on; a text is the detail of a problem."""
         ask = delivery.record
         if isinstance(body, str):
             body = render.problem(status, status.phrase, body, ask.request_id)
         reply = TimelineReply(ask.request_id, status, body)
-        return self.emit.message(ask.reply_to, ask.request_id, reply, source=delivery)
+        return self.emit.message(topic or ask.reply_to, ask.request_id, reply, source=delivery)

@@ -71,8 +71,8 @@ def parse(
 
 
 def integer(text: str, most: int) -> int | None:
-    """A plain decimal from 1 to `most`, or None."""
-    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))):
+    """A plain decimal from 1 to `most`, without leading zeros, or None."""
+    if not (text.isascii() and text.isdigit() and len(text) <= len(str(most))) or text.startswith("0"):
         return None
     number = int(text)
-    return number if 1 <= number <= most else None
+    return number if number <= most else None

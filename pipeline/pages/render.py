@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 
+from pipeline.domain.fields import VISIBILITIES
 from pipeline.pages.looks import Following
 from pipeline.pages.page import Item, Page
 from pipeline.store.values import StoredPost
@@ -56,7 +57,7 @@ def _post(post: StoredPost) -> dict[str, Any]:
         "post_id": str(post.post_id),
         "author_id": str(post.author_id),
         "created_at": post.created_at,
-        "visibility": post.visibility,
+        "visibility": post.visibility if post.visibility in VISIBILITIES else "private",
         "body": post.body,
         "media": [dict(media) for media in post.media],
         "edited_at": post.edited_at,

@@ -8,16 +8,15 @@ from http import HTTPStatus
 from typing import Any
 
 from pipeline.domain.page_request import DEFAULT_LIMIT, MAX_LIMIT, MODES
-from pipeline.domain.snowflake import MAX_ID
 from pipeline.topology import ApiSpec
 from pipeline.web import reads, request_ids
-from pipeline.web.schemas import SCHEMAS
+from pipeline.web.schemas import ID, SCHEMAS
 
 VERSION = "1.0.0"
 
 Node = dict[str, Any]
 
-_ID: Node = {"type": "integer", "format": "int64", "minimum": 1, "maximum": MAX_ID}
+_NUMBER: Node = {"type": "integer", "minimum": 1}
 _ALWAYS = (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, HTTPStatus.INTERNAL_SERVER_ERROR)
 _READS = (
     *(HTTPStatus.BAD_REQUEST, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE),
@@ -60,11 +59,11 @@ _TOKEN: Node = {
 
 
 def _reads(spec: ApiSpec, *, with_tokens: bool) -> Node:
-    limit = _ID | {"maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
+    limit = _NUMBER | {"maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
     mode = {"type": "string", "enum": list(MODES), "default": MODES[0]}
-    deadline = _ID | {"maximum": spec.deadline_max_ms, "default": spec.deadline_ms}
+    deadline = _NUMBER | {"maximum": spec.deadline_max_ms, "default": spec.deadline_ms}
     asked = "For whom; by default the reader of the token."
-    reader = _parameter("reader_id", "path", _ID, "The reader.")
+    reader = _parameter("reader_id", "path", ID, "The reader.")
     read = _Read(with_tokens)
     return {
         "/v1/readers/{reader_id}/timeline": read.of(
@@ -79,12 +78,12 @@ def _reads(spec: ApiSpec, *, with_tokens: bool) -> Node:
         "/v1/readers/{reader_id}/following/{author_id}": read.of(
             ("following", "How the reader stands to an author.", "Following"),
             reader,
-            _parameter("author_id", "path", _ID, "The author."),
+            _parameter("author_id", "path", ID, "The author."),
         ),
         "/v1/posts/{post_id}": read.of(
             ("post", "One post, as the reader may see it.", "Post"),
-            _parameter("post_id", "path", _ID, "The post."),
-            _parameter("reader_id", "query", _ID, asked, required=not with_tokens),
+            _parameter("post_id", "path", ID, "The post."),
+            _parameter("reader_id", "query", ID, asked, required=not with_tokens),
             also=_NOT_FOUND,
         ),
     }

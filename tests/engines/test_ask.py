@@ -115,8 +115,9 @@ def test_a_reply_to_another_topic_is_refused_to_the_dead_letters(
     letter = letter_of(instance, encode(request), since)
     assert letter.reason == "reply_to"
     assert letter.topic == "timeline.requests"
-    written = [m.topic() for m in instance.messages(since) if m.key() == request.request_id.encode()]
-    assert written == []
+    (told,) = [m for m in instance.messages(since) if m.key() == request.request_id.encode()]
+    assert told.topic() == "timeline.replies"
+    assert_problem(told, request, "reply_to: must be timeline.replies or begin with it")
 
 
 def test_a_page_too_large_for_a_message_is_a_problem_and_a_smaller_one_is_answered(
@@ -136,10 +137,19 @@ def test_a_page_too_large_for_a_message_is_a_problem_and_a_smaller_one_is_answer
 
 
 def test_a_reply_topic_that_does_not_exist_holds_up_nobody(instance: Instance, reader: int) -> None:
-    since = instance.ends("dead.letters")
+    since = instance.ends("dead.letters", "timeline.replies")
     request = request_for(reader, reply_to="timeline.replies.of.nobody")
 
     send(instance, request)
 
     assert decode(ask(instance, reader).value(), TimelineReply).status == 200
     assert letter_of(instance, encode(request), since).reason == "reply_to"
+    told = eventually(lambda: reply_to(instance, request, since), 30)
+    assert_problem(told, request, "reply_to: ")
+
+
+def assert_problem(told: Message, request: TimelineRequest, detail: str) -> None:
+    """Whoever looks where replies usually are finds what was wrong."""
+    reply = decode(told.value(), TimelineReply)
+    assert (reply.request_id, reply.status) == (request.request_id, 400)
+    assert json.loads(reply.body)["detail"].startswith(detail)

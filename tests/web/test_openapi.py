@@ -66,6 +66,37 @@ async def test_answers_are_as_the_document_says(server, document):
     holds(document, "Problem", (await server.get("/nowhere")).body)
 
 
+async def test_every_id_is_text(document):
+    """In parameters as in answers: a generated client keeps no id in a number."""
+    parameters = [
+        one
+        for path in document["paths"].values()
+        for one in path["get"]["parameters"]
+        if one["name"].endswith("_id")
+    ]
+    answers = [
+        (name, schema)
+        for one in document["components"]["schemas"].values()
+        for name, schema in one["properties"].items()
+        if name.endswith("_id")
+    ]
+
+    assert len(parameters) >= 5
+    assert {one["schema"]["type"] for one in parameters} == {"string"}
+    assert {schema["type"] for _, schema in answers} == {"string"}
+
+
+@pytest.mark.parametrize("produced", ["friends", "Public", "x" * 1000])
+async def test_what_was_produced_with_an_unknown_visibility_is_shown_as_private(server, document, produced):
+    """Before it was refused, that is: to its author, whom alone it is shown to."""
+    post = await server.publish(author=READER, visibility=produced)
+
+    found = (await server.get(f"/v1/posts/{post}")).body
+
+    holds(document, "Post", found)
+    assert found["visibility"] == "private"
+
+
 async def test_every_refusal_is_in_the_document(document):
     """With the headers that belong to it."""
     responses = operation(document, "/v1/posts/{post_id}")["responses"]
