@@ -19,13 +19,21 @@ class AuthorClass(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AccountEvent:
-    """Topic `accounts`, key user_id. type: registered | updated | erased."""
+    """Topic `accounts`, key user_id. type: registered | updated | erased.
+
+    `changed`: the settings an update names, the others stay; None: all of them.
+    """
 
     type: str
     user_id: int
     region: str
     protected: bool
     at: int
+    changed: tuple[str, ...] | None = None
+
+    def sets(self, setting: str) -> bool:
+        """Whether `region` or `protected` is as this event says from now on."""
+        return self.type != "updated" or self.changed is None or setting in self.changed
 
 
 @dataclass(frozen=True, slots=True)

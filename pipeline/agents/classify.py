@@ -182,7 +182,9 @@ class Classify:
                 ahead.append(post)
         return accepted, ahead, changed, refused
 
-    async def _ahead(self, posts: Iterable[tuple[int, int]], awaited: Collection[int]) -> list[Placed]:
+    async def _ahead(
+        self, posts: Iterable[tuple[int, int]], awaited: Collection[int]
+    ) -> list[Placed[PostEvent]]:
         """What the authors of these posts sent ahead of them."""
         found = await asyncio.gather(
             *(self.posts.ahead(post, author, _MOST_AHEAD) for post, author in posts if post in awaited)
@@ -273,7 +275,7 @@ class Classify:
         return self.emit.message("posts.classified", str(event.author_id), record, source=post)
 
 
-def _placed(post: Post) -> Placed:
+def _placed(post: Post) -> Placed[PostEvent]:
     return Placed(post.record, post.message.offset)
 
 

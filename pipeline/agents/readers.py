@@ -23,7 +23,7 @@ from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort
 from pipeline.store.ports import ReaderStore
-from pipeline.store.values import NOT_COVERED, Hide, ReaderState
+from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState
 
 Event = Delivery[AccountEvent | ActivityEvent]
 
@@ -40,7 +40,7 @@ class Readers:
 
     async def handle(self, batch: Sequence[Event]) -> list[Refused]:
         """Store the accounts and hides of a batch, changes of cohorts, and when each reader was last seen."""
-        accounts: list[AccountEvent] = []
+        accounts: list[Placed[AccountEvent]] = []
         events: dict[int, list[tuple[str, int]]] = defaultdict(list)
         causes: dict[int, Event] = {}
         active: list[Activity] = []
@@ -48,7 +48,7 @@ class Readers:
         for delivery in batch:
             match delivery.record:
                 case AccountEvent("registered" | "updated" as kind, reader, at=at) as account:
-                    accounts.append(account)
+                    accounts.append(Placed(account, delivery.message.offset))
                 case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at) as act:
                     active.append(Delivery(act, delivery.message, delivery.origin_ts))
                 case ActivityEvent("hidden" | "unhidden" as kind, reader, at, int(author), int(post)):
@@ -67,7 +67,7 @@ class Readers:
         await self._wake(woken, states, causes)
         # of a cohort that is stored already: a crash may have come before anybody was told
         untold = {r for r in events if any(at <= states[r].cohort_at for _, at in events[r])}
-        about = {account.user_id for account in accounts} | {hide.reader_id for hide in hides}
+        about = {account.event.user_id for account in accounts} | {hide.reader_id for hide in hides}
         await changes.tell(self.emit, batch, readers=about | untold | woken.keys())
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
         return []

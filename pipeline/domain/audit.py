@@ -83,7 +83,7 @@ class Ledger:
                 self._add_post(event)
             case PolicyEvent():
                 self._add_policy(event)
-            case AccountEvent():
+            case AccountEvent() if event.sets("region"):
                 known = self._regions.get(event.user_id, (0, ""))
                 self._regions[event.user_id] = max(known, (event.at, event.region))
 

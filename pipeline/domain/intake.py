@@ -5,7 +5,8 @@ milliseconds; an event without a time (`at`, `created_at`) is of now. What is ac
 Services also send records of their own making: those are held against the same shapes by `checked`, see
 `admission`, so that what is refused here is refused there.
 
-    accounts  registered, updated    user_id, region "", protected false, at
+    accounts  registered             user_id, region "", protected false, at
+              updated                user_id, at; region, protected if changed
               erased                 user_id, at
     follows   followed, unfollowed   author_id, follower_id or follower_ids (at most 1,000), at
     posts     published              author_id, created_at, body, post_id (else one is made here),
@@ -24,7 +25,7 @@ Services also send records of their own making: those are held against the same 
 import dataclasses
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -160,6 +161,13 @@ def _read(shape: _Shape, value: Mapping[Any, Any], now_ms: int | None) -> Fields
     return shape.finish(read)
 
 
+def _updated(read: Fields) -> Fields | Rejected:
+    """The settings that are named, by name; the others are not changed, whatever the record has for them."""
+    unnamed = {"region": "", "protected": False}
+    read["changed"] = tuple(name for name in unnamed if read[name] is not None)
+    return read | {name: value for name, value in unnamed.items() if read[name] is None}
+
+
 def _follow(read: Fields) -> Fields | Rejected:
     """One follower or many, in either case as `follower_ids`."""
     one, many = read.pop("follower_id"), read.pop("follower_ids")
@@ -190,7 +198,8 @@ def _about(record: Event) -> str:
     """What tells apart two events of one topic, key, type and millisecond."""
     match record:
         case AccountEvent():
-            return str(record.user_id)
+            named = (f"{name}={getattr(record, name)}" for name in record.changed or ())
+            return ":".join((str(record.user_id), *named))
         case FollowEvent(follower_ids=(follower,)):
             return str(follower)
         case FollowEvent(follower_ids=many):
@@ -219,6 +228,7 @@ _ACCOUNT = _Shape(
     {"user_id": _ID, "at": _TIME, "region": fields.region, "protected": fields.flag},
     {"region": "", "protected": False},
 )
+_UPDATED = replace(_ACCOUNT, finish=_updated, defaults={"region": None, "protected": None})
 _ERASED = _Shape(AccountEvent, "user_id", {"user_id": _ID, "at": _TIME}, {"region": "", "protected": False})
 _FOLLOW = _Shape(
     FollowEvent,
@@ -247,7 +257,7 @@ _TAKE_DOWN = _Shape(
 )
 
 _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
-    "accounts": {"registered": _ACCOUNT, "updated": _ACCOUNT, "erased": _ERASED},
+    "accounts": {"registered": _ACCOUNT, "updated": _UPDATED, "erased": _ERASED},
     "follows": {"followed": _FOLLOW, "unfollowed": _FOLLOW},
     "posts": {"published": _PUBLISHED, "edited": _EDITED, "deleted": _DELETED},
     "activity": {

@@ -14,7 +14,7 @@ from typing import Protocol
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
 from pipeline.errors import Unavailable, Unprocessable
-from pipeline.records import AccountEvent, RouteRecord, Suspension
+from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     AuthorGraph,
     Claim,
@@ -101,7 +101,7 @@ class GraphStore(Protocol):
 class PostStore(Protocol):
     """`posts`, `posts_by_author` and `posts_ahead`."""
 
-    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
+    async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """Apply published, edited and deleted events, in any order and any number of times: each as of its
         version (`order.of_post`), a publication whole, an edit what it names. A deletion is for ever.
 
@@ -111,10 +111,10 @@ class PostStore(Protocol):
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """Whose these ids are; ids nobody has named are left out."""
 
-    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+    async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """Keep edits and deletions of posts that are not there yet, for this long."""
 
-    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed[PostEvent]]:
         """What this author sent ahead of the post: the newest events, at most `most`."""
 
     async def posts(self, post_ids: Sequence[int]) -> dict[int, StoredPost]:
@@ -164,8 +164,8 @@ class ReaderStore(Protocol):
     of `author_stats`.
     """
 
-    async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
-        """Store accounts; the newest event of an account wins."""
+    async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
+        """Store what these events set (`AccountEvent.sets`); of two that set the same the later counts."""
 
     async def put_seen(self, seen: Mapping[int, int]) -> None:
         """By reader, when (ms) they were last seen; an older time never replaces a newer one."""

@@ -5,11 +5,11 @@ Times are ms, ids and bounds 64-bit integers.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.visibility import EVERYWHERE
-from pipeline.records import PostEvent
+from pipeline.records import AccountEvent, PostEvent
 
 NOT_COVERED = 2**63 - 1
 """`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""
@@ -125,10 +125,13 @@ class Claim(NamedTuple):
     ahead: bool
 
 
-class Placed(NamedTuple):
-    """An event of a post and its place on the partition (`order.of_post`)."""
+Placeable = TypeVar("Placeable", AccountEvent, PostEvent)
 
-    event: PostEvent
+
+class Placed(NamedTuple, Generic[Placeable]):
+    """An event and its place on the partition (`domain.order`)."""
+
+    event: Placeable
     place: int
 
 

@@ -25,11 +25,11 @@ NOW, MARGIN = 1_700_000_000_000, 60_000
 BOUND = first_id(NOW + MARGIN)
 
 EVENTS = [
-    AccountEvent("registered", 1, "eu", False, 5),
-    AccountEvent("updated", 1, "us", True, 6),
-    ActivityEvent("opened", 1, 9),
-    ActivityEvent("engaged", 1, 7, author_id=3, post_id=4),
-    ActivityEvent("opened", 2, 8),
+    AccountEvent("registered", 1, "eu", False, NOW + 5),
+    AccountEvent("updated", 1, "us", True, NOW + 6),
+    ActivityEvent("opened", 1, NOW + 9),
+    ActivityEvent("engaged", 1, NOW + 7, author_id=3, post_id=4),
+    ActivityEvent("opened", 2, NOW + 8),
 ]
 
 
@@ -54,11 +54,32 @@ async def test_a_reader_is_what_the_newest_events_say():
     """Region and protection of the last update, the first registration, the last time seen; unknown: defaults."""
     assert await state_after(EVENTS, 5) == [
         ReaderState(
-            1, "us", True, registered_at=5, last_seen=9, active=True, covered_from=BOUND, cohort_at=5
+            *(1, "us", True),
+            registered_at=NOW + 5,
+            last_seen=NOW + 9,
+            active=True,
+            covered_from=BOUND,
+            cohort_at=NOW + 5,
         ),
-        ReaderState(2, last_seen=8, active=True, covered_from=BOUND, cohort_at=8),
+        ReaderState(2, last_seen=NOW + 8, active=True, covered_from=BOUND, cohort_at=NOW + 8),
         ReaderState(3),
     ]
+
+
+async def test_an_update_changes_what_it_names():
+    """And at one time the later one on the partition counts: the second update has the next offset."""
+    events = [
+        AccountEvent("registered", 1, "de", True, NOW),
+        AccountEvent("updated", 1, "fr", False, NOW, ("region",)),
+        AccountEvent("updated", 1, "us", False, NOW, ("region",)),
+    ]
+    stage, store = a_stage()
+
+    for _ in range(2):
+        assert await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
+
+    assert (await store.reader(1)).region == "us"
+    assert (await store.reader(1)).protected
 
 
 async def test_order_repetition_and_batches_do_not_matter():

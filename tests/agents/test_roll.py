@@ -5,7 +5,7 @@ import pytest
 from pipeline.agents.roll import every_reader, readers_after, sample
 from pipeline.records import AccountEvent
 from pipeline.store.memory import memory_stores
-from pipeline.store.values import FIRST, Edge
+from pipeline.store.values import FIRST, Edge, Placed
 
 FOLLOWING, BOTH, REGISTERED = range(1, 40), range(40, 50), range(50, 71)
 
@@ -16,7 +16,7 @@ async def stores():
     readers = [*FOLLOWING, *BOTH]
     await made.graph.put_edges([Edge(reader, 9_999, True, 1, 0) for reader in readers])
     await made.readers.put_accounts(
-        [AccountEvent("registered", reader, "eu", False, 1) for reader in [*BOTH, *REGISTERED]]
+        Placed(AccountEvent("registered", reader, "eu", False, 1), 0) for reader in [*BOTH, *REGISTERED]
     )
     return made
 

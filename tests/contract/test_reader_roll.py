@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.records import AccountEvent
-from pipeline.store.values import FIRST, Edge
+from pipeline.store.values import FIRST, Edge, Placed
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -19,7 +19,9 @@ async def roll(port, limit):
 
 
 async def registered(stores, readers):
-    await stores.readers.put_accounts([AccountEvent("registered", r, "eu", False, 1) for r in readers])
+    await stores.readers.put_accounts(
+        Placed(AccountEvent("registered", r, "eu", False, 1), 0) for r in readers
+    )
 
 
 async def test_every_reader_with_an_edge_is_listed_once(stores, fresh):

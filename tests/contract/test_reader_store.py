@@ -7,7 +7,7 @@ import pytest
 
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
-from pipeline.store.values import NOT_COVERED, AuthorGraph, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Placed, ReaderState, Relations
 
 T0 = 1_700_000_000_000
 
@@ -20,24 +20,43 @@ async def test_an_unknown_reader_has_the_defaults(stores, fresh):
     assert await stores.readers.reader(reader) == ReaderState(reader, "", False, None, None)
 
 
-async def test_the_newest_event_of_an_account_wins_in_any_order(stores, fresh):
+@pytest.mark.parametrize("apart_ms", [0, 1, 1000])
+async def test_the_later_event_of_an_account_counts_in_any_order(stores, fresh, apart_ms):
+    """Of the same time the one that is later on the partition."""
     first = fresh()
     for n, order in enumerate(permutations(range(3))):
         events = [
-            AccountEvent("registered", first + n, "eu", protected=False, at=1000),
-            AccountEvent("updated", first + n, "us", protected=True, at=2000),
-            AccountEvent("updated", first + n, "br", protected=False, at=3000),
+            AccountEvent("registered", first + n, "us", protected=False, at=T0),
+            AccountEvent("updated", first + n, "eu", protected=True, at=T0 + apart_ms),
+            AccountEvent("updated", first + n, "br", protected=False, at=T0 + 2 * apart_ms),
         ]
         for event in order * 2:
-            await stores.readers.put_accounts([events[event]])
+            await stores.readers.put_accounts([Placed(events[event], event)])
 
-        assert await stores.readers.reader(first + n) == ReaderState(first + n, "br", False, 1000, None)
+        assert await stores.readers.reader(first + n) == ReaderState(first + n, "br", False, T0, None)
+
+
+async def test_an_update_changes_what_it_names_in_any_order(stores, fresh):
+    """Each setting is that of the last event that sets it; of an older release all of them."""
+    first = fresh()
+    for n, order in enumerate(permutations(range(4))):
+        events = [
+            AccountEvent("registered", first + n, "de", protected=True, at=T0),
+            AccountEvent("updated", first + n, "fr", protected=False, at=T0 + 1, changed=("region",)),
+            AccountEvent("updated", first + n, "", protected=False, at=T0 + 2, changed=()),
+            AccountEvent("updated", first + n + 500, "us", protected=True, at=T0 + 3),
+        ]
+        for event in order * 2:
+            await stores.readers.put_accounts([Placed(events[event], event)])
+
+        assert await stores.readers.reader(first + n) == ReaderState(first + n, "fr", True, T0, None)
+        assert (await stores.readers.reader(first + n + 500)).protected
 
 
 async def test_an_update_alone_does_not_say_when_the_account_was_registered(stores, fresh):
     reader = fresh()
 
-    await stores.readers.put_accounts([AccountEvent("updated", reader, "eu", protected=True, at=1000)])
+    await stores.readers.put_accounts([Placed(AccountEvent("updated", reader, "eu", True, 1000), 0)])
 
     assert await stores.readers.reader(reader) == ReaderState(reader, "eu", True, None, None)
 
@@ -121,7 +140,7 @@ async def test_the_cohort_with_the_highest_version_stays_in_any_order(stores, fr
         for version in order * 2:
             await stores.readers.put_cohorts([versions[version]])
         await stores.readers.put_seen({first + n: 40})
-        await stores.readers.put_accounts([AccountEvent("registered", first + n, "eu", protected=True, at=1)])
+        await stores.readers.put_accounts([Placed(AccountEvent("registered", first + n, "eu", True, 1), 0)])
 
         account = {"region": "eu", "protected": True, "registered_at": 1, "last_seen": 40}
         assert await stores.readers.reader(first + n) == replace(versions[2], **account)
@@ -159,7 +178,7 @@ async def test_who_is_active_and_not_seen_for_long_is_found(stores, fresh):
     seen = {0: 999, 1: 1000, 2: 1001, 3: 1, 5: 1}
     await stores.readers.put_seen({first + n: at for n, at in seen.items()})
     await stores.readers.put_accounts(
-        [AccountEvent("registered", first + n, "", False, at) for n, at in ((3, 1000), (4, 999))]
+        Placed(AccountEvent("registered", first + n, "", False, at), 0) for n, at in ((3, 1000), (4, 999))
     )
     active = [ReaderState(first + n, active=n != 5, covered_from=0, cohort_at=1) for n in range(7)]
     await stores.readers.put_cohorts(active)

@@ -38,7 +38,18 @@ EVENTS = [
     (
         {**ACCOUNT, "type": "updated", "region": "eu", "protected": True},
         b"7",
-        AccountEvent("updated", 7, "eu", True, T),
+        AccountEvent("updated", 7, "eu", True, T, ("region", "protected")),
+    ),
+    ({**ACCOUNT, "type": "updated"}, b"7", AccountEvent("updated", 7, "", False, T, ())),
+    (
+        {**ACCOUNT, "type": "updated", "region": ""},
+        b"7",
+        AccountEvent("updated", 7, "", False, T, ("region",)),
+    ),
+    (
+        {**ACCOUNT, "type": "updated", "protected": False},
+        b"7",
+        AccountEvent("updated", 7, "", False, T, ("protected",)),
     ),
     (FOLLOW, b"9", FollowEvent("followed", 9, (7,), T)),
     ({**FOLLOW, "type": "unfollowed"}, b"9", FollowEvent("unfollowed", 9, (7,), T)),

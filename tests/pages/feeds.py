@@ -82,7 +82,9 @@ class World:
 
     async def settle(self):
         """Write everything."""
-        await self.stores.readers.put_accounts([AccountEvent("registered", READER, self.region, False, T0)])
+        await self.stores.readers.put_accounts(
+            [Placed(AccountEvent("registered", READER, self.region, False, T0), 0)]
+        )
         if self.active is not None:
             bound = at(self.since_ms)
             state = ReaderState(READER, active=self.active, covered_from=bound, cohort_at=T0)

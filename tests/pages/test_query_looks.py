@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.pages.looks import Following
 from pipeline.records import AccountEvent
-from pipeline.store.values import Edge
+from pipeline.store.values import Edge, Placed
 from tests.pages.feeds import READER, T0, Author, World, at
 
 STRANGER = 99
@@ -54,7 +54,7 @@ async def test_a_post_nobody_made_is_none():
 async def test_the_posts_of_a_protected_author_are_for_followers():
     """Whatever visibility they were published with."""
     world, post_id = await world_with()
-    await world.stores.readers.put_accounts([AccountEvent("registered", 10, "eu", True, T0)])
+    await world.stores.readers.put_accounts([Placed(AccountEvent("registered", 10, "eu", True, T0), 0)])
 
     assert await world.query.post(READER, post_id) is not None
     assert await world.query.post(STRANGER, post_id) is None

@@ -70,7 +70,7 @@ class CassandraPosts:
         )
         self._restore_all = db.prepare("DELETE taken_down FROM posts USING TIMESTAMP ? WHERE post_id = ?")
 
-    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
+    async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
         rows = (row for post in posts for row in self._rows(*post, hints))
         await self._db.write(rows, self._publish.table)
@@ -106,7 +106,7 @@ class CassandraPosts:
         rows = await self._db.fetch_in(self._claims, post_ids)
         return {post_id: Claim(author_id, bool(ahead)) for post_id, author_id, ahead in rows}
 
-    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+    async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """See `PostStore`. Events first: who sees the mark finds them."""
         events = (
             self._keep_ahead.mutation(
@@ -128,7 +128,7 @@ class CassandraPosts:
         )
         await self._db.write(marks, self._mark_ahead.table)
 
-    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed[PostEvent]]:
         """See `PostStore`."""
         rows = await self._db.fetch(self._ahead, post_id, author_id, most)
         return [

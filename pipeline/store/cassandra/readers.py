@@ -1,13 +1,14 @@
 """What is known of readers, and which authors are suspended. Writes carry the time of their event."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.values import NOT_COVERED, Hide, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState, Relations
 
 
 class CassandraReaders:
@@ -73,17 +74,17 @@ class CassandraReaders:
             " WHERE author_id IN ?"
         )
 
-    async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
+    async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
         """See `ReaderStore`."""
         rows = (
             self._put_account.mutation(
                 event.user_id,
-                event.region,
-                event.protected,
+                event.region if event.sets("region") else UNSET,
+                event.protected if event.sets("protected") else UNSET,
                 event.at if event.type == "registered" else UNSET,
-                event.at * 1000,
+                Version(event.at, place).write_time,
             )
-            for event in events
+            for event, place in events
         )
         await self._db.write(rows, self._put_account.table)
 

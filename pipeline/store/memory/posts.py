@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.domain import order
 from pipeline.domain.merge import Row
+from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Claim, Placed, StoredPost
 
@@ -18,7 +19,7 @@ class MemoryPosts:
         self._take_downs = Table(clock)
         self._restored_us: dict[int, int] = {}
 
-    async def put_posts(self, posts: Iterable[Placed], hints: Mapping[int, int]) -> None:
+    async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
         for post, place in posts:
             version = order.of_post(post, place)
@@ -52,7 +53,7 @@ class MemoryPosts:
             if cells
         }
 
-    async def put_ahead(self, posts: Sequence[Placed], *, ttl_s: int) -> None:
+    async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """See `PostStore`."""
         for post, place in posts:
             row, written = (post.at, place), order.of_post(post, place).write_time
@@ -60,7 +61,7 @@ class MemoryPosts:
             self._ahead.write(key, row, written, {"event": (post, place)}, ttl_s=ttl_s)
             self._posts.write(post.post_id, 0, written, {"ahead": True}, ttl_s=ttl_s)
 
-    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed]:
+    async def ahead(self, post_id: int, author_id: int, most: int) -> list[Placed[PostEvent]]:
         """See `PostStore`."""
         newest = reversed(self._ahead.rows((post_id, author_id)).values())
         return [Placed(*cells["event"]) for cells in newest][:most]

@@ -1,13 +1,14 @@
 """Accounts, engagements, relations, hides and suspensions in memory."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from itertools import islice
 
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import Hide, ReaderState, Relations
+from pipeline.store.values import Hide, Placed, ReaderState, Relations
 
 
 class MemoryReaders:
@@ -20,12 +21,14 @@ class MemoryReaders:
         self._hidden = Table(clock)
         self._suspensions = Table(clock)
 
-    async def put_accounts(self, events: Sequence[AccountEvent]) -> None:
+    async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
         """See `ReaderStore`."""
-        for event in events:
-            registered = {"registered_at": event.at} if event.type == "registered" else {}
-            values = {"region": event.region, "protected": event.protected, **registered}
-            self._states.write(event.user_id, 0, event.at * 1000, values)
+        for event, place in events:
+            settings = {"region": event.region, "protected": event.protected}
+            values: dict[str, object] = {name: value for name, value in settings.items() if event.sets(name)}
+            if event.type == "registered":
+                values["registered_at"] = event.at
+            self._states.write(event.user_id, 0, Version(event.at, place).write_time, values)
 
     async def put_seen(self, seen: Mapping[int, int]) -> None:
         """See `ReaderStore`."""
