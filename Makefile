@@ -8,8 +8,8 @@ READY := $(VENV)/.ready
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
 
-demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running
-	@$(BIN)/tideline demo $(if $(KEEP),--keep) $(if $(JSON),--json >'$(JSON)')
+demo: $(READY) ## A real graph, a burst, a live view, an audit. JSON=FILE writes the figures, KEEP=1 leaves it running, SECURE=1 with TLS and users
+	@$(BIN)/tideline demo $(if $(KEEP),--keep) $(if $(SECURE),--secure) $(if $(JSON),--json >'$(JSON)')
 
 test: $(READY) ## Unit, contract and engine tests, on a real Kafka and a real Cassandra. ARGS: only those, one by one
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2)

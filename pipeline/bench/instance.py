@@ -13,6 +13,7 @@ from pipeline.errors import EngineError
 from pipeline.local import engines, instance, signals
 from pipeline.local.instance import Instance
 from pipeline.local.process import tail
+from pipeline.settings import Settings
 
 _POLL_S = 0.1
 _STOP_S = 60.0
@@ -22,8 +23,8 @@ _STOP_S = 60.0
 class Pipeline:
     """A running pipeline and its home. It is stopped, and a temporary home removed, unless it is kept."""
 
-    def __init__(self, home: Path, *, temporary: bool) -> None:
-        self.home, self.temporary = home, temporary
+    def __init__(self, home: Path, *, temporary: bool, secured: bool) -> None:
+        self.home, self.temporary, self._secured = home, temporary, secured
         self.kept = False
         self._log = home / "run.log"
         self._child: subprocess.Popen[bytes] | None = None
@@ -34,6 +35,7 @@ class Pipeline:
         Raises EngineError, with its last words, when it ends instead.
         """
         command = [sys.executable, "-m", "pipeline", "run", "--home", str(self.home)]
+        command += ["--secure"] if self._secured else []
         with self._log.open("wb") as log:
             # A session of its own: Ctrl-C reaches us alone, and we stop the pipeline in good order.
             self._child = subprocess.Popen(
@@ -46,6 +48,7 @@ class Pipeline:
         while self._child.poll() is None:
             words = self._log.read_text(errors="replace").splitlines()
             if any(line.startswith("ready http") for line in words):
+                instance.endpoints_of(Settings(home=self.home))  # this process logs in as well
                 return instance.find(self.home)
             if words and "|" not in words[-1]:
                 say(words[-1])
@@ -68,11 +71,11 @@ class Pipeline:
 
 
 @contextmanager
-def place(home: Path | None) -> Iterator[Pipeline]:
-    """A pipeline, not started yet, on this home or on a temporary one."""
+def place(home: Path | None, *, secured: bool = False) -> Iterator[Pipeline]:
+    """A pipeline, not started yet, on this home or on a temporary one. `secured`: see `engines.up`."""
     folder = Path(tempfile.mkdtemp(prefix="tideline-demo-")) if home is None else home
     folder.mkdir(parents=True, exist_ok=True)
-    pipeline = Pipeline(folder, temporary=home is None)
+    pipeline = Pipeline(folder, temporary=home is None, secured=secured)
     try:
         yield pipeline
     finally:

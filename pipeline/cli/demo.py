@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.options import JsonOption
+from pipeline.cli.options import JsonOption, SecureOption
 from pipeline.cli.running import echo, print_json, print_table
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ def demo(
         ),
     ] = None,
     seconds: Annotated[float, typer.Option(metavar="N", min=15, help="How long authors post.")] = 30,
+    secure: SecureOption = False,
 ) -> None:
     """Run everything here, import a real graph, post with a burst, and audit what readers are served.
 
@@ -41,7 +42,7 @@ def demo(
     from pipeline.local.signals import interrupting
 
     try:
-        with interrupting(), place(home) as pipeline:
+        with interrupting(), place(home, secured=secure) as pipeline:
             with View() as view:
                 figures = bench.run(pipeline, seconds=seconds, view=view)
             print_table(verdict(figures), err=json)
