@@ -150,7 +150,7 @@ OLDEST_UNPROCESSED = _gauge(
 )
 CONTAINMENT = _gauge(
     "tideline_containment",
-    "1 for a containment in force; how many authors, or producers, are contained",
+    "1 for a containment in force; how many authors, or users, are contained",
     "kind",
     "target",
 )

@@ -244,7 +244,6 @@ def _rules(tier: TierSpec) -> Rules:
         hold_s=act.hold_seconds,
         hot_share=act.hot_share,
         rate_per_minute=act.rate_per_minute,
-        producer_bytes_per_second=act.producer_bytes_per_second,
         bound=act.bound,
     )
 

@@ -1,7 +1,7 @@
 """Controller: looks at every stage once a second, and acts for the tiers that are behind.
 
 Reads      what `look` sees of all stages; containment and posts.classified as views
-Writes     pipeline.health; containment with containment.journal; quotas of producers at the broker
+Writes     pipeline.health; containment with containment.journal; quotas of users at the broker
 Guarantee  several may run, the one that leads writes; what is in force is in the topic, so the next one goes
            on from there, and what nobody extends ends by itself
 Replay     has no topic to process
@@ -69,11 +69,11 @@ class Controller:
         now = self.now_ms()
         seen = seen_of(healths)
         known = self._hot(now) if asks_who(seen, self.rules) else []
-        in_force, hot = await self.throttle.bring(records, known, now)
+        in_force = await self.throttle.bring(records, now)
         changes = decide(
             {key_of(one): one for one in in_force},
             seen,
-            hot,
+            known,
             self.rules,
             now,
         )
@@ -104,7 +104,7 @@ class Classified:
             pushed = post.followers if post.author_class is not AuthorClass.PULL else 0
             tier = tier_for(post.followers, self._tiers).name
             at_s = snowflake.time_ms(post.post_id) / 1000
-            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, post.producer, pushed))
+            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, pushed))
 
 
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:

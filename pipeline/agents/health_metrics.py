@@ -8,8 +8,8 @@ from pipeline.domain.lag_status import Status
 from pipeline.gauges import Exactly, Labels
 from pipeline.records import Containment, JournalEntry, StageHealth
 
-_OF_MANY: dict[str, str] = {Kind.PULL: "authors", Kind.RATE: "authors", Kind.THROTTLE: "producers"}
-"""The target of what is done to authors and producers: their names are no labels."""
+_OF_MANY: dict[str, str] = {Kind.PULL: "authors", Kind.RATE: "authors", Kind.THROTTLE: "users"}
+"""The target of what is done to authors and users: their names are no labels."""
 _TIER = "fanout."
 
 _status, _budget = Exactly(metrics.STAGE_STATUS), Exactly(metrics.LAG_BUDGET)

@@ -156,15 +156,16 @@ def narrow() -> Wanted:
 
 
 def throttle(
-    producer: Annotated[
-        str, typer.Argument(metavar="PRODUCER", help="Its client.id, as posts have it in ce_source.")
+    user: Annotated[
+        str,
+        typer.Argument(metavar="USER", help="As the broker knows it; without logins, a client.id."),
     ],
     size: Annotated[
         int, typer.Argument(metavar="BYTES", min=1, help="A second, that each broker still takes.")
     ],
 ) -> Wanted:
-    """Have the broker slow a producer: it waits, nothing is refused, and other producers are not touched."""
-    return Wanted(producer, bytes_per_second=size)
+    """Have the broker slow what a user sends: it waits, nothing is refused, and no other user is touched."""
+    return Wanted(user, bytes_per_second=size)
 
 
 def release(

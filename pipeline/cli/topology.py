@@ -100,7 +100,7 @@ def apply(
 def acls(
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
-    execute: Annotated[bool, typer.Option("--execute", help="Do it, and set the users' rates.")] = False,
+    execute: Annotated[bool, typer.Option("--execute", help="Do it.")] = False,
     every: Annotated[
         bool, typer.Option("--all", help="Every permission, without asking the cluster.")
     ] = False,

@@ -1,11 +1,6 @@
-"""Who makes the work that is arriving: authors and regions by their share of a tier's new deliveries.
-
-A producer is answerable for an author when nearly all it sends is theirs: slowing it slows nobody else.
-"""
+"""Who makes the work that is arriving: authors and regions by their share of a tier's new deliveries."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Sequence
-from dataclasses import replace
 from typing import NamedTuple
 
 from pipeline.domain.containment import Kind
@@ -17,9 +12,6 @@ WINDOW_S = 30.0
 MOST = 20_000
 """Posts remembered: the newest, when there are more in the window."""
 
-NEARLY_ALL = 0.9
-"""Of a producer's new posts."""
-
 
 class Arrival(NamedTuple):
     """A post that is pushed to so many readers, 0 when it is pulled, at a time (s)."""
@@ -28,7 +20,6 @@ class Arrival(NamedTuple):
     tier: str
     author_id: int
     region: str
-    producer: str
     deliveries: int
 
 
@@ -46,7 +37,6 @@ class Arrivals:
         """Authors and regions with at least this share of a tier's new deliveries, the largest first.
 
         A region is only hot beside others: where all posts are of one region, pacing it would help nobody.
-        With an author goes the producer who sends little else.
         """
         new = [one for one in list(self._posts) if one.at_s > now_s - WINDOW_S]
         totals: Counter[str] = Counter()
@@ -64,22 +54,4 @@ class Arrivals:
             for target, deliveries in counts.items()
             if deliveries >= least * totals[tier] and (kind is Kind.PULL or len(counts) > 1)
         ]
-        of_author = _answerable(new)
-        found += [
-            replace(one, kind=Kind.THROTTLE, target=producer)
-            for one in found
-            if one.kind is Kind.PULL
-            for producer in of_author.get(one.target, ())
-        ]
         return sorted(found, key=lambda one: (-one.share, one.tier, one.kind, one.target))
-
-
-def _answerable(posts: Sequence[Arrival]) -> dict[str, list[str]]:
-    """By author, the producers of whose posts nearly all are theirs."""
-    of_all = Counter(one.producer for one in posts if one.producer)
-    of_pair = Counter((one.producer, str(one.author_id)) for one in posts if one.producer)
-    found: dict[str, list[str]] = defaultdict(list)
-    for (producer, author), posted in of_pair.items():
-        if posted >= NEARLY_ALL * of_all[producer]:
-            found[author].append(producer)
-    return found

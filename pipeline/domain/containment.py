@@ -7,7 +7,7 @@
     freeze TIER    its writers stop, and new posts are pulled; what waits, waits
     path push      nothing is pushed; path pull: nothing is pulled, and pages say so
     defer STAGE    backfill or retract waits
-    throttle PRODUCER  the broker takes no more than so many bytes a second from it
+    throttle USER      the broker takes no more than so many bytes a second from it
     narrow reads   pages go without what is dear
 
 All but the last five change the class of a post, which is a route record: what is not pushed is pulled, and

@@ -4,8 +4,8 @@
                                  └── what is in force is kept ──────────────────────────────────▶
 
 The oldest record's age says how bad it is. From `shed` on cold readers are not pushed to, from `rate` and
-`pull` on the authors who make most of the tier's work are slowed and then pulled, and the broker slows who
-produces little but their posts; once the budget is broken repairs wait and pages go without what is dear.
+`pull` on the authors who make most of the tier's work are slowed and then pulled; once the budget is broken
+repairs wait and pages go without what is dear.
 What was begun is kept for `hold_s` after the age was last at `release` or above, and ends by itself: a
 controller that dies takes its actions with it. A backlog above `bound` deliveries sheds all pushes of the
 tier: a queue never grows without end.
@@ -28,7 +28,6 @@ class Rules:
 
     `hot_share`: the part of the tier's new deliveries from which on an author, or a region, is too much.
     `rate_per_minute`: posts of such an author that are still pushed; of a region ten times as many.
-    `producer_bytes_per_second`: what the broker still takes from a producer of such an author; None: all.
     """
 
     lag_budget_s: float
@@ -40,7 +39,6 @@ class Rules:
     hold_s: float
     hot_share: float
     rate_per_minute: int
-    producer_bytes_per_second: int | None
     bound: int | None
 
 
@@ -54,7 +52,7 @@ class Seen:
 
 @dataclass(frozen=True, slots=True)
 class Hot:
-    """Who makes a tier's work: an author, a region, an author's producer; and their share of what is new."""
+    """Who makes a tier's work: an author or a region, and their share of what is new."""
 
     tier: str
     kind: Kind
@@ -121,10 +119,10 @@ def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int)
     """What this tier needs now, the mildest first."""
 
     def action(
-        kind: Kind, target: str, cause: str, to: AuthorClass = AuthorClass.PULL, rate: int = 0, size: int = 0
+        kind: Kind, target: str, cause: str, to: AuthorClass = AuthorClass.PULL, rate: int = 0
     ) -> Containment:
         until = now_ms + round(rule.hold_s * 1000)
-        return Containment(kind, target, to, rate, cause, CONTROLLER, now_ms, until, tier, size)
+        return Containment(kind, target, to, rate, cause, CONTROLLER, now_ms, until, tier)
 
     spent = _spent(seen, rule)
     if spent is not None and spent >= rule.shed:
@@ -135,9 +133,6 @@ def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int)
             why = f"{late}, and {one.share:.0%} of its new work is theirs"
             if one.kind is Kind.PACE:
                 yield action(one.kind, one.target, why, rate=10 * rule.rate_per_minute)
-            elif one.kind is Kind.THROTTLE:
-                if rule.producer_bytes_per_second:
-                    yield action(one.kind, one.target, why, size=rule.producer_bytes_per_second)
             elif spent >= rule.pull:
                 yield action(Kind.PULL, one.target, why)
             else:

@@ -59,6 +59,12 @@ class Security:
         return self.properties.get("sasl.username", "")
 
     @property
+    def authenticates(self) -> bool:
+        """Whether the broker knows who we are."""
+        p = self.properties
+        return p.get("security.protocol", "").startswith("SASL_") or "ssl.certificate.location" in p
+
+    @property
     def oauth(self) -> "oauth.Source | None":
         """Where tokens come from; None unless the mechanism is OAUTHBEARER."""
         p = self.properties

@@ -115,9 +115,9 @@ def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms
 
 
 def producer(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
-    """Who produced this message: `ce_source`, which is the producer's `client.id`.
+    """Who produced this message, by its own word (`ce_source`): to be shown, never to be acted upon.
 
-    Empty when that is not told, is too long, or is who we are: nobody can have the pipeline itself throttled.
+    Empty when that is not told, is too long, or is who we are.
     """
     source = next((value for name, value in headers or () if name == "ce_source" and value), b"")
     found = source.decode(errors="replace")

@@ -1,8 +1,10 @@
-"""What producers may send, by their `client.id`: the broker's own quotas, in bytes a second and broker.
+"""What users may send: the broker's own quotas (KIP-13), in bytes a second and broker.
 
-A broker that is asked for more answers late and says so; the producer waits, its messages stay in its own
-queue, and nothing is refused. Other producers, also on the same machine, are not touched. librdkafka has no
-call for it, aiokafka only one that reads, so the request that writes (KIP-546) is declared here.
+A user is whom the broker authenticated. One that authenticates nobody knows its producers by their
+`client.id` alone, which anybody may claim. A broker that is asked for more answers late and says so; the
+producer waits, its messages stay in its own queue, and nothing is refused. Other producers, also on the same
+machine, are not touched. librdkafka has no call for it, aiokafka only one that reads, so the request that
+writes (KIP-546) is declared here.
 """
 
 from collections.abc import AsyncIterator, Mapping
@@ -16,10 +18,10 @@ from aiokafka.protocol.api import Request, RequestStruct, Response
 from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schema, String
 
 from pipeline.errors import EngineError
-from pipeline.kafka.client import aio
+from pipeline.kafka.client import aio, security_of
 from pipeline.kafka.headers import OURS
 
-CLIENT, RATE = "client-id", "producer_byte_rate"
+USER, CLIENT, RATE = "user", "client-id", "producer_byte_rate"
 
 _ANY_NAME = 2  # the match types of DescribeClientQuotas: exact, default, any
 _TEXT = String("utf-8")
@@ -30,11 +32,13 @@ class Quotas:
 
     def __init__(self, bootstrap: str) -> None:
         self._bootstrap = bootstrap
+        self._by = USER if security_of(bootstrap).authenticates else CLIENT
 
     async def all(self) -> dict[str, float]:
-        """Bytes a second by `client.id`, of all who have a quota for what they send. Raises EngineError."""
+        """Bytes a second by name, of all who have a quota for what they send. Raises EngineError."""
+        asked = DescribeClientQuotasRequest([(self._by, _ANY_NAME, None)], True)
         async with self._connected() as client:
-            answer = await self._ask(client, DescribeClientQuotasRequest([(CLIENT, _ANY_NAME, None)], True))
+            answer = await self._ask(client, asked)
         if answer.error_code:
             raise EngineError(self._refused(answer.error_code, answer.error_message))
         return {
@@ -50,7 +54,7 @@ class Quotas:
         if not rates:
             return
         async with self._connected() as client:
-            answer = await self._ask(client, _AlterClientQuotas(rates))
+            answer = await self._ask(client, _AlterClientQuotas(self._by, rates))
         for code, message, _ in answer.entries:
             if code:
                 raise EngineError(self._refused(code, message))
@@ -108,9 +112,9 @@ class _Alter(RequestStruct):  # type: ignore[misc]
 class _AlterClientQuotas(Request[_Alter]):  # type: ignore[misc]
     API_KEY = 49
 
-    def __init__(self, rates: Mapping[str, float | None]) -> None:
+    def __init__(self, by: str, rates: Mapping[str, float | None]) -> None:
         self._entries = [
-            ([(CLIENT, name)], [(RATE, 0.0 if rate is None else float(rate), rate is None)])
+            ([(by, name)], [(RATE, 0.0 if rate is None else float(rate), rate is None)])
             for name, rate in rates.items()
         ]
 

@@ -69,7 +69,7 @@ def of_stage(record: Containment, lags: Mapping[str, StageLag]) -> Radius:
     if record.kind == Kind.THROTTLE:
         return {
             "means": f"each broker takes {record.bytes_per_second:,} bytes a second from it; what is"
-            " more waits in its own queue, in order; nothing is refused, and no other producer is touched"
+            " more waits in its own queue, in order; nothing is refused, and no other user is touched"
         }
     lag = lags.get(record.target)
     known: Radius = {} if lag is None else {"records_waiting": lag.lag, "oldest_s": lag.age_s}

@@ -23,6 +23,7 @@ from pipeline.kafka.view import whole
 from pipeline.names import HOME, Names
 from pipeline.records import Containment, JournalEntry
 from pipeline.topology import Topology
+from pipeline.topology.specs import WORKERS
 
 
 def read(bootstrap: str, names: Names = HOME, *, now_ms: int) -> list[Containment]:
@@ -45,27 +46,27 @@ def journal(bootstrap: str, most: int, names: Names = HOME) -> list[JournalEntry
 async def put(bootstrap: str, record: Containment, names: Names = HOME) -> None:
     """Put this in force; returns when the broker has acknowledged it and the entry of the journal.
 
-    Raises ConfigError for a producer that somebody else has given a quota: it would be lost.
+    Raises ConfigError for a user that somebody else has given a quota: it would be lost.
     """
     if record.kind == Kind.THROTTLE:
         await _unlimited(bootstrap, record.target, names)
     await _announce(bootstrap, [Change("started", record)], names, record.since, record.by)
 
 
-async def _unlimited(bootstrap: str, producer: str, names: Names) -> None:
-    quota = (await Quotas(bootstrap).all()).get(producer)
+async def _unlimited(bootstrap: str, user: str, names: Names) -> None:
+    quota = (await Quotas(bootstrap).all()).get(user)
     ours = {(one.kind, one.target) for one in whole(bootstrap, names.topic(CONTAINMENT), Containment)}
-    if quota is not None and (Kind.THROTTLE, producer) not in ours:
+    if quota is not None and (Kind.THROTTLE, user) not in ours:
         raise ConfigError(
-            f"throttle {producer}: the broker has a quota of {quota:g} bytes/s for it, and we did not set it",
-            "kafka-configs.sh --describe --entity-type clients",
+            f"throttle {user}: the broker has a quota of {quota:g} bytes/s for it, and we did not set it",
+            "kafka-configs.sh --describe --entity-type users (or clients)",
         )
 
 
 async def release(bootstrap: str, kind: str, target: str, by: str, names: Names = HOME) -> list[Containment]:
     """Take back what is in force, whoever put it there. Raises TidelineError when nothing is.
 
-    A producer that is throttled is let go by the controller, which takes its record out with its quota.
+    A user that is throttled is let go by the controller, which takes its record out with its quota.
     """
     at_ms = now_ms()
     found = [one for one in read(bootstrap, names, now_ms=at_ms) if (one.kind, one.target) == (kind, target)]
@@ -99,9 +100,15 @@ def check(kind: Kind, target: str, topology: Topology) -> None:
     if kind in (Kind.PULL, Kind.RATE) and not target.lstrip("-").isdigit():
         raise ConfigError(f"{kind} {target}: not an author's id")
     if kind is Kind.THROTTLE and not 0 < len(target.encode()) <= LONGEST_NAME:
-        raise ConfigError(f"{kind}: a producer's client.id has 1 to {LONGEST_NAME} bytes")
-    if kind is Kind.THROTTLE and target == OURS:
+        raise ConfigError(f"{kind}: a user's name has 1 to {LONGEST_NAME} bytes")
+    if kind is Kind.THROTTLE and target in _ourselves(topology):
         raise ConfigError(f"{kind} {target}: that is the pipeline itself, and every tier would wait")
+
+
+def _ourselves(topology: Topology) -> set[str]:
+    """Whom the broker may know the stages as."""
+    workers = topology.acls.get(WORKERS)
+    return {OURS} | {one.partition(":")[2] for one in (workers.principals if workers else ())}
 
 
 def document(record: Containment) -> dict[str, Any]:

@@ -16,6 +16,9 @@ Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
 API, AUDITOR, CONTROLLER = "api", "auditor", "controller"
 
+WORKERS = "workers"
+"""The role of the stages."""
+
 WITHOUT_TOPICS = (API, AUDITOR, CONTROLLER)
 """The stages that process no topic: the HTTP processes, who looks at what they serve, and who acts on lag.
 None has to be in the file: there is one API then, no auditor and no controller.
@@ -89,7 +92,6 @@ class ActSpec(_Spec):
     hold_seconds: Annotated[float, Field(ge=1, le=86_400)]
     hot_share: Annotated[float, Field(gt=0, le=1)]
     rate_per_minute: Count
-    producer_bytes_per_second: Count | None = None
     bound: Count | None
 
 
@@ -244,7 +246,7 @@ ClusterOperation = Literal["Create", "Describe", "Alter", "DescribeConfigs", "Al
 
 
 class RoleSpec(_Spec):
-    """A role: who has it, and what it allows, in KIP-11's words. `producer_byte_rate`: of each of them."""
+    """A role: who has it, and what it allows, in KIP-11's words."""
 
     name: Name
     principals: Annotated[
@@ -254,4 +256,3 @@ class RoleSpec(_Spec):
     topics: dict[TopicOperation, Patterns] = Field(default_factory=dict)
     groups: dict[GroupOperation, Patterns] = Field(default_factory=dict)
     cluster: Annotated[tuple[ClusterOperation, ...], Field(strict=False)] = ()
-    producer_byte_rate: Count | None = None

@@ -1,11 +1,12 @@
 """The controller: what it sees is told, what it does is in force and in the journal, and one of two acts."""
 
-from pipeline.agents.controller import Classified, Controller, seen_of
+from pipeline.agents.controller import Classified, Controller, announced, seen_of
 from pipeline.agents.throttle import Throttle
 from pipeline.codec import decode
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
-from pipeline.domain.control import Rules, Seen
+from pipeline.domain.containment import OPERATOR, Kind
+from pipeline.domain.control import Change, Rules, Seen
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import EngineError
 from pipeline.kafka.emit import Emit
@@ -13,7 +14,7 @@ from pipeline.records import AuthorClass, ClassifiedPost, Containment, JournalEn
 from tests.agents.fakes import MemoryQuotas, RecordingOutbox
 
 NOW = 1_700_000_000_000
-RULES = {"large": Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, 30.0, 0.2, 6, 4_096, None)}
+RULES = {"large": Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, 30.0, 0.2, 6, None)}
 TIERS = [Tier("small", 10, 2.0), Tier("large", None, 10.0)]
 
 
@@ -48,6 +49,10 @@ class World:
     def in_force(self):
         newest = {m.key: m.value for m in self.outbox.sent if m.topic == "containment"}
         return [decode(value, Containment) for value in newest.values() if value is not None]
+
+    async def put(self, record):
+        """As `tideline contain` does."""
+        await self.one.emit.all(announced(self.one.emit, Change("started", record), NOW))
 
     def journal(self):
         entries = [
@@ -121,19 +126,17 @@ def test_what_is_pulled_makes_no_work():
     assert arrivals.hot(NOW / 1000, 0.0) == []
 
 
-def post_by(producer):
-    return ClassifiedPost(first_id(NOW), 7, NOW, "public", "", AuthorClass.PUSH, 9_000, producer)
+def throttled(user, until=0):
+    return Containment(Kind.THROTTLE, user, AuthorClass.PULL, 0, "", OPERATOR, NOW, until, "", 4_096)
 
 
-async def test_the_producer_of_a_hot_author_is_slowed_and_let_go_before_its_record():
+async def test_a_user_whom_an_operator_slows_is_let_go_before_the_record_of_it():
     world = World()
-    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
-    world.age_s = 12.0
-    for _ in range(2):
-        await world.one.step()
+    await world.put(throttled("news", until=NOW + 1_000))
+    await world.one.step()
     assert world.quotas.rates == {"news": 4_096.0}
 
-    world.age_s, world.now = 1.0, world.now + 31_000
+    world.now += 31_000
     world.quotas.fault = EngineError("kafka: away")
     await world.one.step()
     assert [one.kind for one in world.in_force()] == ["throttle"], "or its quota would be forgotten"
@@ -141,26 +144,26 @@ async def test_the_producer_of_a_hot_author_is_slowed_and_let_go_before_its_reco
     await world.controller(True).step()
 
     assert (world.quotas.rates, world.in_force()) == ({}, [])
-    assert [event for event, kind, _ in world.journal() if kind == "throttle"] == ["started", "released"]
+    assert [event for event, kind, _ in world.journal() if kind == "throttle"] == ["started", "expired"]
 
 
-async def test_a_producer_that_somebody_else_slowed_is_left_alone():
+async def test_whoever_a_post_says_has_produced_it_is_not_slowed():
     world = World()
-    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
-    world.quotas.rates = {"news": 10.0}
+    post = ClassifiedPost(first_id(NOW), 7, NOW, "public", "", AuthorClass.PUSH, 9_000, "somebody else")
+    Classified(world.arrivals, TIERS).put(b"", post)
     world.age_s = 12.0
     for _ in range(2):
         await world.one.step()
 
-    assert world.quotas.rates == {"news": 10.0}
-    assert "throttle" not in {one.kind for one in world.in_force()}
+    assert {one.kind for one in world.in_force()} == {"shed", "pull", "defer"}
+    assert world.quotas.rates == {}
 
 
-async def test_when_the_broker_does_not_let_us_slow_producers_all_else_is_done():
+async def test_when_the_broker_does_not_let_us_slow_users_all_else_is_done():
     world = World()
-    Classified(world.arrivals, TIERS).put(b"", post_by("news"))
+    await world.put(throttled("news"))
     world.quotas.fault = EngineError("kafka: not authorised")
     world.age_s = 12.0
     await world.one.step()
 
-    assert {one.kind for one in world.in_force()} == {"shed", "pull", "defer"}
+    assert {one.kind for one in world.in_force()} == {"throttle", "shed", "defer"}

@@ -48,7 +48,7 @@ def test_a_pending_number_is_that_of_a_tier():
     assert exported.values("tideline_pending_deliveries") == {}
 
 
-def test_authors_and_producers_are_counted_and_not_named():
+def test_authors_and_users_are_counted_and_not_named():
     health_metrics.in_force(
         [
             contained("shed", "large", since=8_000),
@@ -64,7 +64,7 @@ def test_authors_and_producers_are_counted_and_not_named():
         ("shed", "large"): 1,
         ("pull", "authors"): 2,
         ("rate", "authors"): 1,
-        ("throttle", "producers"): 1,
+        ("throttle", "users"): 1,
     }
     since = exported.values("tideline_containment_since_timestamp_seconds")
     assert (since["shed", "large"], since["pull", "authors"]) == (7, 5)

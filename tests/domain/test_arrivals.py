@@ -14,7 +14,6 @@ posts = st.builds(
     tier=st.sampled_from(["small", "large"]),
     author_id=st.integers(1, 4),
     region=st.sampled_from(["", "eu", "us"]),
-    producer=st.sampled_from(["", "news", "web"]),
     deliveries=st.integers(0, 1000),
 )
 
@@ -42,45 +41,11 @@ def test_shares_are_of_the_new_deliveries_of_a_tier(arrived, least):
 
 def test_a_region_is_hot_beside_others_only():
     arrivals = Arrivals()
-    arrivals.add(Arrival(1.0, "large", 7, "eu", "", 90))
+    arrivals.add(Arrival(1.0, "large", 7, "eu", 90))
     assert [one.kind for one in arrivals.hot(2.0, 0.5)] == [Kind.PULL]
 
-    arrivals.add(Arrival(1.0, "large", 8, "us", "", 10))
+    arrivals.add(Arrival(1.0, "large", 8, "us", 10))
     assert [(one.kind, one.target) for one in arrivals.hot(2.0, 0.5)] == [
         (Kind.PULL, "7"),
         (Kind.PACE, "eu"),
     ] or [(one.kind, one.target) for one in arrivals.hot(2.0, 0.5)] == [(Kind.PACE, "eu"), (Kind.PULL, "7")]
-
-
-@given(st.lists(posts, max_size=60), st.sampled_from([0.2, 0.5]))
-def test_a_producer_goes_with_an_author_when_nine_in_ten_of_its_posts_are_theirs(arrived, least):
-    arrivals = Arrivals()
-    for one in arrived:
-        arrivals.add(one)
-
-    found = arrivals.hot(60.0, least)
-
-    new = [one for one in arrived if 60.0 - one.at_s < WINDOW_S]
-    for tier in ("small", "large"):
-        wanted = {
-            (name, author.share)
-            for author in found
-            if (author.tier, author.kind) == (tier, Kind.PULL)
-            for name in ("news", "web")
-            if (theirs := [str(one.author_id) == author.target for one in new if one.producer == name])
-            and any(theirs)
-            and 10 * sum(theirs) >= 9 * len(theirs)
-        }
-        throttled = {
-            (one.target, one.share) for one in found if (one.tier, one.kind) == (tier, Kind.THROTTLE)
-        }
-        assert throttled == wanted
-
-
-def test_a_producer_is_not_blamed_for_one_author_who_is_pulled_already():
-    arrivals = Arrivals()
-    arrivals.add(Arrival(1.0, "large", 7, "", "news", 90))
-    for _ in range(9):
-        arrivals.add(Arrival(1.0, "large", 8, "", "news", 0))
-
-    assert [(one.kind, one.target) for one in arrivals.hot(2.0, 0.5)] == [(Kind.PULL, "7")]

@@ -11,14 +11,12 @@ from pipeline.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
 NOW, HOLD = 1_700_000_000_000, 10
-RULES = Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, HOLD, 0.2, 6, 4_096, 1_000)
+RULES = Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, HOLD, 0.2, 6, 1_000)
 TIERS = {"small": dataclasses.replace(RULES, lag_budget_s=2.0), "large": RULES}
 HOT = [
     Hot("large", Kind.PULL, "7", 0.6),
     Hot("large", Kind.PULL, "8", 0.1),
     Hot("large", Kind.PACE, "eu", 0.7),
-    Hot("large", Kind.THROTTLE, "news", 0.6),
-    Hot("large", Kind.THROTTLE, "web", 0.1),
 ]
 
 
@@ -59,12 +57,11 @@ def test_the_ladder():
     ladder = {
         7.9: {},
         8.0: {"shed/large": PARTIAL},
-        9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL, "throttle/news": PULL},
+        9.0: {"shed/large": PARTIAL, "rate/7": PULL, "pace/eu": PULL},
         10.0: {
             "shed/large": PARTIAL,
             "pull/7": PULL,
             "pace/eu": PULL,
-            "throttle/news": PULL,
             "defer/backfill": PULL,
             "defer/retract": PULL,
         },
@@ -95,7 +92,7 @@ def test_the_story_of_a_burst():
 
     assert world.in_force == {}
     events = [event for event in world.story if event[0] != "extended"]
-    keys = ["shed/large", "pace/eu", "pull/7", "throttle/news", "defer/backfill", "defer/retract"]
+    keys = ["shed/large", "pace/eu", "pull/7", "defer/backfill", "defer/retract"]
     assert sorted(events) == sorted([("started", key) for key in keys] + [("released", key) for key in keys])
 
 
@@ -165,12 +162,6 @@ def test_a_controller_who_has_not_heard_yet_takes_nothing_from_an_operator(looks
         world.step(age_s, heard=heard)
         for kind, target in mine:
             assert held(world.in_force.get, kind, target, world.now) == mine[kind, target]
-
-
-def test_a_topology_without_a_rate_for_producers_slows_none():
-    without = {"large": dataclasses.replace(RULES, producer_bytes_per_second=None)}
-    changes = decide({}, {"large": Seen(9.5, 0)}, HOT, without, NOW)
-    assert Kind.THROTTLE not in {one.record.kind for one in changes}
 
 
 throttles = st.builds(

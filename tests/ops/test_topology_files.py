@@ -54,7 +54,6 @@ def test_values_are_those_of_the_files() -> None:
             hold_seconds=30,
             hot_share=0.2,
             rate_per_minute=6,
-            producer_bytes_per_second=65_536,
             bound=20_000_000,
         ),
     )
