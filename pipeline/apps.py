@@ -61,6 +61,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         in_flight=spec.in_flight,
         kept_elsewhere=_read_before(stage, topics, r.topology),
         group=spec.group,
+        inputs={r.topology.topics[topic].name for topic in admission.INPUTS},
         admit=_admission(r.topology),
     )
     erased = ErasedAccounts()

@@ -63,17 +63,23 @@ FANOUT_STEP = _histogram(
 )
 PUBLISH_TO_WRITTEN = _histogram(
     "tideline_publish_to_written_seconds",
-    "From the publish of a post to the acknowledged rows of one segment: what a tier's lag budget is about",
+    "From the broker's time for a post to the acknowledged rows of one segment: what a lag budget is about",
     "tier",
     buckets=LAG_BUCKETS,
 )
 PUBLISH_TO_VISIBLE = _histogram(
     "tideline_publish_to_visible_seconds",
-    "From the publish of a post until readers of the cohort can see it. push: the rows of a segment are "
-    "acknowledged; pull: a process that serves pages hears of the post, for readers of any cohort",
+    "From the broker's time for a post (pull: that of its id) until readers of the cohort can see it. push: "
+    "the rows of a segment are acknowledged; pull: a process that serves pages hears of it, for any cohort",
     "author_class",
     "cohort",
     "path",
+    buckets=LAG_BUCKETS,
+)
+PRODUCER_DELAY = _histogram(
+    "tideline_producer_delay_seconds",
+    "From when a producer says that it published a post (origin_ts) to the broker's time for it. A claim: "
+    "nobody is contained for it",
     buckets=LAG_BUCKETS,
 )
 DEAD_LETTERS = _counter("tideline_dead_letters_total", "Messages kept in dead.letters", "topic")

@@ -130,6 +130,8 @@ class Classify:
         )
         for author_class in classes.values():
             metrics.POSTS_CLASSIFIED.labels(author_class).inc()
+        for post in published:
+            metrics.PRODUCER_DELAY.observe(max(post.entered_ms - post.origin_ts, 0) / 1000)
         await self._retract([post for post in accepted if post.record.type == "deleted"])
         return refused
 

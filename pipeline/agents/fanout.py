@@ -107,7 +107,7 @@ class Fanout:
         metrics.FANOUT_TASKS.labels(self.tier).inc(len(tasks))
         written, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.now_ms()
         for task in tasks:
-            age = (now - task.origin_ts) / 1000
+            age = (now - task.entered_ms) / 1000
             written.observe(age)
             _visible(task.record.author_class).observe(age)
 

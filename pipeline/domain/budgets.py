@@ -1,7 +1,7 @@
 """Tiers and their lag budgets: where a post's work goes, and when its age is too much.
 
-Age is measured from the publish: now minus the origin time of the oldest unprocessed record. It needs no
-worker to be alive, and a tier with nothing to do has age 0.
+Age is now minus the broker's time for the event behind the oldest unprocessed record. It needs no worker to
+be alive, and a tier with nothing to do has age 0.
 """
 
 from collections.abc import Iterable
@@ -23,7 +23,7 @@ def tier_for(followers: int, tiers: Iterable[Tier]) -> Tier:
 
 
 def age_s(oldest_origin_ms: int | None, now_ms: int) -> float:
-    """Seconds since the publish of the oldest unprocessed record; 0 when there is none."""
+    """Seconds since the broker had what the oldest unprocessed record is about; 0 when there is none."""
     return 0.0 if oldest_origin_ms is None else max(now_ms - oldest_origin_ms, 0) / 1000
 
 

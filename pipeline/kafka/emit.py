@@ -1,11 +1,11 @@
-"""Messages that one event causes: encoded, headed, and with the publish time of their cause."""
+"""Messages that one event causes: encoded, headed, and with the times of their cause."""
 
 from collections.abc import Iterable
 from typing import Any
 
 from pipeline.codec import encode
 from pipeline.kafka import tracing
-from pipeline.kafka.headers import ORIGIN_TS, carry, cloud_event
+from pipeline.kafka.headers import ENTERED_AT, ORIGIN_TS, Header, carry, cloud_event
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outbox, Outgoing
 from pipeline.names import HOME, Names
@@ -43,7 +43,7 @@ class Emit:
             event_type=f"io.tideline.{topic}",
             source=self._source,
             at_ms=cause.timestamp_ms,
-            carried=[(ORIGIN_TS, b"%d" % source.origin_ts), *trace],
+            carried=[*_times(source.entered_ms, source.origin_ts), *trace],
         )
         return Outgoing(topic, encode(record), key.encode(), headers, partition)
 
@@ -54,10 +54,14 @@ class Emit:
             event_type=f"io.tideline.{topic}",
             source=self._source,
             at_ms=at_ms,
-            carried=[(ORIGIN_TS, b"%d" % at_ms)],
+            carried=_times(at_ms, at_ms),
         )
         return Outgoing(topic, encode(record), key.encode(), headers)
 
     def tombstone(self, topic: str, key: str) -> Outgoing:
         """Take a key out of a compacted topic."""
         return Outgoing(topic, None, key.encode())
+
+
+def _times(entered_ms: int, origin_ts: int) -> list[Header]:
+    return [(ENTERED_AT, b"%d" % entered_ms), (ORIGIN_TS, b"%d" % origin_ts)]

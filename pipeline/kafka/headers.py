@@ -1,9 +1,9 @@
 """The headers of every message: CloudEvents in binary mode, the publish time, and the trace.
 
-Pure functions, the same for all stages. `origin_ts` and `traceparent` are carried across every hop, so that
-age is measured from the publish and one trace spans the path (`tracing` puts a span of its own into it where
-spans are kept); the `ce_*` headers are made anew for each message. Headers come from strangers: nothing here
-raises for what they hold.
+Pure functions, the same for all stages. `tideline_entered_at` (when the broker had the event), `origin_ts`
+(when its producer says that it was published) and `traceparent` are carried across every hop, so that one
+trace spans the path (`tracing` puts a span of its own into it where spans are kept); the `ce_*` headers are
+made anew for each message. Headers come from strangers: nothing here raises for what they hold.
 """
 
 from collections.abc import Iterable, Iterator
@@ -15,6 +15,8 @@ Header = tuple[str, bytes]
 ORIGIN_TS = "origin_ts"
 TRACEPARENT = "traceparent"
 APPENDED_AT = "tideline_appended_at"
+ENTERED_AT = "tideline_entered_at"
+"""When (ms) the broker had the event that a path began with; believed on the pipeline's own topics alone."""
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _LONGEST = 13
@@ -84,6 +86,20 @@ def origin_ts(headers: Iterable[tuple[str, bytes | None]] | None, default: int) 
     return int(value) if value.isdigit() and len(value) <= _LONGEST else default
 
 
+def entered_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms: int, *, own: bool) -> int:
+    """When (ms) the path of this message began, by the broker's time: what its age is counted from.
+
+    `own`: it is on a topic of the pipeline's own. On others the header is anybody's, and a path begins there.
+    """
+    return next(_times(headers, ENTERED_AT), timestamp_ms) if own else timestamp_ms
+
+
+def _times(headers: Iterable[tuple[str, bytes | None]] | None, wanted: str) -> Iterator[int]:
+    for name, value in headers or ():
+        if name == wanted and value and value.isdigit() and len(value) <= _LONGEST:
+            yield int(value)
+
+
 def claimed_times(headers: Iterable[tuple[str, bytes | None]] | None) -> Iterator[tuple[str, int]]:
     """The times (ms) that headers claim: `origin_ts` and `ce_time`. What is no time claims nothing."""
     for name, value in headers or ():
@@ -108,10 +124,7 @@ def appended_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms
     Never later than the broker's own time for it: whoever writes this header can make a message older, as
     anybody can who imports, and never newer.
     """
-    for name, value in headers or ():
-        if name == APPENDED_AT and value and value.isdigit() and len(value) <= _LONGEST:
-            return min(int(value), timestamp_ms)
-    return timestamp_ms
+    return min(next(_times(headers, APPENDED_AT), timestamp_ms), timestamp_ms)
 
 
 def producer(headers: Iterable[tuple[str, bytes | None]] | None) -> str:

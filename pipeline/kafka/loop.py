@@ -29,7 +29,7 @@ from pipeline.errors import EngineError, Unavailable, Unprocessable
 from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
 from pipeline.kafka.dead_letters import DeadLetters
-from pipeline.kafka.headers import appended_at, origin_ts
+from pipeline.kafka.headers import appended_at, entered_at, origin_ts
 from pipeline.kafka.messages import Delivery, Incoming, Refused
 
 Record = TypeVar("Record")
@@ -61,15 +61,16 @@ class SafeLoop:
         within_s: float = 0.005,
         kept_elsewhere: Collection[str] = (),
         group: str = "",
+        inputs: Collection[str] = (),
         admit: Callable[[Any, Incoming], Any] = lambda record, message: record,
     ) -> None:
         """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill.
 
         `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read or is not let
-        in. `group`: the consumer group, for traces. `admit`: gives back the record that a stage may trust, or
-        the Refusal of it.
+        in. `group`: the consumer group, for traces. `inputs`: the topics that others write to. `admit`: gives
+        back the record that a stage may trust, or the Refusal of it.
         """
-        self._admit = admit
+        self._inputs, self._admit = frozenset(inputs), admit
         self._records, self._dead_letters = records, dead_letters
         self._batch, self._within_s, self._in_flight = batch, within_s, in_flight
         self._kept_elsewhere, self._group = frozenset(kept_elsewhere), group
@@ -109,7 +110,7 @@ class SafeLoop:
                 self._moved.clear()
                 await self._moved.wait()
             events = await take(arriving, self._batch, self._within_s)
-            messages = [incoming(event) for event in events]
+            messages = [incoming(event, self._inputs) for event in events]
             size = sum(len(message.value or b"") + _MESSAGE_BYTES for message in messages)
             self._working += 1
             self._open_bytes += size
@@ -280,9 +281,10 @@ def _is_ending() -> bool:
     return task is None or task.cancelling() > 0
 
 
-def incoming(event: Any) -> Incoming:
-    """A Faust event as plain values."""
+def incoming(event: Any, inputs: Collection[str] = ()) -> Incoming:
+    """A Faust event as plain values. `inputs`: the topics that others write to."""
     message = event.message
+    appended = round(message.timestamp * 1000)  # Faust has a float of seconds
     headers = tuple(message.headers.items() if isinstance(message.headers, dict) else message.headers or ())
     return Incoming(
         topic=message.topic,
@@ -291,7 +293,8 @@ def incoming(event: Any) -> Incoming:
         key=message.key,
         value=message.value,
         headers=headers,
-        timestamp_ms=appended_at(headers, round(message.timestamp * 1000)),  # Faust has a float of seconds
+        timestamp_ms=appended_at(headers, appended),
+        entered_ms=entered_at(headers, appended, own=message.topic not in inputs),
     )
 
 

@@ -13,6 +13,8 @@ Record = TypeVar("Record")
 class Incoming:
     """One message as Kafka gave it. `timestamp_ms` is the broker's time for it; in the loop, of a dead letter
     that was replayed, the broker's time when it first came.
+
+    `entered_ms`: when the broker had the event that its path began with; 0: with this message.
     """
 
     topic: str
@@ -22,15 +24,21 @@ class Incoming:
     value: bytes | None = field(repr=False)
     headers: Sequence[tuple[str, bytes]]
     timestamp_ms: int
+    entered_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery(Generic[Record]):
-    """A decoded message: the record, where it came from, and when it was first published (ms)."""
+    """A decoded message: the record, where it came from, and when its producer says it was published (ms)."""
 
     record: Record
     message: Incoming
     origin_ts: int
+
+    @property
+    def entered_ms(self) -> int:
+        """When the broker had the event that this path began with."""
+        return self.message.entered_ms or self.message.timestamp_ms
 
 
 class _Event(Protocol):

@@ -6,14 +6,14 @@ are kept between calls, so that asking often is cheap.
 
 import threading
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException, TopicPartition
 
 from pipeline.kafka.bounds import Bounds, Partition
 from pipeline.kafka.client import settings
-from pipeline.kafka.headers import headers_of, origin_ts
+from pipeline.kafka.headers import entered_at, headers_of
 
 _GROUPS_AT_ONCE = 16
 
@@ -21,8 +21,9 @@ _FETCH_BYTES = 16 * 1024
 """Asked of a partition: one record is wanted, not those behind it. A larger one still comes whole."""
 
 
-First = tuple[int, int | None]
-"""The first record at an offset or behind it: its own offset, and when it was published (ms).
+First = tuple[int, tuple[int, int] | None]
+"""The first record at an offset or behind it: its own offset, the broker's time for it (ms), and the time at
+which its path began as its headers say.
 
 None: there was no record when it was looked for, up to this offset.
 """
@@ -99,10 +100,11 @@ class Offsets:
         return self._bounds.begins(partitions)
 
     def origins(
-        self, at: Mapping[Partition, int], ends: Mapping[Partition, int]
+        self, at: Mapping[Partition, int], ends: Mapping[Partition, int], own: Collection[str] = ()
     ) -> dict[Partition, int | None]:
-        """By partition, when (ms) the first record at this offset or behind it was published.
+        """By partition, since when (ms) the first record at this offset or behind it is on its way.
 
+        `own`: topics of the pipeline's own, whose records say when their path began.
         None where there is no record before the end: markers of transactions, records that were aborted or
         compacted away have offsets too, which a group commits only with the next record.
         """
@@ -114,7 +116,7 @@ class Offsets:
             }
             self._known |= self._read([one for one in at.items() if not self._tells(one, ends[one[0]])])
             return {
-                place: self._known[place, offset][1] if self._known[place, offset][0] < ends[place] else None
+                place: _origin(self._known[place, offset], ends[place], own=place[0] in own)
                 for place, offset in at.items()
                 if self._tells((place, offset), ends[place])
             }
@@ -131,8 +133,8 @@ class Offsets:
 
     def _tells(self, one: tuple[Partition, int], end: int) -> bool:
         """Whether it is known if there is a record between the two."""
-        offset, origin = self._known.get(one, (-1, None))
-        return origin is not None or offset >= end
+        offset, times = self._known.get(one, (-1, None))
+        return times is not None or offset >= end
 
     def _read(self, wanted: Sequence[tuple[Partition, int]]) -> dict[tuple[Partition, int], First]:
         """The first record of each partition, from all at once."""
@@ -151,8 +153,9 @@ class Offsets:
                     offset = waiting.pop(place, None)
                     error = message.error()
                     if offset is not None and error is None:
-                        origin = origin_ts(headers_of(message), message.timestamp()[1])
-                        found[place, offset] = (message.offset() or 0, origin)
+                        appended = message.timestamp()[1]
+                        times = (appended, entered_at(headers_of(message), appended, own=True))
+                        found[place, offset] = (message.offset() or 0, times)
                     elif offset is not None and error is not None and _at_end(error):
                         found[place, offset] = (message.offset() or 0, None)
         except KafkaException:
@@ -160,6 +163,11 @@ class Offsets:
         finally:
             self._consumer.unassign()
         return found
+
+
+def _origin(first: First, end: int, *, own: bool) -> int | None:
+    offset, times = first
+    return times[own] if times is not None and offset < end else None
 
 
 def _at_end(error: KafkaError) -> bool:

@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import orjson
 
 from pipeline.domain import budgets
+from pipeline.domain.admission import INPUTS
 from pipeline.domain.offset_reset import next_offset
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
@@ -149,6 +150,7 @@ class Lag:
         """
         self._offsets, self._now_ms, self._topics_read = offsets, now_ms, topics_read
         found = consumers(topology, api=topics_read is not None)
+        self._own = {spec.name for name, spec in topology.topics.items() if name not in INPUTS}
         self._consumers = [one for one in found if only is None or one.stage in only]
 
     def snapshot(self) -> list[StageLag]:
@@ -187,7 +189,8 @@ class Lag:
                     waits[place] = at
                 elif place in begins:
                     waits[place] = next_offset(at, begins[place], ends[place])
-        origins = self._offsets.origins({place: at for place, at in waits.items() if at < ends[place]}, ends)
+        waiting = {place: at for place, at in waits.items() if at < ends[place]}
+        origins = self._offsets.origins(waiting, ends, self._own)
         now = self._now_ms()
         partitions = []
         for place in consumer.places:

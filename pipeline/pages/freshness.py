@@ -10,7 +10,7 @@ from pipeline.pages.page import Page, Session
 from pipeline.records import AuthorClass, RouteRecord
 
 IMPORTED_MS = 86_400_000
-"""A post this old that is news was imported: the pipeline accepts no other id that is so far behind."""
+"""A post this old that is news was imported, or was late before it came: it says nothing of the pipeline."""
 
 _newest = {
     active: Newest(metrics.NEWEST_VISIBLE, "active" if active else "dormant") for active in (True, False)

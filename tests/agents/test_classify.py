@@ -220,7 +220,8 @@ async def test_every_message_says_when_its_path_began(headers):
     await world.handle([published(T0)], headers=headers)
 
     for message in world.outbox.sent:
-        assert [value for name, value in message.headers if name == "origin_ts"] == [b"%d" % T0]
+        for began in ("origin_ts", "tideline_entered_at"):
+            assert [value for name, value in message.headers if name == began] == [b"%d" % T0]
         traces = [value for name, value in headers if name == "traceparent"]
         assert [value for name, value in message.headers if name == "traceparent"] == traces
 

@@ -111,7 +111,7 @@ class Outbox(RecordingOutbox):
 
 
 @asynccontextmanager
-async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(), loop=None):
+async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(), loop=None, **more):
     """The loop, a new one unless it is given, processing the stream until the block ends; its pauses are
     over at once.
     """
@@ -121,6 +121,7 @@ async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(
         batch=9,
         in_flight=in_flight,
         kept_elsewhere=kept_elsewhere,
+        **more,
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_FIRST_PAUSE_S", 0.001)

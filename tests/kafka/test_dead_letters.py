@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.codec import CodecError, encode
+from pipeline.domain.admission import Refusal
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka import loop as module
 from pipeline.kafka.messages import Refused
@@ -129,6 +130,42 @@ async def test_a_dead_letter_says_when_its_message_came():
 
     times = [[value for name, value in one.headers if name == "tideline_appended_at"] for one in outbox.sent]
     assert times == [[b"1700000000123"], [b"1600000000000"]]
+
+
+async def test_what_is_not_let_in_is_kept_with_its_reason():
+    """Its neighbours are; a stage that is not the first of the topic leaves it to that one."""
+
+    def admit(record, message):
+        return Refusal("clock", "at: ahead") if message.offset == 2 else record
+
+    stream, handler, outbox = Stream([1, 2, 3]), Handler(), Outbox()
+    async with running(stream, handler, outbox=outbox, admit=admit):
+        await until(lambda: stream.acked == [1, 2, 3])
+    assert handler.calls == [[1, 3]]
+    assert outbox.letters() == {2: "clock"}
+    assert dict(outbox.sent[0].headers)["__streams.errors.message"] == b"at: ahead"
+
+    stream, outbox = Stream([1, 2, 3]), Outbox()
+    async with running(stream, Handler(), outbox=outbox, admit=admit, kept_elsewhere=["activity"]):
+        await until(lambda: stream.acked == [1, 2, 3])
+    assert outbox.letters() == {}
+
+
+@pytest.mark.parametrize(("inputs", "entered"), [(["activity"], 1_700_000_000_123), ([], 1_600_000_000_000)])
+async def test_age_counts_from_the_entry_of_the_event_as_the_broker_saw_it(inputs, entered):
+    """On a topic that others write to that is the message itself, whatever its headers say."""
+    seen = []
+
+    async def handle(batch):
+        seen.extend(delivery.entered_ms for delivery in batch)
+        return []
+
+    names = ("tideline_entered_at", "tideline_appended_at", "origin_ts")
+    stream = Stream([event(2, headers=[(name, b"1600000000000") for name in names])])
+    async with running(stream, handle, inputs=inputs):
+        await until(lambda: stream.acked == [2])
+
+    assert seen == [entered]
 
 
 async def test_a_stage_sees_a_replayed_message_at_the_time_when_it_first_came():

@@ -2,7 +2,17 @@
 
 import pytest
 
-from pipeline.kafka.headers import appended_at, carry, cloud_event, origin_ts, producer, published, rfc3339
+from pipeline.kafka.headers import (
+    appended_at,
+    carry,
+    claimed_times,
+    cloud_event,
+    entered_at,
+    origin_ts,
+    producer,
+    published,
+    rfc3339,
+)
 
 TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 
@@ -69,6 +79,41 @@ def test_what_is_no_time_gives_the_default(value):
 def test_a_message_says_itself_older_than_the_broker_has_it_and_never_newer(said, time):
     assert appended_at([("a", b"b"), ("tideline_appended_at", said)], 7) == time
     assert appended_at([("tideline_appended_at", said)] * 2, 7) == time
+
+
+@pytest.mark.parametrize(("said", "time"), [(b"4", 4), (b"8", 8), (b"-1", 7), (b"x", 7), (None, 7)])
+def test_when_a_path_began_is_believed_on_own_topics_alone(said, time):
+    assert entered_at([("a", b"b"), ("tideline_entered_at", said)], 7, own=True) == time
+    assert entered_at([("tideline_entered_at", said)], 7, own=False) == 7
+    assert entered_at([("origin_ts", b"3")], 7, own=True) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "claimed"),
+    [
+        ("origin_ts", b"1800000000", [1_800_000_000]),
+        ("origin_ts", b"1800000000000000", [1_800_000_000_000_000]),
+        ("origin_ts", b"9" * 19, [9_999_999_999_999_999_999]),
+        ("origin_ts", b"9" * 20, []),
+        ("origin_ts", b"1e3", []),
+        ("origin_ts", "٣".encode(), []),
+        ("ce_time", b"2027-01-15T08:00:00.007Z", [1_800_000_000_007]),
+        ("ce_time", b"2027-01-15T09:00:00.007+01:00", [1_800_000_000_007]),
+        ("ce_time", b"2027-01-15T08:00:00", [1_800_000_000_000]),
+        ("ce_time", b"9999-12-31T23:59:59-23:59", [253_402_387_139_000]),
+        ("ce_time", b"0001-01-01T00:00:00+23:59", [-62_135_683_140_000]),
+        ("ce_time", b"58874-01-15T08:00:00Z", []),
+        ("ce_time", b"soon", []),
+        ("ce_time", b"\xff", []),
+        ("ce_time", b"", []),
+        ("ce_time", b"2" * 5000, []),
+        ("ce_times", b"2027-01-15T08:00:00Z", []),
+    ],
+)
+def test_a_time_in_a_header_is_a_claim_and_what_is_none_claims_nothing(name, value, claimed):
+    """Whatever the header holds: nothing raises."""
+    assert [at for _, at in claimed_times([(name, value), (name, None)])] == claimed
+    assert [*claimed_times(None)] == []
 
 
 def test_a_message_that_does_not_say_is_of_the_brokers_time():

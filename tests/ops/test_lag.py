@@ -14,6 +14,7 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
+from pipeline.domain.admission import INPUTS
 from pipeline.kafka.offsets import Offsets
 from pipeline.names import Names
 from pipeline.ops import lag
@@ -61,11 +62,15 @@ class Bench:
         eventually(lambda: len(self.offsets.ends(places)) == len(places))  # each has its leader
 
     def send(self, topic, *origins, partition=0):
-        """One record an origin time; None: without the header."""
+        """One record a time when its path began, on an input topic with this message; None: now."""
         producer = Producer({"bootstrap.servers": self.kafka})
         for origin in origins:
-            headers = [] if origin is None else [("origin_ts", b"%d" % origin)]
-            producer.produce(self.name(topic), b"x", headers=headers, partition=partition)
+            more = {}
+            if origin is not None and topic in INPUTS:
+                more = {"timestamp": origin}
+            elif origin is not None:
+                more = {"headers": [("tideline_entered_at", b"%d" % origin)]}
+            producer.produce(self.name(topic), b"x", partition=partition, **more)
         assert producer.flush(30) == 0
 
     def commit(self, group, topic, offset, partition=0):
@@ -117,10 +122,21 @@ def test_a_group_that_never_committed_is_behind_from_the_beginning(path):
     assert stage.age_s == pytest.approx(30, abs=1)
 
 
-def test_a_record_without_origin_counts_from_its_timestamp(path):
-    path.send("posts", None)
+@pytest.mark.parametrize("name", ["origin_ts", "tideline_entered_at", "tideline_appended_at"])
+def test_nobody_makes_others_late_by_claiming_that_an_event_is_old(path, name):
+    """The controller acts by this age, and might contain whoever is beside it."""
+    producer = Producer({"bootstrap.servers": path.kafka})
+    headers = [(name, b"%d" % (now_ms() - 3_600_000))]
+    producer.produce(path.name("posts"), b"x", headers=headers, partition=0)
+    assert producer.flush(30) == 0
 
-    assert path.stage("classify").age_s == pytest.approx(0, abs=1)
+    assert path.stage("classify").age_s == pytest.approx(0, abs=2)
+
+
+def test_a_record_that_does_not_say_counts_from_its_timestamp(path):
+    path.send("fanout.small", None)
+
+    assert path.stage("fanout.small").age_s == pytest.approx(0, abs=2)
 
 
 def test_the_oldest_partition_decides(path):

@@ -53,7 +53,9 @@ class Domain:
         for n in range(100):
             shard = n % self.shards
             origin = self.origins[shard] + n // self.shards
-            self.send("fanout.small", b"x", partition=shard, headers=[("origin_ts", b"%d" % origin)])
+            self.send(
+                "fanout.small", b"x", partition=shard, headers=[("tideline_entered_at", b"%d" % origin)]
+            )
         self.flush()
 
     def send(self, topic, value, **more):
