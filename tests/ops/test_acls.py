@@ -56,9 +56,16 @@ def test_operators_alone_write_what_steers_the_pipeline(shipped, topic):
     assert {role for role in shipped.acls if topic in may(shipped, role, "Write")} == {"operators"}
 
 
+@pytest.mark.parametrize(
+    "topic", ["author.routes", "edge.marks", "reader.marks", "containment", "page.changes"]
+)
+def test_no_service_writes_what_the_pipeline_tells_itself(shipped, topic):
+    assert {role for role in shipped.acls if topic in may(shipped, role, "Write")} <= {"workers", "operators"}
+
+
 def test_the_workers_may_read_and_write_what_the_code_speaks_on(shipped):
     reads = {topic for spec in shipped.stages.values() for topic in spec.topics}
-    written_elsewhere = {"accounts", "posts", "policy", "timeline.requests"}
+    written_elsewhere = INPUTS | {"timeline.requests"}
     written_elsewhere |= {"policy.settings", "policy.forced", "dead.letters.done"}
 
     assert may(shipped, "workers", "Read") >= reads | {spec.topic for spec in shipped.tiers.values()}
