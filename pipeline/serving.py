@@ -77,7 +77,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
         views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
     core = Query(
-        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, contained=contained_by(r)),
+        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, now_ms, contained=contained_by(r)),
         ranking_of(r.topology),
         keys or (secrets.token_bytes(),),
         cap=spec.cap,

@@ -109,11 +109,8 @@ async def standing_of(stores: Stores, reader_id: int, since: int) -> Standing:
     """The reader, and the ids of the posts that concern them from `since` on, or from the oldest id on that
     the bounds of this module leave room for.
     """
-    state, relations, edges = await asyncio.gather(
-        stores.readers.reader(reader_id),
-        stores.readers.relations(reader_id),
-        stores.graph.following(reader_id),
-    )
+    state, edges = await asyncio.gather(stores.readers.reader(reader_id), stores.graph.following(reader_id))
+    relations = await stores.readers.relations(reader_id, [edge.author_id for edge in edges])
     posts: dict[int, int] = {}
     authors = [*(edge.author_id for edge in edges), reader_id]
     for at in range(0, len(authors), READS_AT_ONCE):

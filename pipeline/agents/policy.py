@@ -20,7 +20,7 @@ from pipeline.agents import changes, repairs
 from pipeline.domain import repair, snowflake
 from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import FollowEvent, PolicyEvent
 from pipeline.store.ports import Stores
@@ -54,18 +54,18 @@ class Policy:
             await self._apply(delivery)
 
     async def _apply(self, delivery: Cause) -> None:
-        readers, posts = self.stores.readers, self.stores.posts
+        readers, posts, version = self.stores.readers, self.stores.posts, version_of(delivery)
         match delivery.record:
-            case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
-                await readers.relate(reader, author, "block", what == "blocked", at)
-            case PolicyEvent("muted" | "unmuted" as what, at, int(reader), int(author)):
-                await readers.relate(reader, author, "mute", what == "muted", at)
-            case PolicyEvent("suspended" | "reinstated" as what, at, author_id=int(author)):
-                await self._suspend(delivery, author, what == "suspended", at)
-            case PolicyEvent("taken_down", at, post_id=int(post), regions=regions):
-                await posts.take_down(post, regions or (EVERYWHERE,), at)
-            case PolicyEvent("restored", at, post_id=int(post), regions=regions):
-                await posts.restore(post, regions or (EVERYWHERE,), at)
+            case PolicyEvent("blocked" | "unblocked" as what, _, int(reader), int(author)):
+                await readers.relate(reader, author, "block", what == "blocked", version)
+            case PolicyEvent("muted" | "unmuted" as what, _, int(reader), int(author)):
+                await readers.relate(reader, author, "mute", what == "muted", version)
+            case PolicyEvent("suspended" | "reinstated" as what, author_id=int(author)):
+                await self._suspend(delivery, author, what == "suspended")
+            case PolicyEvent("taken_down", post_id=int(post), regions=regions):
+                await posts.take_down(post, regions or (EVERYWHERE,), version)
+            case PolicyEvent("restored", post_id=int(post), regions=regions):
+                await posts.restore(post, regions or (EVERYWHERE,), version)
 
     async def _tell(self, applied: Sequence[Cause]) -> None:
         """A block is between two readers; who mutes is not known to the muted. Suspensions have a topic."""
@@ -81,25 +81,26 @@ class Policy:
                     posts.add(post)
         await changes.tell(self.emit, applied, readers=readers, posts=posts)
 
-    async def _suspend(self, cause: Cause, author: int, suspended: bool, at: int) -> None:
+    async def _suspend(self, cause: Cause, author: int, suspended: bool) -> None:
         """A suspension is filtered at once. Its end is not in force before queries know what to pull."""
-        readers = self.stores.readers
+        readers, version = self.stores.readers, version_of(cause)
         if suspended:
-            await readers.set_suspended(author, True, at)
+            await readers.set_suspended(author, True, version)
         known = (await readers.suspensions([author])).get(author)
         if known is not None:
-            told = known if known.at > at else replace(known, suspended=suspended, at=at)
+            overtaken = await readers.suspended_as_of(author) > version.write_time
+            told = known if overtaken else replace(known, suspended=suspended, at=version.at)
             message = self.emit.message("author.suspensions", str(author), told, source=cause)
             await self.emit.all([message])
         if not suspended:
-            await readers.set_suspended(author, False, at)
+            await readers.set_suspended(author, False, version)
 
     async def _caused(self, cause: Cause) -> list[Outgoing]:
         """The repairs that a change in force asks for."""
         match cause.record:
             case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
-                relations = await self.stores.readers.relations(reader)
-                if (author in relations.blocks or author in relations.blocked_by) != (what == "blocked"):
+                relations = await self.stores.readers.relations(reader, [author])
+                if relations.blocked(author) != (what == "blocked"):
                     return []
                 kind = "retracted" if what == "blocked" else "refilled"
                 return [

@@ -19,7 +19,7 @@ from pipeline.agents.warmth import Activity, Warmth
 from pipeline.domain import repair, snowflake
 from pipeline.domain.cohorts import Change, Known, Outcome, after
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AccountEvent, ActivityEvent, ReaderCohort
 from pipeline.store.ports import ReaderStore
@@ -52,7 +52,7 @@ class Readers:
                 case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at) as act:
                     active.append(Delivery(act, delivery.message, delivery.origin_ts))
                 case ActivityEvent("hidden" | "unhidden" as kind, reader, at, int(author), int(post)):
-                    hides.append(Hide(reader, author, post, kind == "hidden", at))
+                    hides.append(Hide(reader, author, post, kind == "hidden", version_of(delivery)))
                 case other:
                     raise AssertionError(f"{other.type} was let in")  # it becomes a dead letter by itself
             events[reader].append((kind, at))

@@ -174,7 +174,7 @@ async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> 
     found = await author(stores, now, author_id)
     state = await stores.readers.reader(reader_id)
     edge = (await stores.graph.edges(author_id, [reader_id])).get(reader_id)
-    relations = await stores.readers.relations(reader_id)
+    relations = await stores.readers.relations(reader_id, [author_id])
     if edge is None and not _exists(state) and not await stores.graph.following(reader_id):
         raise TidelineError(
             f"nobody has heard of reader {reader_id}", "no account, activity or follow of this id was seen"

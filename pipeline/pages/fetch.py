@@ -46,7 +46,8 @@ one, the longest for what a page cannot do without.
 
 @dataclass(frozen=True, slots=True)
 class Fetch:
-    """`pulls_took`: told the seconds of a round of pulls, and how many sources. `contained`: whether a
+    """`now_ms`: the wall clock, for what is read of a reader. `pulls_took`: told the seconds of a round of
+    pulls, and how many sources. `contained`: whether a
     thing is in force: `narrow` reads, the `path` pull turned off.
     """
 
@@ -55,13 +56,14 @@ class Fetch:
     caches: Caches
     window_ms: int
     margin_ms: int
+    now_ms: Callable[[], int]
     pulls_took: Callable[[float, int], None] = lambda seconds, sources: None
     contained: Callable[[Kind, str], bool] = lambda kind, target: False
 
     async def begin(self, request: PageRequest, deadline: Deadline) -> Session:
         """The reader and the frontier. Raises Unavailable when they do not come in time: no page without."""
-        reader = await self.reader(request.reader_id, deadline)
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)
+        reader = await self.reader(request.reader_id, deadline)
         session = Session(request, deadline, await self._plan(reader, deadline), window_start)
         session.sources = _simple_sources(session, request.place.below)
         return session
@@ -101,8 +103,9 @@ class Fetch:
 
     async def reader(self, reader_id: int, deadline: Deadline) -> ReaderView:
         """The reader as the caches know them. Raises Unavailable when they are not known in time."""
+        since = snowflake.first_id(self.now_ms() - self.window_ms)
         found = self.caches.readers.known((reader_id,)) or await deadline.within(
-            READER_BY, self.caches.readers.all((reader_id,), lambda ids: views(self.stores, ids))
+            READER_BY, self.caches.readers.all((reader_id,), lambda ids: views(self.stores, ids, since))
         )
         if found is None:
             raise Unavailable(f"reader {reader_id}: edges and relations did not come in time")
@@ -249,16 +252,26 @@ class Fetch:
             for author, rows in zip(authors, found, strict=True)
         }
 
-    def allowed(self, session: Session, candidates: Sequence[Candidate]) -> list[Candidate]:
+    async def allowed(self, session: Session, candidates: Sequence[Candidate]) -> list[Candidate] | None:
         """Without those that are hidden by what is known before a post is fetched: of their authors, and of
-        what the reader does not want to see.
+        what the reader does not want to see. None when that is not known in time.
         """
         reader, authors = session.reader, session.hidden_among(candidates)
+        some = [one for one in candidates if one.author_id not in authors] if authors else list(candidates)
+        older = [one.post_id for one in some if one.post_id < reader.hidden_since]
+        if older:
+            found = await session.deadline.within(
+                HYDRATE_BY, self.stores.readers.hidden_among(reader.reader_id, older)
+            )
+            if found is None:
+                session.name("hydration")
+                return None
+            session.hidden.update(found)
         return [
             one
-            for one in candidates
-            if one.author_id not in authors
-            and (one.post_id not in reader.hidden or one.author_id == reader.reader_id)
+            for one in some
+            if one.author_id == reader.reader_id
+            or (one.post_id not in reader.hidden and one.post_id not in session.hidden)
         ]
 
     async def posts(self, session: Session, post_ids: Sequence[int]) -> tuple[dict[int, StoredPost], bool]:

@@ -82,6 +82,7 @@ def whatever(caches: Caches, session: Session) -> Page | None:
         for item in kept.page.items
         if (post := known.get(item.post.post_id)) is not None
         and session.hides_author(post.author_id) is None
+        and (post.post_id >= session.reader.hidden_since or post.author_id == session.reader.reader_id)
         and session.reader.hides_post(post) is None
     ]
     return replace(kept.page, items=items, degraded=(*session.degraded, "cached first page"))

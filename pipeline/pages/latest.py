@@ -85,7 +85,9 @@ async def _visible(fetch: Fetch, session: Session, candidates: Sequence[Candidat
     """The first so many of these candidates that may be shown. Posts are fetched a few at a time, and more of
     them when those come out thin.
     """
-    allowed = fetch.allowed(session, candidates)
+    allowed = await fetch.allowed(session, candidates)
+    if allowed is None:
+        return _Looked([], None, True)
     items: list[Item] = []
     down_to, size = None, wanted
     while allowed:

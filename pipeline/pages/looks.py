@@ -33,6 +33,7 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
     author = found.author_id
     reader = await fetch.reader(reader_id, Deadline(None))
     routes = await fetch.routes.among((author,))
+    relations = await stores.readers.relations(reader_id, [author])
     withheld = withheld_because(
         own=author == reader_id,
         reader_region=reader.state.region,
@@ -41,7 +42,7 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
         deleted=found.deleted,
         taken_down=found.taken_down,
         suspended=author in routes and routes[author].suspended,
-        blocked=reader.relations.blocked(author),
+        blocked=relations.blocked(author),
         followed=author in reader.follows,
     )
     return found if withheld is None else None
@@ -49,8 +50,8 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
 
 async def following(fetch: Fetch, reader_id: int, author_id: int) -> Following:
     """How the reader stands to the author; to one nobody has heard of, not at all."""
-    reader = await fetch.reader(reader_id, Deadline(None))
+    relations = await fetch.stores.readers.relations(reader_id, [author_id])
     edge = (await fetch.stores.graph.edges(author_id, [reader_id])).get(reader_id)
     since = edge.at if edge is not None and edge.follows else None
-    muted, blocked = author_id in reader.relations.mutes, author_id in reader.relations.blocks
+    muted, blocked = author_id in relations.mutes, author_id in relations.blocks
     return Following(reader_id, author_id, since is not None, since, muted, blocked)

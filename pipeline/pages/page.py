@@ -45,8 +45,8 @@ class Page:
 @dataclass(slots=True)
 class Session:
     """One request on its way. `read`: the sources that were, by identity; `widths`: of its stages; `recent`,
-    `looked_at`: by author and post, what it was given of them, shown or not; `found`: posts for the page so
-    far.
+    `looked_at`: by author and post, what it was given of them, shown or not; `hidden`: older posts that the
+    reader has hidden, as far as they were asked for; `found`: posts for the page so far.
     """
 
     request: PageRequest
@@ -60,6 +60,7 @@ class Session:
     widths: dict[str, int] = field(default_factory=dict)
     recent: dict[int, Recent] = field(default_factory=dict)
     looked_at: dict[int, StoredPost] = field(default_factory=dict)
+    hidden: dict[int, int] = field(default_factory=dict)
     found: int = 0
 
     @property

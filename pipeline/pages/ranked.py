@@ -73,11 +73,14 @@ async def _round(
         await fetch.archive(session)  # one's own, and nobody else's
         candidates = await fetch.collect(session, below, most)
     floor = place.floor or _floor(session, candidates)
-    allowed = {one.post_id: one for one in fetch.allowed(session, candidates)}
+    some = await fetch.allowed(session, candidates)
+    if some is None:
+        raise Unavailable(f"reader {session.reader.reader_id}: what they have hidden did not come in time")
+    allowed = {one.post_id: one for one in some}
     ranked = await _ranked(fetch, session, list(allowed.values()), affinity, how)
     shown = set(place.shown)
-    some = [one for one in ranked if one.post_id not in shown]
-    items, waiting = await _first_visible(fetch, session, some, allowed, wanted)
+    unseen = [one for one in ranked if one.post_id not in shown]
+    items, waiting = await _first_visible(fetch, session, unseen, allowed, wanted)
     session.widths |= {"candidates": len(candidates), "filtered": len(allowed), "ranked": len(ranked)}
     served = place.served + len(items)
     seen = (*place.shown, *(item.post.post_id for item in items))
@@ -151,7 +154,7 @@ async def _ranked(
     """Features, the cheap cut, live counters, the order. A model that fails leaves the order of time."""
     as_of = session.request.place.as_of
     negative: dict[int, int] = {}
-    for author in session.reader.hidden.values():
+    for author in {**session.reader.hidden, **session.hidden}.values():
         negative[author] = negative.get(author, 0) + 1
     features = [_features(one, as_of, affinity, negative) for one in allowed]
     keep = how.pruned

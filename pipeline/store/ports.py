@@ -7,12 +7,13 @@ raises `StoreRefuses` at once for what will never be done.
 Methods take batches, so that no stage awaits once per row. Times are ms, ids and bounds 64-bit integers.
 """
 
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
+from pipeline.domain.order import Version
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
@@ -21,6 +22,7 @@ from pipeline.store.values import (
     Edge,
     Engaged,
     Followers,
+    Hidden,
     Hide,
     Placed,
     Push,
@@ -123,11 +125,11 @@ class PostStore(Protocol):
     async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """The author's newest posts with lo <= post_id < hi, newest first, at most `limit`."""
 
-    async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
-        """Hide a post in these regions ("*": everywhere), as of event time `at`."""
+    async def take_down(self, post_id: int, regions: Sequence[str], version: Version) -> None:
+        """Hide a post in these regions ("*": everywhere), as of this version."""
 
-    async def restore(self, post_id: int, regions: Sequence[str], at: int) -> None:
-        """Undo take-downs older than `at`; "*" undoes all of them."""
+    async def restore(self, post_id: int, regions: Sequence[str], version: Version) -> None:
+        """Undo take-downs before this version; "*" undoes all of them."""
 
 
 class RouteStore(Protocol):
@@ -199,22 +201,33 @@ class ReaderStore(Protocol):
     async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
         """The next `limit` readers with an account after a place, as `GraphStore.readers_after`."""
 
-    async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
-        """Kind `block` or `mute`, as of event time `at`; a block is stored on both sides."""
+    async def relate(
+        self, reader_id: int, author_id: int, kind: str, present: bool, version: Version
+    ) -> None:
+        """Kind `block` or `mute`, as of this version of it; a block is stored on both sides."""
 
-    async def relations(self, reader_id: int) -> Relations:
-        """Whom this reader must not see."""
+    async def relations(self, reader_id: int, others: Collection[int]) -> Relations:
+        """Whom of these this reader must not see: costs what these cost, however many block the reader."""
 
     async def put_hidden(self, hides: Sequence[Hide]) -> None:
-        """Hide posts from readers, or show them again. The newest event about a post wins, at the same time
-        the one that shows it; what is hidden stays so for a year.
+        """Hide posts from readers, or show them again: of a post the last version counts. What is hidden
+        stays so for a year.
         """
 
-    async def hidden(self, reader_id: int) -> dict[int, int]:
-        """The posts this reader has hidden, each with its author."""
+    async def hidden(self, reader_id: int, since: int, most: int) -> Hidden:
+        """The newest posts with ids from `since` on that this reader has hidden, each with its author. Looks
+        at `most` of those that were ever hidden, and says from which id on it has seen all. With `since`
+        inside the last year no hide of them has expired, so the read meets no tombstones.
+        """
 
-    async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
-        """Suspend or reinstate an author, as of event time `at`."""
+    async def hidden_among(self, reader_id: int, post_ids: Collection[int]) -> dict[int, int]:
+        """Which of these posts the reader has hidden, each with its author."""
+
+    async def set_suspended(self, author_id: int, suspended: bool, version: Version) -> None:
+        """Suspend or reinstate an author, as of this version."""
+
+    async def suspended_as_of(self, author_id: int) -> int:
+        """The write time of what counts of an author's suspensions; 0 when there was none."""
 
     async def suspensions(self, author_ids: Sequence[int]) -> dict[int, Suspension]:
         """Those of these authors that ever were suspended, and below which bound rows may be gone."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.domain.engagement import Sketch
+from pipeline.domain.order import Version
 from pipeline.domain.visibility import EVERYWHERE
 from pipeline.records import AccountEvent, PostEvent
 
@@ -206,13 +207,21 @@ class Engaged:
 
 @dataclass(frozen=True, slots=True)
 class Hide:
-    """A reader hides a post, or wants to see it again, as of `at` (ms)."""
+    """A reader hides a post, or wants to see it again, as of a version."""
 
     reader_id: int
     author_id: int
     post_id: int
     hidden: bool
-    at: int
+    version: Version
+
+
+@dataclass(frozen=True, slots=True)
+class Hidden:
+    """Posts that a reader has hidden, with their authors: all with ids from `since` on."""
+
+    posts: Mapping[int, int]
+    since: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,11 +10,11 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.values import ReaderState
 from tests.agents.fakes import RecordingOutbox, deliver
 
-READER, AUTHOR, POST = 1, 7, 99
+READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000
 
 
 def about(kind, at, post=POST, author=AUTHOR):
-    return ActivityEvent(kind, READER, at, author, post)
+    return ActivityEvent(kind, READER, T0 + at, author, post)
 
 
 def a_stage():
@@ -34,7 +34,7 @@ async def test_the_newest_event_about_a_post_wins_in_any_order_and_batch():
             log = [*order, order[0], *order]
             for offset in range(0, len(log), taken):
                 assert await stage.handle([deliver(one) for one in log[offset : offset + taken]]) == []
-            assert await store.hidden(READER) == {POST: AUTHOR, POST + 1: AUTHOR}
+            assert await store.hidden_among(READER, [POST, POST + 1]) == {POST: AUTHOR, POST + 1: AUTHOR}
 
 
 async def test_a_post_is_shown_again():
@@ -42,7 +42,18 @@ async def test_a_post_is_shown_again():
 
     await stage.handle([deliver(about("hidden", 5)), deliver(about("unhidden", 6))])
 
-    assert await store.hidden(READER) == {}
+    assert await store.hidden_among(READER, [POST]) == {}
+
+
+async def test_of_two_events_of_one_time_the_later_on_the_partition_counts():
+    """Both ways, one by one, again and in reverse."""
+    for first, second in (("hidden", "unhidden"), ("unhidden", "hidden")):
+        stage, store = a_stage()
+        log = [deliver(about(first, 5), offset=1), deliver(about(second, 5), offset=2)]
+        for one in (*log, log[0], *reversed(log)):
+            await stage.handle([one])
+
+        assert await store.hidden_among(READER, [POST]) == ({POST: AUTHOR} if second == "hidden" else {})
 
 
 async def test_who_hides_a_post_is_neither_woken_nor_engaged_with_its_author():

@@ -5,6 +5,7 @@ import pytest
 from pipeline.agents.backfill import Backfill
 from pipeline.agents.pace import Pace
 from pipeline.agents.retract import Retract
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.records import AuthorClass, PostEvent, RepairTask, RouteEntry, RouteRecord
@@ -258,7 +259,7 @@ async def test_a_post_comes_back_to_all_segments_one_a_step():
     gone = RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1)
     await world.run(Retract, gone)
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4, "it is shown"
-    await world.stores.posts.take_down(post, ["*"], T0 + 1)
+    await world.stores.posts.take_down(post, ["*"], Version(T0 + 1, 0))
     await world.run(Retract, gone)
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[]] * 4
 

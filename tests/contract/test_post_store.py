@@ -6,6 +6,7 @@ from itertools import permutations
 import pytest
 
 from pipeline.domain.merge import Row
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
 from pipeline.records import PostEvent
 from pipeline.store.values import NOT_COVERED, Claim, Placed, StoredPost
@@ -165,7 +166,7 @@ async def test_what_came_before_the_post_is_not_a_post(stores, new_post):
     post_id = new_post()
 
     await stores.posts.put_ahead(life(post_id)[1:], ttl_s=60)
-    await stores.posts.take_down(post_id, ["eu"], 1000)
+    await stores.posts.take_down(post_id, ["eu"], Version(at(0), 0))
 
     assert await stores.posts.posts([post_id]) == {}
     assert await stores.posts.claims([post_id]) == {post_id: Claim(None, True)}
@@ -266,12 +267,15 @@ async def test_recent_is_of_one_author(stores, fresh):
         ([("down", ["*"], 10), ("restore", ["eu"], 20)], {"*"}),
         ([("down", ["*"], 10), ("restore", ["*"], 20)], set()),
         ([("down", ["eu"], 10), ("restore", ["eu"], 20), ("down", ["eu"], 30)], {"eu"}),
-        ([("down", ["eu"], 20), ("restore", ["eu"], 20)], set()),
-        ([("down", ["eu"], 20), ("restore", ["*"], 20)], set()),
+        ([("down", ["eu"], 20), ("restore", ["eu"], 20.5)], set()),
+        ([("down", ["eu"], 20), ("restore", ["*"], 20.5)], set()),
+        ([("restore", ["eu"], 20), ("down", ["eu"], 20.5)], {"eu"}),
+        ([("restore", ["*"], 20), ("down", ["eu"], 20.5)], {"eu"}),
         ([("down", ["eu"], 20), ("restore", ["eu"], 19)], {"eu"}),
     ],
 )
 async def test_take_downs_end_the_same_in_any_order(stores, fresh, actions, hidden_in):
+    """A half: of the same millisecond, and later on the partition."""
     first = fresh()
     orders = list(permutations(actions))
     posts = [first + n for n in range(len(orders))]
@@ -280,7 +284,7 @@ async def test_take_downs_end_the_same_in_any_order(stores, fresh, actions, hidd
     for post_id, order in zip(posts, orders, strict=True):
         for action, regions, at in order * 2:
             change = stores.posts.take_down if action == "down" else stores.posts.restore
-            await change(post_id, regions, at)
+            await change(post_id, regions, Version(BORN + int(at), int(2 * at)))
 
     stored = await stores.posts.posts(posts)
     assert [stored[post_id].taken_down for post_id in posts] == [hidden_in] * len(posts)

@@ -5,6 +5,7 @@ from itertools import permutations
 
 import pytest
 
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Placed, ReaderState, Relations
@@ -74,35 +75,38 @@ async def test_an_older_visit_never_replaces_a_newer_one(stores, fresh):
 async def test_a_block_is_seen_from_both_sides_and_a_mute_from_one(stores, fresh):
     reader, author = fresh(), fresh()
 
-    await stores.readers.relate(reader, author, "block", True, 1000)
-    await stores.readers.relate(reader, author, "mute", True, 1000)
-    await stores.readers.relate(reader, author + 1, "mute", True, 1000)
+    await stores.readers.relate(reader, author, "block", True, Version(T0, 0))
+    await stores.readers.relate(reader, author, "mute", True, Version(T0, 0))
+    await stores.readers.relate(reader, author + 1, "mute", True, Version(T0, 0))
 
-    assert await stores.readers.relations(reader) == Relations(
+    assert await stores.readers.relations(reader, [author, author + 1]) == Relations(
         blocks=frozenset({author}), mutes=frozenset({author, author + 1})
     )
-    assert await stores.readers.relations(author) == Relations(blocked_by=frozenset({reader}))
-    assert await stores.readers.relations(author + 1) == Relations()
+    assert await stores.readers.relations(author, [reader]) == Relations(blocked_by=frozenset({reader}))
+    assert await stores.readers.relations(author + 1, [reader]) == Relations()
 
 
 @pytest.mark.parametrize("kind", ["block", "mute"])
 @pytest.mark.parametrize(
     ("events", "related"),
     [
-        ([(True, 10), (False, 20)], False),
-        ([(True, 10), (False, 20), (True, 30)], True),
-        ([(True, 10), (False, 10)], False),
-        ([(False, 10)], False),
-        ([(True, 10), (False, 9)], True),
+        ([(True, 10, 0), (False, 20, 1)], False),
+        ([(True, 10, 0), (False, 20, 1), (True, 30, 2)], True),
+        ([(True, 10, 0), (False, 10, 1)], False),
+        ([(False, 10, 0), (True, 10, 1)], True),
+        ([(False, 10, 0)], False),
+        ([(True, 10, 0), (False, 9, 1)], True),
     ],
 )
 async def test_the_newest_event_of_a_relation_wins_in_any_order(stores, fresh, kind, events, related):
     reader, author = fresh(), fresh()
     for n, order in enumerate(permutations(events)):
-        for present, at in order * 2:
-            await stores.readers.relate(reader + n, author + n, kind, present, at)
+        for present, at, place in order * 2:
+            version = Version(T0 + at, place)
+            await stores.readers.relate(reader + n, author + n, kind, present, version)
 
-        mine, theirs = [await stores.readers.relations(each + n) for each in (reader, author)]
+        mine = await stores.readers.relations(reader + n, [author + n])
+        theirs = await stores.readers.relations(author + n, [reader + n])
         assert (mine.blocks | mine.mutes) == ({author + n} if related else set())
         assert theirs.blocked_by == ({reader + n} if related and kind == "block" else set())
 
@@ -111,16 +115,18 @@ async def test_the_newest_suspension_wins_in_any_order(stores, fresh):
     author = fresh()
     for n, order in enumerate(permutations([(True, 10), (False, 20), (True, 30)])):
         for suspended, at in order * 2:
-            await stores.readers.set_suspended(author + n, suspended, at)
-    await stores.readers.set_suspended(author + 10, True, 10)
-    await stores.readers.set_suspended(author + 10, False, 20)
+            await stores.readers.set_suspended(author + n, suspended, Version(T0 + at, 0))
+    await stores.readers.set_suspended(author + 10, True, Version(T0 + 10, 8))
+    await stores.readers.set_suspended(author + 10, False, Version(T0 + 10, 9))
+    assert await stores.readers.suspended_as_of(author + 10) == Version(T0 + 10, 9).write_time
+    assert await stores.readers.suspended_as_of(author + 11) == 0
 
     assert await stores.readers.suspended(range(author, author + 250)) == set(range(author, author + 6))
 
 
 async def test_counts_and_suspension_of_an_author_do_not_touch_each_other(stores, fresh):
     author = fresh()
-    await stores.readers.set_suspended(author, True, 10)
+    await stores.readers.set_suspended(author, True, Version(T0, 0))
     assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 0)}
 
     await stores.graph.put_author_graphs([AuthorGraph(author, 3, 1)])
@@ -194,7 +200,7 @@ async def test_a_suspension_leaves_its_bound_when_it_ends(stores, fresh):
     events = [(True, T0 + 10), (False, T0 + 20), (True, T0 + 30), (False, T0 + 40)]
     for n, order in enumerate(permutations(events)):
         for suspended, at in order * 2:
-            await stores.readers.set_suspended(first + n, suspended, at)
+            await stores.readers.set_suspended(first + n, suspended, Version(at, 0))
 
     found = await stores.readers.suspensions(range(first, first + 250))
 
@@ -203,7 +209,7 @@ async def test_a_suspension_leaves_its_bound_when_it_ends(stores, fresh):
 
 async def test_a_reinstated_author_who_never_was_suspended_has_no_bound(stores, fresh):
     author = fresh()
-    await stores.readers.set_suspended(author, False, T0)
+    await stores.readers.set_suspended(author, False, Version(T0, 0))
     await stores.graph.put_author_graphs([AuthorGraph(author + 1, 3, 1)])
 
     found = await stores.readers.suspensions([author, author + 1])

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline import topology
 from pipeline.cli._policy_explained import author_document, author_lines, pair_document, pair_lines
+from pipeline.domain.order import Version
 from pipeline.domain.policy import Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
@@ -275,11 +276,11 @@ async def test_what_hides_an_author_from_a_reader_is_told(fact, reason):
     await world.edge()
     match fact:
         case "suspended":
-            await world.stores.readers.set_suspended(AUTHOR, True, NOW)
+            await world.stores.readers.set_suspended(AUTHOR, True, Version(NOW, 0))
         case "blocked":
-            await world.stores.readers.relate(AUTHOR, READER, "block", True, NOW)
+            await world.stores.readers.relate(AUTHOR, READER, "block", True, Version(NOW, 0))
         case _:
-            await world.stores.readers.relate(READER, AUTHOR, fact, True, NOW)
+            await world.stores.readers.relate(READER, AUTHOR, fact, True, Version(NOW, 0))
 
     _, document, text = await world.pair()
 

@@ -39,6 +39,7 @@ def core(
         caches or Caches.none(),
         window_ms,
         margin_ms,
+        more.pop("now_ms", lambda: 0),
         contained=more.pop("contained", lambda kind, target: False),
     )
     return Query(fetch, more.pop("ranking", RANKING), KEYS, **more)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from hypothesis import strategies as st
 
+from pipeline.domain.order import Version
 from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
@@ -122,7 +123,7 @@ class World:
             deleted = [replace(event, type="deleted")] * (state == "deleted")
             await self.stores.posts.put_posts([Placed(one, n) for n, one in enumerate((event, *deleted))], {})
             if state.startswith("down"):
-                await self.stores.posts.take_down(post, [state.removeprefix("down ")], T0)
+                await self.stores.posts.take_down(post, [state.removeprefix("down ")], Version(T0, 0))
 
     async def row(self, author, ms):
         """A row in the reader's timeline."""
@@ -143,13 +144,17 @@ class World:
         )
         match author.fact:
             case "suspended":
-                await self.stores.readers.set_suspended(author.author_id, True, T0)
+                await self.stores.readers.set_suspended(author.author_id, True, Version(T0, 0))
             case "muted" | "blocked":
                 await self.stores.readers.relate(
-                    READER, author.author_id, author.fact.removesuffix("d").removesuffix("e"), True, T0
+                    READER,
+                    author.author_id,
+                    author.fact.removesuffix("d").removesuffix("e"),
+                    True,
+                    Version(T0, 0),
                 )
             case "blocks":
-                await self.stores.readers.relate(author.author_id, READER, "block", True, T0)
+                await self.stores.readers.relate(author.author_id, READER, "block", True, Version(T0, 0))
 
     def shown(self, since_ms=0):
         """The oracle: every post of this time or later that the reader must see, newest first.

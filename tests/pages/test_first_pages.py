@@ -2,6 +2,7 @@
 
 import asyncio
 
+from pipeline.domain.order import Version
 from pipeline.records import PageChange
 from tests.pages.feeds import T0, Author, at, ids
 from tests.pages.test_ladder import reader_of
@@ -47,7 +48,7 @@ async def test_a_post_that_was_left_out_comes_back():
     author = Author(AUTHOR, {200: "", 201: "down *"})
     async with reader_of(author, cached=True) as reader:
         assert ids([await page_of(reader)]) == [at(200, AUTHOR)]
-        await reader.world.stores.posts.restore(at(201, AUTHOR), ["*"], T0 + 1)
+        await reader.world.stores.posts.restore(at(201, AUTHOR), ["*"], Version(T0 + 1, 0))
         reader.caches.put(b"", PageChange("post", (at(201, AUTHOR),), T0))
 
         assert ids([await page_of(reader)]) == [at(201, AUTHOR), at(200, AUTHOR)]

@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from pipeline.domain.containment import READS, Kind
+from pipeline.domain.order import Version
 from pipeline.domain.page_request import parse
 from pipeline.errors import Unavailable
 from pipeline.pages.caches import Caches, Sizes
@@ -173,7 +174,7 @@ async def test_when_the_timeline_hangs_the_last_first_page_is_filtered_anew():
         served = await reader.page()
         assert ids([served]) == of(FAST, 209, 208) + of(SLOW, 207, 206, 205)
         await reader.world.publish(FAST, {208: "deleted"})
-        await reader.world.stores.readers.relate(READER, SLOW, "mute", True, T0)
+        await reader.world.stores.readers.relate(READER, SLOW, "mute", True, Version(T0, 0))
         for change in (PageChange("post", tuple(of(FAST, 208)), T0), PageChange("reader", (READER,), T0)):
             reader.caches.put(b"", change)
         reader.hanging.on("timelines", "timeline")

@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.domain import hints
 from pipeline.domain.merge import Row, Source
+from pipeline.domain.order import Version
 from pipeline.pages import deadline
 from pipeline.records import PostEvent
 from pipeline.store.values import Hide, Push, TimelineEntry
@@ -58,7 +59,9 @@ async def test_what_the_reader_has_hidden_is_passed_without_fetching_it(mode):
     async with reader_of(*two()) as reader:
         posts = run_of(DIARY)
         await a_run(reader, posts)
-        await reader.world.stores.readers.put_hidden([Hide(READER, DIARY, p, True, T0) for p in posts])
+        await reader.world.stores.readers.put_hidden(
+            [Hide(READER, DIARY, p, True, Version(T0, 0)) for p in posts]
+        )
         counted = Counted(reader)
 
         page = await reader.page(limit=20, mode=mode, timeout_ms=2_000)
@@ -75,7 +78,7 @@ async def test_what_was_taken_down_is_fetched_many_at_a_time(mode):
         posts = run_of(DIARY, 250)
         await a_run(reader, posts)
         for post in posts:
-            await reader.world.stores.posts.take_down(post, ["*"], T0 + NEWEST)
+            await reader.world.stores.posts.take_down(post, ["*"], Version(T0 + NEWEST, 0))
         counted = Counted(reader)
 
         page = await reader.page(limit=20, mode=mode, timeout_ms=2_000)
@@ -95,7 +98,9 @@ async def test_a_page_that_has_found_nothing_goes_on_past_its_deadline(mode, mon
     async with reader_of(*two()) as reader:
         posts = run_of(DIARY)
         await a_run(reader, posts)
-        await reader.world.stores.readers.put_hidden([Hide(READER, DIARY, p, True, T0) for p in posts])
+        await reader.world.stores.readers.put_hidden(
+            [Hide(READER, DIARY, p, True, Version(T0, 0)) for p in posts]
+        )
         slow = reader.world.stores.timelines.timeline
 
         async def timeline(*args):
@@ -115,7 +120,9 @@ async def test_a_page_whose_time_is_over_says_how_far_it_has_looked(monkeypatch)
     async with reader_of(*two()) as reader:
         posts = run_of(DIARY, 300)
         await a_run(reader, posts)
-        await reader.world.stores.readers.put_hidden([Hide(READER, DIARY, p, True, T0) for p in posts])
+        await reader.world.stores.readers.put_hidden(
+            [Hide(READER, DIARY, p, True, Version(T0, 0)) for p in posts]
+        )
         calls = []
         reader.hanging.stuck = lambda port, name, first: (
             name == "timeline" and (calls.append(0) or len(calls) > 2)

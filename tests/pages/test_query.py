@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.domain.order import Version
 from pipeline.pages import latest
 from pipeline.pages.known_routes import KnownRoutes, Route
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
@@ -323,8 +324,8 @@ async def test_a_view_that_is_too_old_is_not_asked():
     entries = (RouteEntry(at(60), AuthorClass.PULL, ""),)
     stores = memory_stores(lambda: 0.0)
     await stores.routes.put_routes([RouteRecord(7, entries, at(90))])
-    await stores.readers.set_suspended(7, True, T0 + 80)
-    await stores.readers.set_suspended(7, False, T0 + 81)
+    await stores.readers.set_suspended(7, True, Version(T0 + 80, 0))
+    await stores.readers.set_suspended(7, False, Version(T0 + 81, 0))
     seen = RouteRecord(7, (), at(50))
 
     for age_s, record, bound in ((1.0, seen, 0), (1.1, RouteRecord(7, entries, at(90)), at(80))):

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import hints
 from pipeline.domain.engagement import hour_of, sketch
+from pipeline.domain.order import Version
 from pipeline.domain.page_request import parse
 from pipeline.domain.ranking import Weighted
 from pipeline.domain.snowflake import time_ms
@@ -86,7 +87,7 @@ class Ranked(World):
     async def hide(self, post):
         """The reader does not want to see this post."""
         author = self.author_of(post)
-        await self.stores.readers.put_hidden([Hide(READER, author, post, True, T0)])
+        await self.stores.readers.put_hidden([Hide(READER, author, post, True, Version(T0, 0))])
 
     def author_of(self, post):
         """Ids end with the author's."""
@@ -266,7 +267,7 @@ async def test_what_the_reader_dislikes_is_gone_from_the_next_page():
     await world.settle()
     first = await world.page(1)
     await world.hide(at(202, 10))
-    await world.stores.readers.relate(READER, 11, "mute", True, T0)
+    await world.stores.readers.relate(READER, 11, "mute", True, Version(T0, 0))
 
     rest = await world.page(10, first.next_cursor)
 

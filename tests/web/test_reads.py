@@ -2,6 +2,7 @@
 
 import pytest
 
+from pipeline.domain.order import Version
 from tests.web.server import AUTHOR, READER, SPEC, TIMELINE, problem
 
 
@@ -68,7 +69,7 @@ async def test_one_post_is_an_item_of_a_page(server):
 
 async def test_how_a_reader_stands_to_an_author(server):
     """Followed since, muted; and to nobody at all."""
-    await server.stores.readers.relate(READER, AUTHOR, "mute", True, 1)
+    await server.stores.readers.relate(READER, AUTHOR, "mute", True, Version(1, 0))
 
     author = (await server.get(f"/v1/readers/{READER}/following/{AUTHOR}")).body
     nobody = (await server.get(f"/v1/readers/{READER}/following/55")).body

@@ -158,16 +158,16 @@ class CassandraPosts:
             rows += sorted(found, reverse=True)[:wanted]
         return [Row(post_id, author_id, hints) for post_id, hints in rows]
 
-    async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
+    async def take_down(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
         """See `PostStore`."""
-        await self._write(self._take_down.mutation(at * 1000, set(regions), post_id))
+        await self._write(self._take_down.mutation(version.write_time, set(regions), post_id))
 
-    async def restore(self, post_id: int, regions: Sequence[str], at: int) -> None:
-        """See `PostStore`. A take-down of the same millisecond is undone as well."""
+    async def restore(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
+        """See `PostStore`. A post has few regions, so the tombstones of its one row are few."""
         if "*" in regions:
-            await self._write(self._restore_all.mutation(at * 1000, post_id))
+            await self._write(self._restore_all.mutation(version.write_time, post_id))
         else:
-            await self._write(self._restore.mutation(at * 1000, set(regions), post_id))
+            await self._write(self._restore.mutation(version.write_time, set(regions), post_id))
 
     async def _write(self, row: Mutation) -> None:
         await self._db.write([row], self._publish.table)

@@ -1,18 +1,18 @@
 """What is known of readers, and which authors are suspended. Writes carry the time of their event."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
-from pipeline.domain.order import Version
+from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState, Relations
+from pipeline.store.values import NOT_COVERED, Hidden, Hide, Placed, ReaderState, Relations
 
 
 class CassandraReaders:
-    """A `ReaderStore`. At the same millisecond the end of a relation wins over its beginning."""
+    """A `ReaderStore`. What ends is overwritten, not deleted: no partition collects tombstones."""
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -43,25 +43,27 @@ class CassandraReaders:
         )
         self._affinity = db.prepare("SELECT author_id FROM affinity_by_reader WHERE reader_id = ? LIMIT ?")
         self._hide = db.prepare(
-            "INSERT INTO hidden_by_reader (reader_id, post_id, author_id) VALUES (?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO hidden_by_reader (reader_id, post_id, author_id, hidden) VALUES (?, ?, ?, ?)"
+            " USING TIMESTAMP ?"
         )
-        self._unhide = db.prepare(
-            "DELETE FROM hidden_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND post_id = ?"
+        self._hidden = db.prepare(
+            "SELECT post_id, author_id, hidden FROM hidden_by_reader WHERE reader_id = ? AND post_id >= ?"
+            " ORDER BY post_id DESC LIMIT ?"
         )
-        self._hidden = db.prepare("SELECT post_id, author_id FROM hidden_by_reader WHERE reader_id = ?")
+        self._hidden_among = db.prepare(
+            "SELECT post_id, author_id, hidden FROM hidden_by_reader WHERE post_id IN ? AND reader_id = ?"
+        )
         self._all = db.prepare("SELECT reader_id, active, last_seen, registered_at FROM reader_state")
         self._readers = db.prepare(
             "SELECT DISTINCT reader_id, token(reader_id) FROM reader_state WHERE token(reader_id) > ? LIMIT ?"
         )
         self._relate = db.prepare(
-            "INSERT INTO relations_by_reader (reader_id, other_id, kind, at) VALUES (?, ?, ?, ?)"
+            "INSERT INTO relations_by_reader (reader_id, other_id, kind, at, present) VALUES (?, ?, ?, ?, ?)"
             " USING TIMESTAMP ?"
         )
-        self._unrelate = db.prepare(
-            "DELETE FROM relations_by_reader USING TIMESTAMP ?"
-            " WHERE reader_id = ? AND other_id = ? AND kind = ?"
+        self._relations = db.prepare(
+            "SELECT other_id, kind, present FROM relations_by_reader WHERE other_id IN ? AND reader_id = ?"
         )
-        self._relations = db.prepare("SELECT other_id, kind FROM relations_by_reader WHERE reader_id = ?")
         self._suspend = db.prepare(
             "INSERT INTO author_stats (author_id, suspended, retracted_before) VALUES (?, true, ?)"
             " USING TIMESTAMP ?"
@@ -144,47 +146,50 @@ class CassandraReaders:
         rows = await self._db.fetch(self._readers, place, limit)
         return [(token, reader_id) for reader_id, token in rows]
 
-    async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
+    async def relate(
+        self, reader_id: int, author_id: int, kind: str, present: bool, version: Version
+    ) -> None:
         """See `ReaderStore`."""
         if kind == "block":
             sides = [(reader_id, author_id, "blocks"), (author_id, reader_id, "blocked_by")]
         else:
             sides = [(reader_id, author_id, "mutes")]
-        rows = [
-            self._relate.mutation(*side, at, at * 1000)
-            if present
-            else self._unrelate.mutation(at * 1000, *side)
-            for side in sides
-        ]
+        rows = [self._relate.mutation(*side, version.at, present, version.write_time) for side in sides]
         await self._db.write(rows, self._relate.table)
 
-    async def relations(self, reader_id: int) -> Relations:
-        """See `ReaderStore`."""
+    async def relations(self, reader_id: int, others: Collection[int]) -> Relations:
+        """See `ReaderStore`. A row of an older release has no `present`, and is."""
         kinds: dict[str, set[int]] = {"blocks": set(), "blocked_by": set(), "mutes": set()}
-        for other_id, kind in await self._db.fetch(self._relations, reader_id):
-            kinds[kind].add(other_id)
+        for other_id, kind, present in await self._db.fetch_in(self._relations, others, reader_id):
+            if present is not False:
+                kinds[kind].add(other_id)
         return Relations(**{kind: frozenset(others) for kind, others in kinds.items()})
 
     async def put_hidden(self, hides: Sequence[Hide]) -> None:
         """See `ReaderStore`."""
         rows = (
-            self._hide.mutation(each.reader_id, each.post_id, each.author_id, each.at * 1000)
-            if each.hidden
-            else self._unhide.mutation(each.at * 1000, each.reader_id, each.post_id)
+            self._hide.mutation(
+                each.reader_id, each.post_id, each.author_id, each.hidden, each.version.write_time
+            )
             for each in hides
         )
         await self._db.write(rows, self._hide.table)
 
-    async def hidden(self, reader_id: int) -> dict[int, int]:
+    async def hidden(self, reader_id: int, since: int, most: int) -> Hidden:
         """See `ReaderStore`."""
-        return dict(await self._db.fetch(self._hidden, reader_id))
+        rows = await self._db.fetch(self._hidden, reader_id, since, most)
+        return Hidden(_hidden(rows), rows[-1][0] if len(rows) == most else since)
 
-    async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
+    async def hidden_among(self, reader_id: int, post_ids: Collection[int]) -> dict[int, int]:
+        """See `ReaderStore`."""
+        return _hidden(await self._db.fetch_in(self._hidden_among, post_ids, reader_id))
+
+    async def set_suspended(self, author_id: int, suspended: bool, version: Version) -> None:
         """See `ReaderStore`."""
         row = (
-            self._suspend.mutation(author_id, first_id(at), at * 1000)
+            self._suspend.mutation(author_id, first_id(version.at), version.write_time)
             if suspended
-            else self._reinstate.mutation(author_id, at * 1000)
+            else self._reinstate.mutation(author_id, version.write_time)
         )
         await self._db.write([row], self._suspend.table)
 
@@ -192,14 +197,24 @@ class CassandraReaders:
         """See `ReaderStore`."""
         rows = await self._db.fetch_in(self._suspensions, author_ids)
         return {
-            author_id: Suspension(author_id, suspended, before or 0, written_us // 1000)
-            for author_id, suspended, before, written_us in rows
+            author_id: Suspension(author_id, suspended, before or 0, time_of(written))
+            for author_id, suspended, before, written in rows
             if suspended is not None
         }
+
+    async def suspended_as_of(self, author_id: int) -> int:
+        """See `ReaderStore`."""
+        rows = await self._db.fetch_in(self._suspensions, [author_id])
+        return next((written for _, _, _, written in rows if written is not None), 0)
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""
         return {a for a, known in (await self.suspensions(author_ids)).items() if known.suspended}
+
+
+def _hidden(rows: Iterable[tuple[int, int, bool | None]]) -> dict[int, int]:
+    """A row of an older release has no `hidden`, and is."""
+    return {post_id: author_id for post_id, author_id, hidden in rows if hidden is not False}
 
 
 def _state(

@@ -95,14 +95,14 @@ class MemoryPosts:
         rows = reversed(self._by_author.rows(author_id).items())
         return [Row(post, author_id, cells["hints"]) for post, cells in rows if lo <= post < hi][:limit]
 
-    async def take_down(self, post_id: int, regions: Sequence[str], at: int) -> None:
+    async def take_down(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
         """See `PostStore`."""
         for region in regions:
-            self._take_downs.write(post_id, region, at * 1000, {"us": at * 1000})
+            self._take_downs.write(post_id, region, version.write_time, {"us": version.write_time})
 
-    async def restore(self, post_id: int, regions: Sequence[str], at: int) -> None:
+    async def restore(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
         """See `PostStore`."""
         if "*" in regions:
-            self._restored_us[post_id] = max(at * 1000, self._restored_us.get(post_id, 0))
+            self._restored_us[post_id] = max(version.write_time, self._restored_us.get(post_id, 0))
         for region in regions:
-            self._take_downs.write(post_id, region, at * 1000, {"us": None})
+            self._take_downs.write(post_id, region, version.write_time, {"us": None})

@@ -1,14 +1,14 @@
 """Accounts, engagements, relations, hides and suspensions in memory."""
 
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
-from pipeline.domain.order import Version
+from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import Hide, Placed, ReaderState, Relations
+from pipeline.store.values import Hidden, Hide, Placed, ReaderState, Relations
 
 
 class MemoryReaders:
@@ -83,35 +83,48 @@ class MemoryReaders:
         """See `ReaderStore`."""
         return self._states.after(place, limit)
 
-    async def relate(self, reader_id: int, author_id: int, kind: str, present: bool, at: int) -> None:
+    async def relate(
+        self, reader_id: int, author_id: int, kind: str, present: bool, version: Version
+    ) -> None:
         """See `ReaderStore`."""
-        value = {"at": at if present else None}
+        value, written = {"present": present}, version.write_time
         if kind == "block":
-            self._relations.write(reader_id, (author_id, "blocks"), at * 1000, value)
-            self._relations.write(author_id, (reader_id, "blocked_by"), at * 1000, value)
+            self._relations.write(reader_id, (author_id, "blocks"), written, value)
+            self._relations.write(author_id, (reader_id, "blocked_by"), written, value)
         else:
-            self._relations.write(reader_id, (author_id, "mutes"), at * 1000, value)
+            self._relations.write(reader_id, (author_id, "mutes"), written, value)
 
-    async def relations(self, reader_id: int) -> Relations:
+    async def relations(self, reader_id: int, others: Collection[int]) -> Relations:
         """See `ReaderStore`."""
-        rows = self._relations.rows(reader_id)
-        kinds = {kind: {other for other, its in rows if its == kind} for _, kind in rows}
-        return Relations(**{kind: frozenset(others) for kind, others in kinds.items()})
+        kinds: dict[str, set[int]] = {"blocks": set(), "blocked_by": set(), "mutes": set()}
+        asked = set(others)
+        for (other, kind), cells in self._relations.rows(reader_id).items():
+            if cells["present"] and other in asked:
+                kinds[kind].add(other)
+        return Relations(**{kind: frozenset(found) for kind, found in kinds.items()})
 
     async def put_hidden(self, hides: Sequence[Hide]) -> None:
         """See `ReaderStore`."""
         for each in hides:
-            value = each.author_id if each.hidden else None
-            self._hidden.write(each.reader_id, each.post_id, each.at * 1000, {"author_id": value})
+            values = {"author_id": each.author_id, "hidden": each.hidden}
+            self._hidden.write(each.reader_id, each.post_id, each.version.write_time, values)
 
-    async def hidden(self, reader_id: int) -> dict[int, int]:
+    async def hidden(self, reader_id: int, since: int, most: int) -> Hidden:
         """See `ReaderStore`."""
-        return {post: row["author_id"] for post, row in self._hidden.rows(reader_id).items()}
+        rows = {post: cells for post, cells in self._hidden.rows(reader_id).items() if post >= since}
+        newest = sorted(rows, reverse=True)[:most]
+        posts = {post: rows[post]["author_id"] for post in newest if rows[post]["hidden"]}
+        return Hidden(posts, newest[-1] if len(newest) == most else since)
 
-    async def set_suspended(self, author_id: int, suspended: bool, at: int) -> None:
+    async def hidden_among(self, reader_id: int, post_ids: Collection[int]) -> dict[int, int]:
         """See `ReaderStore`."""
-        bound = {"retracted_before": first_id(at)} if suspended else {}
-        self._suspensions.write(author_id, 0, at * 1000, {"suspended": suspended, **bound})
+        rows, asked = self._hidden.rows(reader_id), set(post_ids)
+        return {p: cells["author_id"] for p, cells in rows.items() if p in asked and cells["hidden"]}
+
+    async def set_suspended(self, author_id: int, suspended: bool, version: Version) -> None:
+        """See `ReaderStore`."""
+        bound = {"retracted_before": first_id(version.at)} if suspended else {}
+        self._suspensions.write(author_id, 0, version.write_time, {"suspended": suspended, **bound})
 
     async def suspensions(self, author_ids: Sequence[int]) -> dict[int, Suspension]:
         """See `ReaderStore`."""
@@ -121,11 +134,15 @@ class MemoryReaders:
                 author,
                 row["suspended"],
                 row.get("retracted_before", 0),
-                self._suspensions.written_us(author, 0, "suspended") // 1000,
+                time_of(self._suspensions.written_us(author, 0, "suspended")),
             )
             for author, row in rows.items()
             if row
         }
+
+    async def suspended_as_of(self, author_id: int) -> int:
+        """See `ReaderStore`."""
+        return self._suspensions.written_us(author_id, 0, "suspended")
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""
