@@ -9,7 +9,7 @@ from pipeline.domain.merge import Row, Source
 from pipeline.domain.order import Version
 from pipeline.pages import deadline
 from pipeline.records import PostEvent
-from pipeline.store.values import Hide, Push, TimelineEntry
+from pipeline.store.values import Hide, Placed, Push, TimelineEntry
 from tests.pages.feeds import READER, T0, Author, at
 from tests.pages.test_ladder import reader_of
 
@@ -44,7 +44,7 @@ async def a_run(reader, posts, author=DIARY):
 
 
 async def put(posts, events):
-    await posts.put_posts(events, {})
+    await posts.put_posts([Placed(event, n) for n, event in enumerate(events)], {})
 
 
 def two():
