@@ -47,7 +47,8 @@ one, the longest for what a page cannot do without.
 @dataclass(frozen=True, slots=True)
 class Fetch:
     """`now_ms`: the wall clock, for what is read of a reader. `pulls_took`: told the seconds of a round of
-    pulls, and how many sources. `contained`: whether a thing is in force: `narrow` reads, the `path` pull turned off.
+    pulls, and how many sources. `contained`: whether a thing is in force: `narrow` reads, the `path` pull
+    turned off.
     """
 
     stores: Stores
