@@ -1,6 +1,6 @@
 """A stage as a Faust app of its own: its own consumer group, its own process, its own lag."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import partial
 from itertools import takewhile
 from pathlib import Path
@@ -10,14 +10,13 @@ import faust
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
+from pipeline.admitting import admission_of
 from pipeline.agents.erased import ErasedAccounts, forgetting
 from pipeline.domain import admission
-from pipeline.domain.admission import Limits
-from pipeline.kafka import client, headers, oauth
+from pipeline.kafka import client, oauth
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.faust_transport import App
 from pipeline.kafka.loop import SafeLoop
-from pipeline.kafka.messages import Incoming
 from pipeline.kafka.watchdog import Watchdog
 from pipeline.resources import Resources
 from pipeline.stages import handler_of
@@ -62,7 +61,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         kept_elsewhere=_read_before(stage, topics, r.topology),
         group=spec.group,
         inputs={r.topology.topics[topic].name for topic in admission.INPUTS},
-        admit=_admission(r.topology),
+        admit=admission_of(r.topology),
     )
     erased = ErasedAccounts()
     r.view("accounts.erased", erased)
@@ -90,21 +89,6 @@ def _credentials(kafka: str) -> CredentialsT | None:
             ssl_context=context,
         )
     return SSLCredentials(context) if context else None
-
-
-def _admission(topology: Topology) -> Callable[[Any, Incoming], Any]:
-    """Who is let in on the topics that others write to, by the broker's time for each message."""
-    limits = Limits(topology.policy.clock_ahead_ms, topology.policy.window_ms)
-    guarded = {topology.topics[topic].name: topic for topic in (*admission.INPUTS, *admission.MARKS)}
-
-    def admit(record: Any, message: Incoming) -> Any:
-        topic = guarded.get(message.topic)
-        if topic is None:
-            return record
-        claimed = headers.claimed_times(message.headers)
-        return admission.admit(topic, record, message.timestamp_ms, limits, claimed)
-
-    return admit
 
 
 def _read_before(stage: str, topics: Sequence[str], topology: Topology) -> list[str]:

@@ -96,22 +96,25 @@ def replay(
 
     Original bytes, key and headers, judged as of when they first came: a post is not too old because the fix
     took an hour. Each letter is replayed once; what fails again is a new letter. First start what was fixed.
+    What the rules of today would refuse again (field, type, clock, codec) is said, and stays where it is.
     """
     from functools import partial
 
     from pipeline.cli.meter import Meter
-    from pipeline.ops.dead_letters_again import Choice, places_of
+    from pipeline.ops.dead_letters_again import Choice, places_of, refused_again
 
     if bool(ids) + bool(reason or topic) + every != 1:
         raise typer.BadParameter("either IDs, or --reason and --topic, or --all")
     given = settings(home=home, domain=domain)
-    places = places_of(topology_of(given))
+    topology = topology_of(given)
+    use_registry(given, topology.names)
+    places, refused = places_of(topology), refused_again(topology)
     with Meter("Replaying") as meter:
         told = partial(meter.show, note="letters")
         report = _act(
             given,
             Choice(tuple(ids or ()), reason, topic),
-            lambda again, letters: again.replay(letters, places, told),
+            lambda again, letters: again.replay(letters, places, told, refused),
             execute=execute,
         )
     _say(report, "replayed", execute=execute, json=json)

@@ -42,6 +42,8 @@ def follows(
         event_time = now_ms() if at is None else fields.time(at)
     except fields.FieldError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--at") from None
+    if event_time > now_ms():
+        raise typer.BadParameter("must not be ahead of now", param_hint="--at")
 
     def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         return import_follows.batches(blocks, at=event_time, now_ms=now_ms)

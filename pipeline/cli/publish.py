@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, settings
+from pipeline.cli.running import topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ def publish(
 
     A line that is no event is told on stderr as `line N: field: reason` and does not hold up the others; the
     exit code is then 1. A line without a time (at, created_at) is of now: sent again, it is another event,
-    and another post. With a time, publishing it again is harmless.
+    and another post. With a time, publishing it again is harmless. A line whose time the pipeline would
+    refuse is refused here: one ahead of now, a post older than the window that does not say imported.
     """
+    from pipeline.admitting import limits_of
     from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
     from pipeline.kafka.headers import LONGEST_NAME
@@ -50,10 +53,13 @@ def publish(
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
         times = Times()
         async for lines in blocks:
-            yield batch_of(lines, default_topic=topic or None, source=source, now_ms=now_ms(), times=times)
+            yield batch_of(
+                lines, default_topic=topic or None, source=source, now_ms=now_ms(), times=times, limits=limits
+            )
 
     if not 0 < len(source.encode()) <= LONGEST_NAME:
         raise typer.BadParameter(f"must have 1 to {LONGEST_NAME} bytes", param_hint="--source")
     given = settings(home=home, domain=domain)
+    limits = limits_of(topology_of(given))
     told = _delivery.lines_as_json() if json else _delivery.posts()
     _delivery.run(file, batches, source=source, given=given, title="Publishing", told=told)

@@ -9,9 +9,12 @@ what fails again is another letter. `tests/engines/test_dead_letters_replayed.py
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Iterator
 from contextlib import AsyncExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from pipeline.codec import encode
+from pipeline.admitting import admission_of
+from pipeline.codec import CodecError, decode, encode
+from pipeline.domain.admission import Refusal
 from pipeline.domain.containment import OPERATOR
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
@@ -23,6 +26,7 @@ from pipeline.ops.dead_letter import DeadLetter, Origin
 from pipeline.ops.dead_letters import DONE, Letters
 from pipeline.ops.lag import consumers
 from pipeline.records import LetterDone
+from pipeline.topics import TOPICS
 from pipeline.topology import Topology
 
 AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
@@ -106,6 +110,30 @@ def why_not(letter: DeadLetter, places: Places) -> str:
     return ""
 
 
+def refused_again(topology: Topology) -> Callable[[DeadLetter], str]:
+    """Says why the rules of today would refuse a letter again, as of when it came; "" when they would not.
+
+    Whatever the reason is that it was kept for. Raises Unavailable when a schema registry does not answer.
+    """
+    admit = admission_of(topology)
+    kinds = {topology.names.topic(topic): kind for topic, kind in TOPICS.items() if kind is not bytes}
+
+    def refused(letter: DeadLetter) -> str:
+        origin = letter.origin
+        if origin is None or origin.topic not in kinds:
+            return ""
+        try:
+            record: Any = decode(letter.kept.value or b"", kinds[origin.topic])
+        except CodecError as error:
+            return f"its bytes still hold no record: {error.message}"
+        own = tuple(own_headers(letter.kept.headers))
+        came = replace(letter.kept, topic=origin.topic, headers=own, timestamp_ms=letter.came_ms)
+        found = admit(record, came)
+        return f"it would be refused again: {found.detail}" if isinstance(found, Refusal) else ""
+
+    return refused
+
+
 def message_of(letter: DeadLetter, origin: Origin) -> Outgoing:
     """The original message, with the time it first came."""
     kept = letter.kept
@@ -126,10 +154,14 @@ class Again:
         letters: Iterable[DeadLetter],
         places: Places,
         told: Callable[[int], None] = lambda done: None,
+        refused: Callable[[DeadLetter], str] = lambda letter: "",
     ) -> Report:
-        """Send them back. A message that was kept twice, as a crash may, is sent once. `told` of how many."""
+        """Send them back. A message that was kept twice, as a crash may, is sent once. `told` of how many.
+
+        `refused`: why a letter would be a letter again; it stays, and the report says why.
+        """
         report = Report()
-        for batch in _batches(_letters_to_send(_open(letters, report), places, report)):
+        for batch in _batches(_letters_to_send(_open(letters, report), places, refused, report)):
             if self.outbox is not None:
                 batch = await self._sent(self.outbox, batch, report)
                 await self._note([letter for letter, _ in batch], "replayed", "")
@@ -179,10 +211,12 @@ def _open(letters: Iterable[DeadLetter], report: Report) -> Iterator[DeadLetter]
             report.already += 1
 
 
-def _letters_to_send(letters: Iterable[DeadLetter], places: Places, report: Report) -> Iterator[ToSend]:
+def _letters_to_send(
+    letters: Iterable[DeadLetter], places: Places, refused: Callable[[DeadLetter], str], report: Report
+) -> Iterator[ToSend]:
     sent: set[Origin] = set()
     for letter in letters:
-        origin, refusal = letter.origin, why_not(letter, places)
+        origin, refusal = letter.origin, why_not(letter, places) or refused(letter)
         if origin is None or refusal:
             report.cannot[letter.id] = refusal
             continue

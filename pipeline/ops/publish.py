@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import orjson
 
 from pipeline.codec import CodecError, encode
+from pipeline.domain.admission import Limits, clock
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
@@ -109,11 +110,18 @@ def outgoing(event: Accepted, *, source: str, now_ms: int, traceparent: bytes | 
 
 
 def batch_of(
-    lines: Iterable[Line], *, default_topic: str | None, source: str, now_ms: int, times: Times | None = None
+    lines: Iterable[Line],
+    *,
+    default_topic: str | None,
+    source: str,
+    now_ms: int,
+    times: Times | None = None,
+    limits: Limits | None = None,
 ) -> Batch:
     """The messages of these lines and the refusals among them; empty lines are neither.
 
-    `times`: shared by the batches of a file.
+    `times`: shared by the batches of a file. `limits`: refuse the times that every stage would refuse; None:
+    take them.
     """
     messages: list[Outgoing] = []
     refusals: list[Refusal] = []
@@ -125,7 +133,7 @@ def batch_of(
         if not line.data or line.data.isspace():
             continue
         at = times.after(now_ms)
-        match _event(line, default_topic, at):
+        match _in_time(_event(line, default_topic, at), now_ms, limits):
             case Accepted() as event:
                 try:
                     messages.append(outgoing(event, source=source, now_ms=now_ms))
@@ -138,6 +146,16 @@ def batch_of(
             case Rejected(name, reason):
                 refusals.append(Refusal(line.number, name, reason))
     return Batch(first, messages, refusals, len(messages), events)
+
+
+def _in_time(event: Accepted | Rejected, now_ms: int, limits: Limits | None) -> Accepted | Rejected:
+    """What is refused downstream is refused here, where its sender sees it."""
+    if isinstance(event, Accepted) and limits is not None:
+        refusal = clock(event.record, now_ms, limits)
+        if refusal is not None:
+            name, _, reason = refusal.detail.partition(": ")
+            return Rejected(name, reason)
+    return event
 
 
 def _sent(line: Line, event: Accepted) -> Sent:

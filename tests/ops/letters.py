@@ -11,7 +11,7 @@ def refused(
     value=b"value", reason="codec", detail="not Avro", topic="posts", partition=2, offset=77, key=b"k"
 ):
     """A message that a stage refused; it came at CAME."""
-    message = Incoming(topic, partition, offset, key, value, [("origin_ts", b"5")], CAME)
+    message = Incoming(topic, partition, offset, key, value, [("origin_ts", b"%d" % CAME)], CAME)
     return Refused(message, reason, detail)
 
 

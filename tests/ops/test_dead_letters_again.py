@@ -1,16 +1,19 @@
 """Dead letters replayed and dropped: what is sent, in which order it is noted, and what is left alone."""
 
+from dataclasses import replace
+
 import pytest
 
 from pipeline import topology
 from pipeline.codec import encode
+from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import cut, dead_letter
 from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.names import HOME, Names
 from pipeline.ops.dead_letter import record_of
-from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of
-from pipeline.records import AuthorClass, FanoutTask, LetterDone
+from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of, refused_again
+from pipeline.records import AuthorClass, FanoutTask, LetterDone, PostEvent
 from tests.agents.fakes import RecordingOutbox
 from tests.ops.letters import CAME, kept, refused
 
@@ -44,7 +47,7 @@ async def test_the_original_message_goes_back_to_its_partition_with_the_time_it_
 
     message = outbox.sent[0]
     assert (message.topic, message.partition, message.key, message.value) == ("posts", 2, b"k", b"\xc3\x01x")
-    assert message.headers == [("origin_ts", b"5"), ("tideline_appended_at", b"%d" % CAME)]
+    assert message.headers == [("origin_ts", b"%d" % CAME), ("tideline_appended_at", b"%d" % CAME)]
     assert (report.ids, report.groups) == (["1@7"], {("posts", "codec"): 1})
 
 
@@ -233,3 +236,45 @@ def test_the_record_of_a_letter_is_read_by_its_origin():
     assert record_of(kept(1, value=encode(task), topic="feed.fanout.small"), Names("feed"))[0]["post_id"] == 5
     assert "unknown schema fingerprint" in record_of(kept(1, value=encode(task)), HOME)[1]
     assert record_of(kept(1, topic="nowhere"), HOME)[1] == "no record is known to travel on nowhere"
+
+
+def letter_of(record, topic):
+    return kept(7, value=encode(record), topic=topic)
+
+
+POST = PostEvent("published", first_id(CAME), 9, CAME, "public", "", "hello", ())
+
+
+@pytest.mark.parametrize(
+    ("topic", "record", "why"),
+    [
+        ("posts", POST, ""),
+        ("posts", replace(POST, visibility="friends"), "it would be refused again: visibility: "),
+        ("posts", replace(POST, type="deleted_for_good"), "it would be refused again: type: "),
+        ("posts", replace(POST, at=CAME + 60_000), "it would be refused again: created_at: "),
+        ("fanout.small", FanoutTask(1, 9, AuthorClass.PUSH, 0, 0, 0), ""),
+    ],
+)
+def test_what_the_rules_would_refuse_again_is_said(topic, record, why):
+    """As of when it came: a post that was not too old then is not, however long the fix took."""
+    said = refused_again(topology.load())(letter_of(record, topic))
+
+    assert said.startswith(why)
+    assert bool(said) == bool(why)
+
+
+def test_bytes_that_hold_no_record_yet_are_said_to():
+    assert refused_again(topology.load())(kept(7)).startswith("its bytes still hold no record: ")
+
+
+async def test_a_letter_that_would_be_refused_again_stays_and_the_others_are_sent():
+    outbox = RecordingOutbox()
+    letters = [kept(7), kept(8, value=encode(POST))]
+
+    report = await Again(HOME, outbox, lambda: NOW).replay(
+        letters, PLACES, refused=refused_again(topology.load())
+    )
+
+    assert report.ids == ["1@8"]
+    assert report.cannot.keys() == {"1@7"}
+    assert [message.value for message in outbox.sent if message.topic == "posts"] == [encode(POST)]

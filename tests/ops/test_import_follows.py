@@ -13,7 +13,7 @@ from pipeline.ops import import_follows
 from pipeline.ops.lines import Line
 from pipeline.records import FollowEvent
 
-T = 1_800_000_000_000
+T = 1_700_000_000_000
 author_ids = count(random.getrandbits(60))  # the broker is shared: authors of this test alone
 
 

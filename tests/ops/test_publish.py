@@ -8,6 +8,8 @@ from itertools import count
 import pytest
 
 from pipeline.codec import decode
+from pipeline.domain.admission import Limits
+from pipeline.domain.snowflake import first_id
 from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line
@@ -15,7 +17,7 @@ from pipeline.ops.publish import MAX_LEAD_MS, Batch, Times, batch_of, deliver
 from pipeline.records import ActivityEvent, PostEvent
 from tests.waiting import eventually
 
-T = 1_800_000_000_000
+T = 1_700_000_000_000  # long ago: imported
 author_ids = count(random.getrandbits(60))  # the broker is shared: authors of this test alone
 
 
@@ -26,6 +28,7 @@ def post(author_id, **changed):
         "author_id": author_id,
         "created_at": T,
         "body": "hello",
+        "imported": True,
         **changed,
     }
 
@@ -85,7 +88,7 @@ def test_a_message_says_what_it_is_and_when_it_was_published(tideline, tap, tmp_
     """CloudEvents in binary mode; `origin_ts` is the time of the publish, not that of the event."""
     author, posts = next(author_ids), tap("posts")
 
-    tideline("publish", write(tmp_path / "events.jsonl", post(author, post_id=5))).communicate()
+    tideline("publish", write(tmp_path / "events.jsonl", post(author, post_id=first_id(T) + 5))).communicate()
 
     (message,) = by(author, posts.messages())
     headers = dict(message.headers())
@@ -94,10 +97,10 @@ def test_a_message_says_what_it_is_and_when_it_was_published(tideline, tap, tmp_
     assert abs(origin_ts(message.headers(), 0) - broker_time) < 10_000
     assert headers == {
         "ce_specversion": b"1.0",
-        "ce_id": b"posts:%d:published:%d:5" % (author, T),
+        "ce_id": b"posts:%d:published:%d:%d" % (author, T, first_id(T) + 5),
         "ce_type": b"io.tideline.posts.published",
         "ce_source": b"tideline/publish",
-        "ce_time": b"2027-01-15T08:00:00.000Z",
+        "ce_time": b"2023-11-14T22:13:20.000Z",
     }
 
 
@@ -263,6 +266,33 @@ def test_times_that_are_made_do_not_run_ahead_of_the_clock():
 
     assert max(record.at for record in records(batch)) == T + MAX_LEAD_MS
     assert len({record.post_id for record in records(batch)}) == 2000
+
+
+WINDOW = 30 * 86_400_000
+
+
+@pytest.mark.parametrize(
+    ("field", "changed"),
+    [
+        ("created_at", {"created_at": T + 1001}),
+        (None, {"created_at": T + 1000}),
+        (None, {"created_at": T - WINDOW}),
+        ("post_id", {"created_at": T - WINDOW - 1}),
+        (None, {"created_at": T - WINDOW - 1, "imported": True}),
+        ("created_at", {"created_at": T - 120_000, "post_id": first_id(T)}),
+    ],
+)
+def test_what_stages_would_refuse_for_its_time_is_refused_here(field, changed):
+    """At the limits of what they take; a post from a queue that was drained is taken."""
+    event = {**post(9), "imported": False, **changed}
+    lines = [Line(1, json.dumps(event).encode())]
+
+    batch = batch_of(
+        lines, default_topic=None, source="test", now_ms=T, limits=Limits(ahead_ms=1000, window_ms=WINDOW)
+    )
+
+    assert [refusal.field for refusal in batch.refusals] == ([field] if field else [])
+    assert len(batch.messages) == (field is None)
 
 
 def test_a_batch_is_made_of_its_lines():
