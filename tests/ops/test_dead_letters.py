@@ -10,6 +10,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.codec import encode
+from pipeline.domain.snowflake import first_id
 from pipeline.kafka.dead_letters import dead_letter
 from pipeline.names import HOME
 from pipeline.ops import dead_letters
@@ -149,7 +150,8 @@ def test_show_prints_everything(keep, tideline):
 def test_replay_is_a_dry_run_then_acts_once(engines, keep, tideline, tap):
     """Sent to where it came from, and not a second time."""
     mark, posts = uuid4().hex, tap("posts")
-    keep(refused(mark.encode(), reason=mark), refused(b"other", reason="other"))
+    post = encode(PostEvent("published", first_id(CAME), 8, CAME, body=mark))
+    keep(refused(post, reason=mark), refused(post, reason="other"))
 
     told = []
     for options in ([], ["--execute"], ["--execute"]):
@@ -162,7 +164,7 @@ def test_replay_is_a_dry_run_then_acts_once(engines, keep, tideline, tap):
     assert (done["letters"], done["groups"]) == (said["letters"], said["groups"])
     assert (again["letters"], again["already_done"]) == ([], 1)
     (message,) = posts.messages()
-    assert (message.partition(), message.key(), message.value()) == (2, b"k", mark.encode())
+    assert (message.partition(), message.key(), message.value()) == (2, b"k", post)
     listed = tideline("dlq", "list", "--limit", "1000", "--json").communicate()[0]
     assert mark not in {one["reason"] for one in json.loads(listed)}
 
