@@ -8,8 +8,8 @@ Guarantee  an edge and its segment's count change together; a reader is pulled f
            holds the edge: the mirror is written first as not covered, then the segment, then the count,
            then the task to write what was posted before, and only then the bound from which pushes can be
            relied on, one margin ahead of now; who comes back has left the old segment before
-Replay     changes nothing: an edge is a last-writer-wins register of its event time; a half-done one is
-           found by its missing bound and finished in the segment it was given
+Replay     changes nothing: an edge is a register in the order of events (`docs/ordering.md`); a half-done
+           one is found by its missing bound and finished in the segment it was given
 Budget     none of its own: a lagging graph delays new edges, never posts
 """
 
@@ -24,8 +24,9 @@ from pipeline.agents import changes, marks, repairs
 from pipeline.domain import repair, snowflake
 from pipeline.domain.admission import EDGE_MARKS
 from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
+from pipeline.domain.order import Version
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import FollowEvent
 from pipeline.store.ports import GraphStore, RouteStore
@@ -53,11 +54,12 @@ class _Author:
         """At least one after any event, also a lone unfollow: none means that no edge is stored."""
         return max(self.graph.segments, 1, *(segment + 1 for segment in self.plan.changes))
 
-    def edge(self, reader: int, follows: bool, at: int, segment: int) -> Edge:
+    def edge(self, reader: int, follows: bool, version: Version, segment: int) -> Edge:
         """A new version of a reader's edge, not covered yet."""
         stored = self.edges.get(reader)
-        seen_us = 0 if stored is None else stored.seen_us
-        return Edge(reader, self.graph.author_id, follows, at, segment, seen_us=seen_us)
+        seen = 0 if stored is None else stored.seen
+        place = version.place
+        return Edge(reader, self.graph.author_id, follows, version.at, segment, place=place, seen=seen)
 
     def bound_of(self, reader: int, bound: int) -> int:
         """The bound of a reader who joins: above any that an earlier backfill has fulfilled."""
@@ -133,15 +135,19 @@ class Graph:
         return snowflake.first_id(self.now_ms() + self.margin_ms)
 
     def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
-        """What was posted before those who join came, and what those who leave have still got."""
+        """What was posted before those who join came, and what those who leave have still got.
+
+        Rows for those who join are as of just after the follow: an unfollow of the same time, which the
+        follow came after, must not take them away.
+        """
         author_id = author.graph.author_id
         joins: dict[tuple[int, int], list[int]] = defaultdict(list)
         leaves: dict[int, list[int]] = defaultdict(list)
-        for reader, (at, _) in author.plan.joins.items():
-            joins[at, author.bound_of(reader, bound)].append(reader)
-        for reader, (at, segment) in author.plan.gone.items():
+        for reader, (version, _) in author.plan.joins.items():
+            joins[version.at + 1, author.bound_of(reader, bound)].append(reader)
+        for reader, (version, segment) in author.plan.gone.items():
             if segment >= 0:
-                leaves[at].append(reader)
+                leaves[version.at].append(reader)
         missed = (
             repair.for_readers(author_id, readers, hi=hi, at=at, covered_from=hi)
             for (at, hi), readers in joins.items()
@@ -154,8 +160,8 @@ class Graph:
             yield from repairs.messages(self.emit, topic, str(author_id), chain.from_iterable(tasks), cause)
 
     async def _planned(self, graph: AuthorGraph, deliveries: Sequence[Event]) -> _Author:
-        events = [delivery.record for delivery in deliveries]
-        readers = list({reader for event in events for reader in event.follower_ids})
+        events = [(delivery.record, version_of(delivery)) for delivery in deliveries]
+        readers = list({reader for event, _ in events for reader in event.follower_ids})
         edges: dict[int, Edge] = {}
         lives: list[int | None] = []
         if graph.segments:
@@ -164,7 +170,7 @@ class Graph:
                 self.store.segment_lives(graph.author_id, graph.segments),
             )
         stored = {
-            reader: EdgeNow(edge.follows, edge.at, edge.segment, edge.covered_from != NOT_COVERED)
+            reader: EdgeNow(edge.follows, edge.version, edge.segment, edge.covered_from != NOT_COVERED)
             for reader, edge in edges.items()
         }
         planned = plan(events, stored, [live or 0 for live in lives], self.segment_size)
@@ -227,5 +233,8 @@ def _settled(author: _Author, bound: int) -> list[Edge]:
         replace(author.edge(reader, True, *joined), covered_from=author.bound_of(reader, bound))
         for reader, joined in author.plan.joins.items()
     ]
-    refreshed = [replace(author.edges[reader], at=at) for reader, at in author.plan.refreshed.items()]
+    refreshed = [
+        replace(author.edges[reader], at=version.at, place=version.place)
+        for reader, version in author.plan.refreshed.items()
+    ]
     return joined + refreshed

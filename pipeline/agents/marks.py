@@ -77,7 +77,7 @@ class Marks:
                 event.author_id,
                 [edge.reader_id],
                 hi=edge.covered_from,
-                at=max(event.at, edge.retracted_at),
+                at=max(event.at, edge.retracted_at + 1),  # or the retraction takes these rows as well
                 covered_from=edge.covered_from,
             )
             for edge in edges

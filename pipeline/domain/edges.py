@@ -1,14 +1,16 @@
 """What follow events change: from the stored edges of one author and a run of events to a plan.
 
-An edge is a register where the last writer wins by `(at, unfollow after follow)`, so events may come twice,
-late or shuffled and end the same. An edge whose work was cut off by a crash is found and done again, in the
-segment it was given: such late joins may take a segment over its size, by the events of one batch at most.
+An edge is a register: of two events the later `at` counts, of the same `at` the later place on the partition
+(`domain.order`), so events may come twice, late or shuffled and end the same. An edge whose work was cut off
+by a crash is found and done again, in the segment it was given: such late joins may take a segment over its
+size, by the events of one batch at most.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline.domain import segments
+from pipeline.domain.order import Version
 from pipeline.records import FollowEvent
 
 
@@ -17,7 +19,7 @@ class EdgeNow:
     """An edge as stored: `settled` is False while its push side may not have caught up."""
 
     follows: bool
-    at: int
+    version: Version
     segment: int
     settled: bool = True
 
@@ -37,16 +39,16 @@ class SegmentPlan:
 
 @dataclass(slots=True)
 class Plan:
-    """What to write for one author: edges by reader as `(at, segment)`, and changes by segment.
+    """What to write for one author: edges by reader as `(version, segment)`, and changes by segment.
 
     `joins` end covered, `refreshed` only move in time, `gone` end removed (segment -1: never was in one).
     `vacated`: by segment, readers who left it and come back; nobody may be in two, and a crash may have kept
     them in it, so they leave it before they join.
     """
 
-    joins: dict[int, tuple[int, int]] = field(default_factory=dict)
-    refreshed: dict[int, int] = field(default_factory=dict)
-    gone: dict[int, tuple[int, int]] = field(default_factory=dict)
+    joins: dict[int, tuple[Version, int]] = field(default_factory=dict)
+    refreshed: dict[int, Version] = field(default_factory=dict)
+    gone: dict[int, tuple[Version, int]] = field(default_factory=dict)
     changes: dict[int, SegmentPlan] = field(default_factory=dict)
     vacated: dict[int, list[int]] = field(default_factory=dict)
 
@@ -56,53 +58,54 @@ class Plan:
 
 
 def plan(
-    events: Iterable[FollowEvent], stored: Mapping[int, EdgeNow], lives: Sequence[int], segment_size: int
+    events: Iterable[tuple[FollowEvent, Version]],
+    stored: Mapping[int, EdgeNow],
+    lives: Sequence[int],
+    segment_size: int,
 ) -> Plan:
     """Plan the changes of these events of one author; `lives`: the live count of each of its segments."""
     result, newcomers = Plan(), {}
-    for reader, (at, follows) in _last_writes(events).items():
+    for reader, (version, follows) in _last_writes(events).items():
         edge = stored.get(reader)
-        if edge is not None and (at, not follows) < (edge.at, not edge.follows):
+        if edge is not None and version < edge.version:
             continue
         if not follows:
-            _leave(result, reader, at, edge)
+            _leave(result, reader, version, edge)
         elif edge is None or not edge.follows:
-            newcomers[reader] = at
+            newcomers[reader] = version
             if edge is not None and edge.segment >= 0:
                 result.vacated.setdefault(edge.segment, []).append(reader)
         elif not edge.settled:
-            result.joins[reader] = (at, edge.segment)
+            result.joins[reader] = (version, edge.segment)
             change = result.change(edge.segment)
             change.add.append(reader)
             change.check = True
-        elif at > edge.at:
-            result.refreshed[reader] = at
+        elif version > edge.version:
+            result.refreshed[reader] = version
     _seat(result, newcomers, lives, segment_size)
     return result
 
 
-def _last_writes(events: Iterable[FollowEvent]) -> dict[int, tuple[int, bool]]:
-    """By reader, the newest `(at, follows)`; at the same time an unfollow wins."""
-    last: dict[int, tuple[int, bool]] = {}
-    for event in events:
-        follows = event.type == "followed"
+def _last_writes(events: Iterable[tuple[FollowEvent, Version]]) -> dict[int, tuple[Version, bool]]:
+    """By reader, the latest version and whether it follows."""
+    last: dict[int, tuple[Version, bool]] = {}
+    for event, version in events:
         for reader in event.follower_ids:
-            known = last.get(reader)
-            if known is None or (event.at, not follows) > (known[0], not known[1]):
-                last[reader] = (event.at, follows)
+            if reader not in last or version > last[reader][0]:
+                last[reader] = (version, event.type == "followed")
     return last
 
 
-def _leave(result: Plan, reader: int, at: int, edge: EdgeNow | None) -> None:
+def _leave(result: Plan, reader: int, version: Version, edge: EdgeNow | None) -> None:
     segment = -1 if edge is None else edge.segment
-    result.gone[reader] = (at, segment)
+    result.gone[reader] = (version, segment)
     if segment >= 0:
         change = result.change(segment)
         change.remove.append(reader)
         change.check = True
 
 
-def _seat(result: Plan, newcomers: Mapping[int, int], lives: Sequence[int], size: int) -> None:
+def _seat(result: Plan, newcomers: Mapping[int, Version], lives: Sequence[int], size: int) -> None:
     """Give every newcomer a seat in the lowest segments with room.
 
     Those who leave free none in this run, and those who were cut off keep theirs.
@@ -114,6 +117,6 @@ def _seat(result: Plan, newcomers: Mapping[int, int], lives: Sequence[int], size
         taken[segment] += len(change.add)
     for segment, count in segments.place(taken, len(newcomers), size):
         for _ in range(count):
-            reader, at = next(waiting)
-            result.joins[reader] = (at, segment)
+            reader, version = next(waiting)
+            result.joins[reader] = (version, segment)
             result.change(segment).add.append(reader)

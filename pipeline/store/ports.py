@@ -62,7 +62,7 @@ class GraphStore(Protocol):
         """The edges from these readers to the author, by reader; also edges that were removed."""
 
     async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
-        """Store edges, but for `caught_up`. The later `write_time_us` wins: a later `at`; at the same `at` an
+        """Store edges, but for `caught_up`. The later `write_time` wins: a later version; of the same an
         unfollow over a follow, and a follow with a covered_from below NOT_COVERED over one without. Of equal
         ones each column keeps its larger value. `ttl_s`: how long to keep a removed edge.
         """

@@ -30,6 +30,15 @@ class World:
     def __init__(self, size=SIZE):
         self.stores, self.outbox = memory_stores(lambda: 0.0), RecordingOutbox()
         self.size, self.store = size, self.stores.graph
+        self.log = []
+
+    def place(self, event):
+        """The offset of an event: where it came first, also when it is replayed."""
+        for place, known in enumerate(self.log):
+            if known is event:
+                return place
+        self.log.append(event)
+        return len(self.log) - 1
 
     def stage(self, store=None, *, now_ms=lambda: NOW, size=None):
         """The stage, on another store of the graph if one is given."""
@@ -51,7 +60,7 @@ class World:
         store = (fault or Fault()).wrap(self.store)
         stage = self.stage(store)
         try:
-            assert await stage.handle([deliver(event) for event in events]) == []
+            assert await stage.handle([deliver(event, offset=self.place(event)) for event in events]) == []
         except StoreUnavailable:
             return False
         return True
@@ -87,12 +96,12 @@ class World:
 
 
 def model(log):
-    """By reader the last writer wins, at the same time the unfollow."""
+    """By reader the last writer wins, at the same time the later on the partition."""
     last = {}
-    for event in log:
+    for place, event in enumerate(log):
         for reader in event.follower_ids:
-            last[reader] = max(last.get(reader, (0, 0)), (event.at, event.type == "unfollowed"))
-    return {reader for reader, (_, unfollowed) in last.items() if not unfollowed}
+            last[reader] = max(last.get(reader, (0, 0, "")), (event.at, place, event.type))
+    return {reader for reader, (*_, kind) in last.items() if kind == "followed"}
 
 
 readers = st.sampled_from([(1,), (1,), (2,), (1, 2), (1, 2, 3), (3, 4), (5, 6)])

@@ -60,6 +60,7 @@ def test_order_repetition_and_batches_do_not_matter(log, random, taken):
 
     async def run():
         world, again = World(), [*log, *random.choices(log, k=4)]
+        world.log = list(log)
         random.shuffle(again)
         for offset in range(0, len(again), taken):
             await world.handle(again[offset : offset + taken], Fault(watch=world.check))
@@ -206,13 +207,24 @@ async def test_authors_of_one_batch_do_not_meet():
 async def test_a_newer_follow_moves_the_edge_and_keeps_the_rest():
     """Its seat, its bound and its warmth."""
     world = World()
-    warm = Edge(1, AUTHOR, True, 5, 0, covered_from=100, warm_since=200)
-    await world.handle([follow(5, 1)])
-    await world.store.put_edges([Edge(1, AUTHOR, True, 6, 0, 100, 200)])
+    await world.handle([follow(NOW + 5, 1)])
+    await world.store.put_edges([Edge(1, AUTHOR, True, NOW + 6, 0, 100, 200)])
 
-    await world.handle([follow(9, 1)])
+    await world.handle([follow(NOW + 9, 1)])
 
-    assert await world.edges() == [Edge(1, AUTHOR, True, 9, 0, warm.covered_from, warm.warm_since)]
+    assert await world.edges() == [Edge(1, AUTHOR, True, NOW + 9, 0, covered_from=100, warm_since=200)]
+
+
+async def test_at_one_time_the_later_on_the_partition_counts_and_its_rows_stay():
+    """Left and back within a second of a clock that has no more: rows are written as of after the removal."""
+    world = World()
+    for event in (follow(NOW - 9, 1), unfollow(NOW, 1), follow(NOW, 1)):
+        await world.handle([event])
+
+    (back,) = await world.edges()
+    assert (back.reader_id, back.at, back.place) == (1, NOW, 2)
+    (removal,) = world.outbox.of("fanout.retract")
+    assert removal.at < world.outbox.of("fanout.backfill")[-1].at == NOW + 1
 
 
 async def test_a_removed_edge_is_kept_for_the_window():

@@ -130,11 +130,11 @@ async def test_members_are_those_asked_for_that_are_there(stores, fresh):
 def versions(reader: int, author: int) -> list[Edge]:
     """An edge's life, oldest first; the middle three at the same time."""
     return [
-        Edge(reader, author, follows=False, at=900, segment=0),
-        Edge(reader, author, follows=True, at=1000, segment=1),
-        Edge(reader, author, follows=True, at=1000, segment=1, covered_from=77, warm_since=88),
-        Edge(reader, author, follows=False, at=1000, segment=1),
-        Edge(reader, author, follows=True, at=1001, segment=2),
+        Edge(reader, author, follows=False, at=T0 + 900, segment=0),
+        Edge(reader, author, follows=True, at=T0 + 1000, segment=1),
+        Edge(reader, author, follows=True, at=T0 + 1000, segment=1, covered_from=77, warm_since=88),
+        Edge(reader, author, follows=False, at=T0 + 1000, segment=1),
+        Edge(reader, author, follows=True, at=T0 + 1001, segment=2),
     ]
 
 
@@ -154,7 +154,7 @@ async def test_the_newest_version_of_an_edge_wins_in_any_order(stores, fresh, ne
 
 async def test_of_two_equal_versions_the_larger_bound_stays(stores, fresh):
     author = fresh()
-    low = Edge(1, author, follows=True, at=5, segment=3, covered_from=70)
+    low = Edge(1, author, follows=True, at=T0 + 5, segment=3, covered_from=70)
     high = replace(low, covered_from=71, warm_since=4)
 
     await stores.graph.put_edges([low])
@@ -177,7 +177,9 @@ async def test_an_edge_without_a_segment_keeps_it_on_a_tie(stores, fresh):
 
 async def test_edges_of_more_readers_than_fit_into_one_query(stores, fresh):
     author = fresh()
-    written = [Edge(reader, author, True, 1000, reader % 3, covered_from=reader) for reader in range(250)]
+    written = [
+        Edge(reader, author, True, T0 + 1000, reader % 3, covered_from=reader) for reader in range(250)
+    ]
 
     await stores.graph.put_edges(written)
 
@@ -187,17 +189,17 @@ async def test_edges_of_more_readers_than_fit_into_one_query(stores, fresh):
 
 async def test_following_lists_who_is_followed_now(stores, fresh):
     reader = fresh()
-    follow = Edge(reader, 1, follows=True, at=1000, segment=4, covered_from=9)
-    uncovered = Edge(reader, 3, follows=True, at=1000, segment=0, covered_from=NOT_COVERED)
+    follow = Edge(reader, 1, follows=True, at=T0 + 1000, segment=4, covered_from=9)
+    uncovered = Edge(reader, 3, follows=True, at=T0 + 1000, segment=0, covered_from=NOT_COVERED)
 
-    await stores.graph.put_edges([uncovered, follow, Edge(reader, 2, follows=False, at=1000, segment=0)])
+    await stores.graph.put_edges([uncovered, follow, Edge(reader, 2, follows=False, at=T0 + 1000, segment=0)])
 
     assert await stores.graph.following(reader) == [follow, uncovered]
 
 
 async def test_following_lists_more_than_a_page_of_the_driver(stores, fresh):
     reader = fresh()
-    follows = [Edge(reader, author, follows=True, at=1000, segment=0) for author in range(5001)]
+    follows = [Edge(reader, author, follows=True, at=T0 + 1000, segment=0) for author in range(5001)]
 
     await stores.graph.put_edges(follows)
 
@@ -206,8 +208,8 @@ async def test_following_lists_more_than_a_page_of_the_driver(stores, fresh):
 
 async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
     author = fresh()
-    removed = Edge(1, author, follows=False, at=1000, segment=0)
-    follow = Edge(2, author, follows=True, at=1000, segment=0)
+    removed = Edge(1, author, follows=False, at=T0 + 1000, segment=0)
+    follow = Edge(2, author, follows=True, at=T0 + 1000, segment=0)
     long = replace(removed, reader_id=3)
 
     await stores.graph.put_edges([long], ttl_s=1000)
@@ -222,14 +224,14 @@ async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
 async def test_a_fulfilled_bound_is_kept_through_later_versions_of_the_edge(stores, fresh):
     """And a lower one never replaces it. Without an edge there is nothing to be seen of it."""
     author, reader = fresh(), fresh()
-    edge = Edge(reader, author, follows=True, at=5, segment=0, covered_from=first_id(T0))
+    edge = Edge(reader, author, follows=True, at=T0 + 5, segment=0, covered_from=first_id(T0))
     await stores.graph.put_edges([edge])
 
     for bound in (first_id(T0), first_id(T0 + 1), first_id(T0 - 1), first_id(T0) + 1):
         await stores.graph.put_caught_up(author, (reader, reader + 1), bound, ttl_s=1000)
-    await stores.graph.put_edges([replace(edge, at=6, covered_from=first_id(T0 + 9))])
+    await stores.graph.put_edges([replace(edge, at=T0 + 6, covered_from=first_id(T0 + 9))])
 
-    newest = replace(edge, at=6, covered_from=first_id(T0 + 9), caught_up=first_id(T0 + 1))
+    newest = replace(edge, at=T0 + 6, covered_from=first_id(T0 + 9), caught_up=first_id(T0 + 1))
     assert await stores.graph.edges(author, [reader, reader + 1]) == {reader: newest}
     assert newest.bound == first_id(T0 + 9)
     assert await stores.graph.following(reader + 1) == []
@@ -239,8 +241,8 @@ async def test_an_edge_counts_as_covered_since_ever_from_its_own_bound_on(stores
     """Limit − 1, limit and limit + 1 of what was fulfilled; an edge without a bound is never covered."""
     author, bound = fresh(), first_id(T0)
     readers = {1: bound - 1, 2: bound, 3: bound + 1}
-    await stores.graph.put_edges([Edge(r, author, True, 5, 0, covered_from=bound) for r in readers])
-    await stores.graph.put_edges([Edge(4, author, True, 5, 0, covered_from=NOT_COVERED)])
+    await stores.graph.put_edges([Edge(r, author, True, T0 + 5, 0, covered_from=bound) for r in readers])
+    await stores.graph.put_edges([Edge(4, author, True, T0 + 5, 0, covered_from=NOT_COVERED)])
 
     for reader, fulfilled in readers.items():
         await stores.graph.put_caught_up(author, [reader], fulfilled, ttl_s=1000)
@@ -252,7 +254,7 @@ async def test_an_edge_counts_as_covered_since_ever_from_its_own_bound_on(stores
 
 async def test_a_fulfilled_bound_is_forgotten_after_its_time(stores, fresh):
     author, bound = fresh(), first_id(T0)
-    await stores.graph.put_edges([Edge(1, author, True, 5, 0, covered_from=bound)])
+    await stores.graph.put_edges([Edge(1, author, True, T0 + 5, 0, covered_from=bound)])
     await stores.graph.put_caught_up(author, [1], bound, ttl_s=1)
 
     async def forgotten() -> bool:
@@ -264,13 +266,13 @@ async def test_a_fulfilled_bound_is_forgotten_after_its_time(stores, fresh):
 async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores, fresh):
     """A new join knows nothing of an old block or of warmth that came and went."""
     author, reader = fresh(), fresh()
-    marked = Edge(reader, author, True, 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
+    marked = Edge(reader, author, True, T0 + 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
     await stores.graph.put_edges([marked])
 
-    await stores.graph.put_edges([Edge(reader, author, False, 8, 0)], ttl_s=1000)
-    await stores.graph.put_edges([Edge(reader, author, True, 9, 2, 99)])
+    await stores.graph.put_edges([Edge(reader, author, False, T0 + 8, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, author, True, T0 + 9, 2, 99)])
 
-    newest = Edge(reader, author, True, 9, 2, 99, warm_at=6, retracted_at=7)
+    newest = Edge(reader, author, True, T0 + 9, 2, 99, warm_at=6, retracted_at=7)
     assert await stores.graph.edges(author, [reader]) == {reader: newest}
     assert await stores.graph.following(reader) == [newest]
 
@@ -278,16 +280,16 @@ async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores
 async def test_a_version_made_from_a_stored_one_comes_after_it(stores, fresh):
     """Whatever its event time: a mark moves an edge on without another `at`, also backwards in its columns."""
     author, reader = fresh(), fresh()
-    await stores.graph.put_edges([Edge(reader, author, True, 1000, 0, covered_from=90, warm_since=80)])
+    await stores.graph.put_edges([Edge(reader, author, True, T0 + 1000, 0, covered_from=90, warm_since=80)])
     for covered, warm in ((95, None), (60, 70), (61, None)):
         stored = (await stores.graph.edges(author, [reader]))[reader]
-        assert stored.seen_us >= 1_000_000
+        assert stored.seen > 0
         await stores.graph.put_edges([replace(stored, covered_from=covered, warm_since=warm)])
-        expected = Edge(reader, author, True, 1000, 0, covered, warm)
+        expected = Edge(reader, author, True, T0 + 1000, 0, covered, warm)
         assert (await stores.graph.edges(author, [reader]))[reader] == expected
         assert (await stores.graph.following(reader)) == [expected]
 
-    await stores.graph.put_edges([Edge(reader, author, False, 1000, 0, seen_us=stored.seen_us)])
+    await stores.graph.put_edges([Edge(reader, author, False, T0 + 1000, 0, seen=stored.seen)])
     assert (await stores.graph.following(reader)) == [], "at the same time an unfollow is later than a mark"
 
 
@@ -320,7 +322,7 @@ async def test_who_left_and_comes_back_is_cold(stores, fresh):
 async def test_who_ever_followed_anybody_is_known(stores, fresh):
     """Also who left, also one of many; nobody else."""
     reader = fresh()
-    await stores.graph.put_edges([Edge(reader, author, True, 5, 0) for author in (1, 2, 3)])
+    await stores.graph.put_edges([Edge(reader, author, True, T0 + 5, 0) for author in (1, 2, 3)])
     await stores.graph.put_edges([Edge(reader + 1, 1, False, 5, 0)], ttl_s=1000)
 
     assert await stores.graph.ever_followed(range(reader, reader + 250)) == {reader, reader + 1}

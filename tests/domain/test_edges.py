@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.edges import EdgeNow, plan
+from pipeline.domain.order import Version
 from pipeline.records import FollowEvent
 from tests.domain.examples import at_least
 
@@ -24,17 +25,21 @@ def unfollow(at, *readers):
     return FollowEvent("unfollowed", AUTHOR, readers, at)
 
 
+def placed(event, place=0):
+    return event, Version(event.at, place)
+
+
 def model(events):
-    """Who follows in the end: by reader the last writer wins, at the same time the unfollow."""
+    """Who follows in the end: by reader the last writer wins, at the same time the later on the partition."""
     last = {}
-    for event in events:
+    for event, version in events:
         for reader in event.follower_ids:
-            last[reader] = max(last.get(reader, (0, 0)), (event.at, event.type == "unfollowed"))
-    return {reader for reader, (_, unfollowed) in last.items() if not unfollowed}
+            last[reader] = max(last.get(reader, (0, 0, "")), (event.at, version.place, event.type))
+    return {reader for reader, (*_, kind) in last.items() if kind == "followed"}
 
 
 class Tables:
-    """Edges by reader as `(follows, at, segment, settled)`, and the members of each segment."""
+    """Edges by reader as `(follows, version, segment, settled)`, and the members of each segment."""
 
     def __init__(self):
         self.edges = {}
@@ -46,11 +51,11 @@ class Tables:
         other.edges, other.segments = dict(self.edges), [set(members) for members in self.segments]
         return other
 
-    def put(self, reader, follows, at, segment, settled):
-        """A register: the later event wins, then the unfollow, then what is settled."""
+    def put(self, reader, follows, version, segment, settled):
+        """A register: the later event wins, then what is settled."""
         old = self.edges.get(reader)
-        if old is None or (at, not follows, settled) >= (old[1], not old[0], old[3]):
-            self.edges[reader] = (follows, at, segment, settled)
+        if old is None or (version, settled) >= (old[1], old[3]):
+            self.edges[reader] = (follows, version, segment, settled)
 
     def steps(self, events):
         """Every write of one batch, one at a time; each `yield` is a place to crash."""
@@ -62,11 +67,11 @@ class Tables:
         for segment, readers in todo.vacated.items():
             self.segments[segment] -= set(readers)
             yield "an old seat is free"
-        for reader, (at, segment) in todo.joins.items():
-            self.put(reader, True, at, segment, False)
+        for reader, (version, segment) in todo.joins.items():
+            self.put(reader, True, version, segment, False)
             yield "joins, not yet covered"
-        for reader, (at, segment) in todo.gone.items():
-            self.put(reader, False, at, segment, True)
+        for reader, (version, segment) in todo.gone.items():
+            self.put(reader, False, version, segment, True)
             yield "is gone for the reader"
         for segment, change in todo.changes.items():
             assert not set(change.add) & set(change.remove)
@@ -74,12 +79,12 @@ class Tables:
             self.segments[segment] |= set(change.add)
             self.segments[segment] -= set(change.remove)
             yield "the segment is as wanted"
-        for reader, (at, segment) in todo.joins.items():
-            self.put(reader, True, at, segment, True)
+        for reader, (version, segment) in todo.joins.items():
+            self.put(reader, True, version, segment, True)
             yield "covered"
-        for reader, at in todo.refreshed.items():
+        for reader, version in todo.refreshed.items():
             _, _, segment, settled = self.edges[reader]
-            self.put(reader, True, at, segment, settled)
+            self.put(reader, True, version, segment, settled)
             yield "moved in time"
 
     def seats(self):
@@ -95,7 +100,9 @@ readers = st.sampled_from([(1,), (1,), (2,), (1, 2), (1, 2, 3), (3, 4)])
 kinds = st.sampled_from(["followed", "unfollowed"])
 lates = st.sampled_from([0, 0, 0, 0, -2, -1, 1])
 logs = st.lists(st.tuples(kinds, readers, lates), min_size=1, max_size=7).map(
-    lambda drawn: [FollowEvent(kind, AUTHOR, who, 5 + n + late) for n, (kind, who, late) in enumerate(drawn)]
+    lambda drawn: [
+        placed(FollowEvent(kind, AUTHOR, who, 5 + n + late), n) for n, (kind, who, late) in enumerate(drawn)
+    ]
 )
 """Mostly in order of time: some late, some at the same time."""
 
@@ -182,7 +189,7 @@ def test_a_segment_is_over_its_size_by_no_more_than_a_crash_cut_off(log, crash):
     """A seat once given is kept, so the joins of batches that were cut off may come on top."""
     start, taken, run = crash
     cut_off = [event for event in log[start:] if run] or log[start : start + taken]
-    late_joins = {reader for event in cut_off for reader in event.follower_ids}
+    late_joins = {reader for event, _ in cut_off for reader in event.follower_ids}
 
     for tables in every_crash(log, crash):
         assert all(len(members) <= SIZE + len(late_joins) for members in tables.segments)
@@ -200,47 +207,58 @@ def test_order_and_repetition_do_not_matter(log, random):
 
 
 def settled(at, segment=0, follows=True):
-    return EdgeNow(follows, at, segment)
+    return EdgeNow(follows, Version(at, 3), segment)
 
 
-@pytest.mark.parametrize(
-    ("event", "changes"),
-    [
-        (unfollow(4, 1), False),
-        (unfollow(5, 1), True),
-        (unfollow(6, 1), True),
-        (follow(4, 1), False),
-        (follow(5, 1), False),
-        (follow(6, 1), True),
-    ],
-)
-def test_an_older_event_changes_no_edge(event, changes):
-    """Followed at 5: an unfollow wins from 5 on, a follow only moves the edge from 6 on."""
-    found = plan([event], {1: settled(5)}, [1], SIZE)
+def cut_off(at, segment):
+    return EdgeNow(True, Version(at, 0), segment, settled=False)
 
-    assert bool(found.gone or found.refreshed or found.joins) == changes
+
+@pytest.mark.parametrize("at", [4, 5, 6])
+@pytest.mark.parametrize("place", [2, 3, 4])
+@pytest.mark.parametrize("kind", [follow, unfollow])
+def test_an_older_event_changes_no_edge(kind, at, place):
+    """Followed at 5, by the event of place 3: at that time the place decides."""
+    found = plan([placed(kind(at, 1), place)], {1: settled(5)}, [1], SIZE)
+
+    later, same = (at, place) > (5, 3), (at, place) == (5, 3)
+    assert bool(found.gone) == (kind is unfollow and (later or same))
+    assert bool(found.refreshed) == (kind is follow and later)
     assert not found.joins
 
 
-@pytest.mark.parametrize(("at", "joins"), [(4, {}), (5, {}), (6, {1: (6, 0)})])
-def test_a_follow_comes_back_only_after_the_unfollow(at, joins):
-    """Unfollowed at 5: the unfollow wins the tie."""
-    assert plan([follow(at, 1)], {1: settled(5, follows=False)}, [0], SIZE).joins == joins
+@pytest.mark.parametrize(("at", "place", "joins"), [(4, 9, 0), (5, 2, 0), (5, 4, 1), (6, 2, 1)])
+def test_a_follow_comes_back_only_after_the_unfollow(at, place, joins):
+    """Unfollowed at 5, by the event of place 3."""
+    found = plan([placed(follow(at, 1), place)], {1: settled(5, follows=False)}, [0], SIZE)
+
+    assert found.joins == ({1: (Version(at, place), 0)} if joins else {})
+
+
+@pytest.mark.parametrize("kinds", [(follow, unfollow), (unfollow, follow)])
+def test_of_two_events_of_one_time_the_later_on_the_partition_counts(kinds):
+    """In one batch, in whatever order it has them."""
+    events = [placed(kind(5, 1), place) for place, kind in enumerate(kinds)]
+
+    for batch in (events, events[::-1]):
+        found = plan(batch, {}, [0], SIZE)
+        assert bool(found.joins) == (kinds[1] is follow)
+        assert bool(found.gone) == (kinds[1] is unfollow)
 
 
 def test_a_returning_reader_gives_up_the_old_seat_before_it_gets_a_new_one():
     """The unfollow may have been cut off after its edge and before its segment."""
-    found = plan([follow(6, 1)], {1: settled(5, segment=2, follows=False)}, [0, 2, 2], SIZE)
+    found = plan([placed(follow(6, 1))], {1: settled(5, segment=2, follows=False)}, [0, 2, 2], SIZE)
 
     assert found.vacated == {2: [1]}
-    assert found.joins == {1: (6, 0)}
+    assert found.joins == {1: (Version(6, 0), 0)}
 
 
 def test_a_join_that_was_cut_off_is_finished_in_its_segment():
     """And looked up there first: it may be a member already."""
-    found = plan([follow(5, 1)], {1: EdgeNow(True, 5, 1, settled=False)}, [0, 1], SIZE)
+    found = plan([placed(follow(5, 1))], {1: cut_off(5, 1)}, [0, 1], SIZE)
 
-    assert found.joins == {1: (5, 1)}
+    assert found.joins == {1: (Version(5, 0), 1)}
     assert (found.changes[1].add, found.changes[1].check) == ([1], True)
 
 
@@ -251,13 +269,13 @@ def test_joins_that_were_cut_off_keep_their_seats_from_newcomers():
         segment 0    a _      the second seat was given to 1 before the crash
         newcomer 2   sits in segment 1
     """
-    found = plan([follow(5, 1), follow(5, 2)], {1: EdgeNow(True, 5, 0, settled=False)}, [1], SIZE)
+    found = plan([placed(follow(5, 1)), placed(follow(5, 2))], {1: cut_off(5, 0)}, [1], SIZE)
 
-    assert found.joins == {1: (5, 0), 2: (5, 1)}
+    assert found.joins == {1: (Version(5, 0), 0), 2: (Version(5, 0), 1)}
 
 
 def test_an_unfollow_of_a_stranger_is_remembered():
     """A follow from before it may still come; there is no segment to leave."""
-    found = plan([unfollow(5, 1)], {}, [], SIZE)
+    found = plan([placed(unfollow(5, 1))], {}, [], SIZE)
 
-    assert (found.gone, found.changes) == ({1: (5, -1)}, {})
+    assert (found.gone, found.changes) == ({1: (Version(5, 0), -1)}, {})

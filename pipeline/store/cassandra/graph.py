@@ -13,7 +13,7 @@ _COLD = 0
 
 _SELECT_EDGE = (
     "SELECT reader_id, author_id, follows, at, segment, covered_from, warm_since, warm_at, retracted_at,"
-    " caught_up, WRITETIME(follows) FROM following_by_reader"
+    " caught_up, place, WRITETIME(follows) FROM following_by_reader"
 )
 
 
@@ -44,8 +44,8 @@ class CassandraGraph:
         )
         self._put_edge = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
-            " covered_from, warm_since, warm_at, retracted_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+            " covered_from, warm_since, warm_at, retracted_at, place)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
         )
         self._caught_up = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, caught_up) VALUES (?, ?, ?)"
@@ -115,7 +115,8 @@ class CassandraGraph:
                 edge.warm_since or _COLD,
                 edge.warm_at or UNSET,
                 edge.retracted_at or UNSET,
-                edge.write_time_us,
+                edge.place,
+                edge.write_time,
                 0 if edge.follows else ttl_s or 0,
             )
             for edge in edges
@@ -172,7 +173,7 @@ class CassandraGraph:
 
 def _edge(row: Sequence[Any]) -> Edge:
     reader_id, author_id, follows, at, segment, covered_from, warm_since, *marks, written = row
-    warm_at, retracted_at, caught_up = (mark or 0 for mark in marks)
+    warm_at, retracted_at, caught_up, place = (mark or 0 for mark in marks)
     return Edge(
         reader_id,
         author_id,
@@ -184,5 +185,6 @@ def _edge(row: Sequence[Any]) -> Edge:
         warm_at,
         retracted_at,
         caught_up,
+        place,
         written,
     )

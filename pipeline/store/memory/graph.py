@@ -48,11 +48,12 @@ class MemoryGraph:
                 "segment": edge.segment,
                 "covered_from": edge.covered_from,
                 "warm_since": edge.warm_since or 0,
+                "place": edge.place,
                 **({"warm_at": edge.warm_at} if edge.warm_at else {}),
                 **({"retracted_at": edge.retracted_at} if edge.retracted_at else {}),
             }
             life = 0 if edge.follows else ttl_s or 0
-            self._edges.write(edge.reader_id, edge.author_id, edge.write_time_us, values, ttl_s=life)
+            self._edges.write(edge.reader_id, edge.author_id, edge.write_time, values, ttl_s=life)
 
     async def put_caught_up(
         self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
@@ -98,6 +99,6 @@ class MemoryGraph:
         return self._segments.get((author_id, segment), (0, {}))[1]
 
     def _edge(self, reader_id: int, author_id: int, cells: Mapping[str, Any]) -> Edge:
-        seen_us = self._edges.written_us(reader_id, author_id, "follows")
+        seen = self._edges.written_us(reader_id, author_id, "follows")
         values = {**cells, "warm_since": cells["warm_since"] or None}
-        return Edge(reader_id, author_id, **values, seen_us=seen_us)
+        return Edge(reader_id, author_id, **values, seen=seen)
