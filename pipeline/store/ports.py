@@ -99,6 +99,15 @@ class GraphStore(Protocol):
         order of places. A reader's place is the same in every table; none is at FIRST.
         """
 
+    async def forget_edges(self, author_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """Remove these readers' edges to the author, also removed ones, for ever; returns who had one."""
+
+    async def forget_segment(self, author_id: int, segment: int) -> None:
+        """Remove a segment of the author's followers, for ever."""
+
+    async def forget_graph(self, account_id: int) -> None:
+        """Remove all edges of the account as a reader, and its counts as an author, for ever."""
+
 
 class PostStore(Protocol):
     """`posts`, `posts_by_author` and `posts_ahead`."""
@@ -131,6 +140,12 @@ class PostStore(Protocol):
     async def restore(self, post_id: int, regions: Sequence[str], version: Version) -> None:
         """Undo take-downs before this version; "*" undoes all of them."""
 
+    async def forget_posts(self, author_id: int, post_ids: Sequence[int]) -> None:
+        """Remove these posts of the author, for ever; the author's index keeps them."""
+
+    async def forget_index(self, author_id: int) -> None:
+        """Remove the author's index, for ever."""
+
 
 class RouteStore(Protocol):
     """`author_routes`: the durable class history of each author, written by the classify stage alone."""
@@ -140,6 +155,9 @@ class RouteStore(Protocol):
 
     async def put_routes(self, records: Sequence[RouteRecord]) -> None:
         """Store the records; of an author's the one with the highest version stays."""
+
+    async def forget_routes(self, author_id: int) -> None:
+        """Remove the author's record, for ever."""
 
 
 class TimelineStore(Protocol):
@@ -159,6 +177,9 @@ class TimelineStore(Protocol):
 
     async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`."""
+
+    async def forget_timeline(self, reader_id: int) -> None:
+        """Remove the reader's timeline, for ever."""
 
 
 class ReaderStore(Protocol):
@@ -235,6 +256,23 @@ class ReaderStore(Protocol):
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """Which of these authors are suspended now."""
 
+    async def hide_erased(self, account_id: int) -> Suspension:
+        """Suspend an account for ever, as erased; returns what it is now, to be told."""
+
+    async def related_after(self, account_id: int, after: int, limit: int) -> list[int]:
+        """With whom the account has a block or a mute, on either side: the next `limit` in order of id."""
+
+    async def mentions_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """The next `limit` readers with relations, hides or engagements, as `GraphStore.readers_after`."""
+
+    async def forget_mentions(self, account_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """Remove what these readers' tables say of the account, for ever: blocks and mutes, hides of its
+        posts, engagements. Returns whose tables said something.
+        """
+
+    async def forget_account(self, account_id: int) -> None:
+        """Remove the account's state, relations, hides, engagements and standing as an author, for ever."""
+
 
 class CounterStore(Protocol):
     """`engagement_by_post`, written by the counters stage alone."""
@@ -249,6 +287,9 @@ class CounterStore(Protocol):
 
     async def put_sketches(self, engaged: Sequence[Engaged]) -> None:
         """Store sketches that have grown; of a window's the largest stays, whatever the order of writes."""
+
+    async def forget_counters(self, post_ids: Sequence[int]) -> None:
+        """Remove everything counted of these posts, for ever."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
 from pipeline.domain.engagement import Sketch, from_bytes, growth, readers, to_bytes
+from pipeline.domain.erasure import FOREVER
 from pipeline.store.cassandra.session import Database
 from pipeline.store.values import Engaged, Window
 
@@ -26,6 +27,7 @@ class CassandraCounters:
         self._sketches = db.prepare(
             "SELECT post_id, sketch FROM engagement_by_post WHERE post_id IN ? AND hour = ? AND part = ?"
         )
+        self._forget = db.prepare("DELETE FROM engagement_by_post USING TIMESTAMP ? WHERE post_id = ?")
 
     async def engaged(self, post_ids: Iterable[int], since: int) -> dict[int, int]:
         """See `CounterStore`."""
@@ -57,3 +59,8 @@ class CassandraCounters:
             for each in engaged
         )
         await self._db.write(rows, self._put.table)
+
+    async def forget_counters(self, post_ids: Sequence[int]) -> None:
+        """See `CounterStore`."""
+        gone = (self._forget.mutation(FOREVER, post) for post in post_ids)
+        await self._db.write(gone, self._forget.table)

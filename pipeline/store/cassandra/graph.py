@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
 from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
@@ -73,6 +74,18 @@ class CassandraGraph:
         )
         self._remove = db.prepare(
             "DELETE FROM followers_by_author WHERE author_id = ? AND segment = ? AND follower_id = ?"
+        )
+        self._forget_edge = db.prepare(
+            "DELETE FROM following_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND author_id = ?"
+        )
+        self._forget_segment = db.prepare(
+            "DELETE FROM followers_by_author USING TIMESTAMP ? WHERE author_id = ? AND segment = ?"
+        )
+        self._forget_following = db.prepare(
+            "DELETE FROM following_by_reader USING TIMESTAMP ? WHERE reader_id = ?"
+        )
+        self._forget_counts = db.prepare(
+            "DELETE followers, segments FROM author_stats USING TIMESTAMP ? WHERE author_id = ?"
         )
 
     async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:
@@ -169,6 +182,23 @@ class CassandraGraph:
         """See `GraphStore`. A place is a token; of two readers with one token the second is left out."""
         rows = await self._db.fetch(self._readers, place, limit)
         return [(token, reader_id) for reader_id, token in rows]
+
+    async def forget_edges(self, author_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """See `GraphStore`. Looks first, so that who has no edge gets no tombstone."""
+        found = {row[0] for row in await self._db.fetch_in(self._edges, reader_ids, author_id)}
+        rows = (self._forget_edge.mutation(FOREVER, reader, author_id) for reader in found)
+        await self._db.write(rows, self._forget_edge.table)
+        return found
+
+    async def forget_segment(self, author_id: int, segment: int) -> None:
+        """See `GraphStore`."""
+        gone = self._forget_segment.mutation(FOREVER, author_id, segment)
+        await self._db.write([gone], self._forget_segment.table)
+
+    async def forget_graph(self, account_id: int) -> None:
+        """See `GraphStore`."""
+        gone = [each.mutation(FOREVER, account_id) for each in (self._forget_following, self._forget_counts)]
+        await self._db.write(gone, self._forget_following.table)
 
 
 def _edge(row: Sequence[Any]) -> Edge:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 import orjson
 
 from pipeline.domain import order
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
 from pipeline.records import PostEvent
@@ -69,6 +70,14 @@ class CassandraPosts:
             "UPDATE posts USING TIMESTAMP ? SET taken_down = taken_down - ? WHERE post_id = ?"
         )
         self._restore_all = db.prepare("DELETE taken_down FROM posts USING TIMESTAMP ? WHERE post_id = ?")
+        self._clear = db.prepare("DELETE body, media FROM posts USING TIMESTAMP ? WHERE post_id = ?")
+        self._forget = db.prepare("DELETE FROM posts USING TIMESTAMP ? WHERE post_id = ?")
+        self._forget_ahead = db.prepare(
+            "DELETE FROM posts_ahead USING TIMESTAMP ? WHERE post_id = ? AND author_id = ?"
+        )
+        self._forget_bucket = db.prepare(
+            "DELETE FROM posts_by_author USING TIMESTAMP ? WHERE author_id = ? AND bucket = ?"
+        )
 
     async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
@@ -100,6 +109,7 @@ class CassandraPosts:
             yield self._edit.mutation(post.post_id, *named, version.at, version.write_time)
         else:
             yield self._delete.mutation(post.post_id, version.write_time)
+            yield self._clear.mutation(FOREVER, post.post_id)  # a deletion is for ever: no edit writes again
 
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
@@ -168,6 +178,18 @@ class CassandraPosts:
             await self._write(self._restore_all.mutation(version.write_time, post_id))
         else:
             await self._write(self._restore.mutation(version.write_time, set(regions), post_id))
+
+    async def forget_posts(self, author_id: int, post_ids: Sequence[int]) -> None:
+        """See `PostStore`."""
+        gone = [self._forget.mutation(FOREVER, post) for post in post_ids]
+        gone += [self._forget_ahead.mutation(FOREVER, post, author_id) for post in post_ids]
+        await self._db.write(gone, self._forget.table)
+
+    async def forget_index(self, author_id: int) -> None:
+        """See `PostStore`. Every bucket there can be: a hundred, and most are empty."""
+        newest = bucket_of(first_id(int(time.time() * 1000) + _FUTURE_MS))
+        gone = (self._forget_bucket.mutation(FOREVER, author_id, bucket) for bucket in range(newest + 1))
+        await self._db.write(gone, self._forget_bucket.table)
 
     async def _write(self, row: Mutation) -> None:
         await self._db.write([row], self._publish.table)

@@ -1,14 +1,19 @@
 """What is known of readers, and which authors are suspended. Writes carry the time of their event."""
 
+import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
-from pipeline.domain.snowflake import first_id
+from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
 from pipeline.store.values import NOT_COVERED, Hidden, Hide, Placed, ReaderState, Relations
+
+_MENTIONING = ("relations_by_reader", "hidden_by_reader", "affinity_by_reader")
+"""Where a reader's rows name other accounts."""
 
 
 class CassandraReaders:
@@ -72,9 +77,51 @@ class CassandraReaders:
             "INSERT INTO author_stats (author_id, suspended) VALUES (?, false) USING TIMESTAMP ?"
         )
         self._suspensions = db.prepare(
-            "SELECT author_id, suspended, retracted_before, WRITETIME(suspended) FROM author_stats"
+            "SELECT author_id, suspended, retracted_before, WRITETIME(suspended), erased FROM author_stats"
             " WHERE author_id IN ?"
         )
+        self._hide_erased = db.prepare(
+            "INSERT INTO author_stats (author_id, suspended, retracted_before, erased)"
+            " VALUES (?, true, ?, true) USING TIMESTAMP ?"
+        )
+        self._related = db.prepare(
+            "SELECT other_id FROM relations_by_reader WHERE reader_id = ? AND other_id > ? LIMIT ?"
+        )
+        self._mentioning = [
+            db.prepare(
+                f"SELECT DISTINCT reader_id, token(reader_id) FROM {table}"  # noqa: S608 - names of ours
+                " WHERE token(reader_id) > ? LIMIT ?"
+            )
+            for table in _MENTIONING
+        ]
+        self._related_to = db.prepare(
+            "SELECT reader_id, other_id, kind FROM relations_by_reader WHERE reader_id IN ? AND other_id = ?"
+        )
+        self._hidden_of = db.prepare(
+            "SELECT reader_id, post_id FROM hidden_by_reader WHERE reader_id IN ? AND author_id = ?"
+            " ALLOW FILTERING"
+        )
+        self._engaged_with = db.prepare(
+            "SELECT reader_id, author_id FROM affinity_by_reader WHERE reader_id IN ? AND author_id = ?"
+            " PER PARTITION LIMIT 1"
+        )
+        self._unrelate = db.prepare(
+            "DELETE FROM relations_by_reader USING TIMESTAMP ?"
+            " WHERE reader_id = ? AND other_id = ? AND kind = ?"
+        )
+        self._unhide = db.prepare(
+            "DELETE FROM hidden_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND post_id = ?"
+        )
+        self._disengage = db.prepare(
+            "DELETE FROM affinity_by_reader USING TIMESTAMP ? WHERE reader_id = ? AND author_id = ?"
+        )
+        self._forget = [
+            db.prepare(f"DELETE FROM {table} USING TIMESTAMP ? WHERE {key} = ?")  # noqa: S608 - as above
+            for table, key in (
+                *((table, "reader_id") for table in ("reader_state", *_MENTIONING)),
+                ("author_stats", "author_id"),
+            )
+        ]
 
     async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
         """See `ReaderStore`."""
@@ -197,19 +244,57 @@ class CassandraReaders:
         """See `ReaderStore`."""
         rows = await self._db.fetch_in(self._suspensions, author_ids)
         return {
-            author_id: Suspension(author_id, suspended, before or 0, time_of(written))
-            for author_id, suspended, before, written in rows
+            author_id: Suspension(author_id, suspended, before or 0, time_of(written), bool(erased))
+            for author_id, suspended, before, written, erased in rows
             if suspended is not None
         }
 
     async def suspended_as_of(self, author_id: int) -> int:
         """See `ReaderStore`."""
         rows = await self._db.fetch_in(self._suspensions, [author_id])
-        return next((written for _, _, _, written in rows if written is not None), 0)
+        return next((written for _, _, _, written, _ in rows if written is not None), 0)
 
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""
         return {a for a, known in (await self.suspensions(author_ids)).items() if known.suspended}
+
+    async def hide_erased(self, account_id: int) -> Suspension:
+        """See `ReaderStore`."""
+        await self._db.write(
+            [self._hide_erased.mutation(account_id, MAX_ID, FOREVER)], self._hide_erased.table
+        )
+        return Suspension(account_id, True, MAX_ID, time_of(FOREVER), erased=True)
+
+    async def related_after(self, account_id: int, after: int, limit: int) -> list[int]:
+        """See `ReaderStore`. One row a kind, at most three of an account."""
+        rows = await self._db.fetch(self._related, account_id, after, 3 * limit)
+        return list(dict.fromkeys(other for (other,) in rows))[:limit]
+
+    async def mentions_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `ReaderStore`."""
+        found = await asyncio.gather(*(self._db.fetch(each, place, limit) for each in self._mentioning))
+        return sorted({(token, reader) for rows in found for reader, token in rows})[:limit]
+
+    async def forget_mentions(self, account_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """See `ReaderStore`. Looks first, so that a reader who says nothing of it gets no tombstone."""
+        related, hidden, engaged = await asyncio.gather(
+            *(
+                self._db.fetch_in(each, reader_ids, account_id)
+                for each in (self._related_to, self._hidden_of, self._engaged_with)
+            )
+        )
+        gone = [
+            *(self._unrelate.mutation(FOREVER, *row) for row in related),
+            *(self._unhide.mutation(FOREVER, *row) for row in hidden),
+            *(self._disengage.mutation(FOREVER, *row) for row in engaged),
+        ]
+        await self._db.write(gone, self._unrelate.table)
+        return {row[0] for row in (*related, *hidden, *engaged)}
+
+    async def forget_account(self, account_id: int) -> None:
+        """See `ReaderStore`."""
+        gone = (each.mutation(FOREVER, account_id) for each in self._forget)
+        await self._db.write(gone, self._put_account.table)
 
 
 def _hidden(rows: Iterable[tuple[int, int, bool | None]]) -> dict[int, int]:

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import orjson
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import write_time_of
@@ -21,6 +22,7 @@ class CassandraRoutes:
         self._get = db.prepare(
             "SELECT author_id, history, latest_post_id FROM author_routes WHERE author_id IN ?"
         )
+        self._forget = db.prepare("DELETE FROM author_routes USING TIMESTAMP ? WHERE author_id = ?")
 
     async def routes(self, author_ids: Iterable[int]) -> dict[int, RouteRecord]:
         """See `RouteStore`."""
@@ -39,6 +41,10 @@ class CassandraRoutes:
             for each in records
         )
         await self._db.write(rows, self._put.table)
+
+    async def forget_routes(self, author_id: int) -> None:
+        """See `RouteStore`."""
+        await self._db.write([self._forget.mutation(FOREVER, author_id)], self._forget.table)
 
 
 def _text(entries: Iterable[RouteEntry]) -> str:

@@ -6,6 +6,7 @@ Every parameter but the reader is the same for all readers of an entry, so it is
 import struct
 from collections.abc import Iterator, Sequence
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.store.cassandra.ring import MAX_ROWS, Ring
 from pipeline.store.cassandra.session import Database
@@ -35,6 +36,7 @@ class CassandraTimelines:
             "SELECT post_id, author_id, hints FROM timeline_by_reader"
             " WHERE reader_id = ? AND post_id >= ? AND post_id < ? LIMIT ?"
         )
+        self._forget = db.prepare("DELETE FROM timeline_by_reader USING TIMESTAMP ? WHERE reader_id = ?")
 
     async def push(self, pushes: Sequence[Push]) -> int:
         """See `TimelineStore`. Rows are encoded as the batches before them leave."""
@@ -83,3 +85,7 @@ class CassandraTimelines:
         """See `TimelineStore`."""
         rows = await self._db.fetch(self._newest, reader_id, lo, hi, limit)
         return [Row(post_id, author_id, hints) for post_id, author_id, hints in rows]
+
+    async def forget_timeline(self, reader_id: int) -> None:
+        """See `TimelineStore`."""
+        await self._db.write([self._forget.mutation(FOREVER, reader_id)], self._forget.table)

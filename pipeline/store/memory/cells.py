@@ -24,16 +24,27 @@ class Table:
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
         self._partitions: dict[Hashable, dict[Any, dict[str, _Cell]]] = {}
+        self._forgotten: set[tuple[Hashable, ...]] = set()
 
     def write(
         self, partition: Hashable, row: Hashable, us: int, values: Mapping[str, object], *, ttl_s: int = 0
     ) -> None:
-        """Write cells as of `us`; `ttl_s` 0 keeps them for ever."""
+        """Write cells as of `us`; `ttl_s` 0 keeps them for ever. What is forgotten stays so."""
+        if (partition,) in self._forgotten or (partition, row) in self._forgotten:
+            return
         cells = self._partitions.setdefault(partition, {}).setdefault(row, {})
         expires = self._clock() + ttl_s if ttl_s else 0.0
         for column, value in values.items():
             cell = _Cell(us, value is None, expires, _order(value), value)
             cells[column] = max(cell, cells.get(column, cell), key=lambda each: each[:4])
+
+    def forget(self, partition: Hashable, *row: Hashable) -> None:
+        """Remove a partition, or one row of it, for ever: no write is later than that."""
+        self._forgotten.add((partition, *row))
+        if row:
+            self._partitions.get(partition, {}).pop(row[0], None)
+        else:
+            self._partitions.pop(partition, None)
 
     def rows(self, partition: Hashable) -> dict[Any, dict[str, Any]]:
         """The live cells of each row that has any, in the order of the row keys."""

@@ -33,3 +33,8 @@ class MemoryCounters:
             values = {"readers": readers(each.sketch), "sketch": to_bytes(each.sketch)}
             post, *row = each.window
             self._windows.write(post, tuple(row), growth(each.sketch), values, ttl_s=each.ttl_s)
+
+    async def forget_counters(self, post_ids: Sequence[int]) -> None:
+        """See `CounterStore`."""
+        for post in post_ids:
+            self._windows.forget(post)

@@ -14,6 +14,7 @@ class MemoryGraph:
         self._graphs: dict[int, AuthorGraph] = {}
         self._segments: dict[tuple[int, int], tuple[int, dict[int, int | None]]] = {}
         self._edges = Table(clock)
+        self._forgotten: set[int] = set()
 
     async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:
         """See `GraphStore`."""
@@ -22,6 +23,8 @@ class MemoryGraph:
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
         """See `GraphStore`."""
         for graph in graphs:
+            if graph.author_id in self._forgotten:
+                continue
             known = self._graphs.get(graph.author_id, graph)
             segments = max(known.segments, graph.segments)
             self._graphs[graph.author_id] = AuthorGraph(graph.author_id, graph.followers, segments)
@@ -94,6 +97,23 @@ class MemoryGraph:
     async def readers_after(self, place: int, limit: int) -> list[tuple[int, int]]:
         """See `GraphStore`."""
         return self._edges.after(place, limit)
+
+    async def forget_edges(self, author_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """See `GraphStore`."""
+        found = set(await self.edges(author_id, reader_ids))
+        for reader in found:
+            self._edges.forget(reader, author_id)
+        return found
+
+    async def forget_segment(self, author_id: int, segment: int) -> None:
+        """See `GraphStore`."""
+        self._segments.pop((author_id, segment), None)
+
+    async def forget_graph(self, account_id: int) -> None:
+        """See `GraphStore`."""
+        self._edges.forget(account_id)
+        self._graphs.pop(account_id, None)
+        self._forgotten.add(account_id)
 
     def _members(self, author_id: int, segment: int) -> dict[int, int | None]:
         return self._segments.get((author_id, segment), (0, {}))[1]

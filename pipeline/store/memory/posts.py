@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.domain import order
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
@@ -43,6 +44,7 @@ class MemoryPosts:
                 self._posts.write(post.post_id, 0, version.write_time, edit)
             else:
                 self._posts.write(post.post_id, 0, version.write_time, {"deleted": True})
+                self._posts.write(post.post_id, 0, FOREVER, {"body": None, "media": None})
 
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
@@ -75,7 +77,8 @@ class MemoryPosts:
                 taken_down=self._taken_down(post_id),
                 edited_at=self._edited_at(post_id, cells.pop("edited_at", None)),
                 deleted=cells.pop("deleted", False),
-                **{column: value for column, value in cells.items() if column != "ahead"},
+                **{"body": "", "media": ()}
+                | {column: value for column, value in cells.items() if column != "ahead"},
             )
             for post_id, cells in found.items()
             if "author_id" in cells
@@ -106,3 +109,14 @@ class MemoryPosts:
             self._restored_us[post_id] = max(version.write_time, self._restored_us.get(post_id, 0))
         for region in regions:
             self._take_downs.write(post_id, region, version.write_time, {"us": None})
+
+    async def forget_posts(self, author_id: int, post_ids: Sequence[int]) -> None:
+        """See `PostStore`."""
+        for post in post_ids:
+            self._posts.forget(post)
+            self._ahead.forget((post, author_id))
+            self._take_downs.forget(post)
+
+    async def forget_index(self, author_id: int) -> None:
+        """See `PostStore`."""
+        self._by_author.forget(author_id)

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from itertools import islice
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
-from pipeline.domain.snowflake import first_id
+from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Hidden, Hide, Placed, ReaderState, Relations
@@ -135,6 +136,7 @@ class MemoryReaders:
                 row["suspended"],
                 row.get("retracted_before", 0),
                 time_of(self._suspensions.written_us(author, 0, "suspended")),
+                row.get("erased", False),
             )
             for author, row in rows.items()
             if row
@@ -147,3 +149,42 @@ class MemoryReaders:
     async def suspended(self, author_ids: Sequence[int]) -> set[int]:
         """See `ReaderStore`."""
         return {author for author in author_ids if self._suspensions.row(author).get("suspended")}
+
+    async def hide_erased(self, account_id: int) -> Suspension:
+        """See `ReaderStore`."""
+        values = {"suspended": True, "retracted_before": MAX_ID, "erased": True}
+        self._suspensions.write(account_id, 0, FOREVER, values)
+        return Suspension(account_id, True, MAX_ID, time_of(FOREVER), erased=True)
+
+    async def related_after(self, account_id: int, after: int, limit: int) -> list[int]:
+        """See `ReaderStore`."""
+        return sorted({other for other, _ in self._relations.rows(account_id) if other > after})[:limit]
+
+    async def mentions_after(self, place: int, limit: int) -> list[tuple[int, int]]:
+        """See `ReaderStore`."""
+        tables = (self._relations, self._hidden, self._engagements)
+        return sorted({each for table in tables for each in table.after(place, limit)})[:limit]
+
+    async def forget_mentions(self, account_id: int, reader_ids: Sequence[int]) -> set[int]:
+        """See `ReaderStore`."""
+        found = set()
+        for reader in reader_ids:
+            said = [
+                *((self._relations, row) for row in self._relations.rows(reader) if row[0] == account_id),
+                *((self._engagements, row) for row in self._engagements.rows(reader) if row[0] == account_id),
+                *(
+                    (self._hidden, post)
+                    for post, cells in self._hidden.rows(reader).items()
+                    if cells["author_id"] == account_id
+                ),
+            ]
+            for table, row in said:
+                table.forget(reader, row)
+                found.add(reader)
+        return found
+
+    async def forget_account(self, account_id: int) -> None:
+        """See `ReaderStore`."""
+        every = (self._states, self._engagements, self._relations, self._hidden, self._suspensions)
+        for table in every:
+            table.forget(account_id)

@@ -10,6 +10,7 @@ class MemoryRoutes:
 
     def __init__(self) -> None:
         self._records: dict[int, RouteRecord] = {}
+        self._forgotten: set[int] = set()
 
     async def routes(self, author_ids: Iterable[int]) -> dict[int, RouteRecord]:
         """See `RouteStore`."""
@@ -18,5 +19,12 @@ class MemoryRoutes:
     async def put_routes(self, records: Sequence[RouteRecord]) -> None:
         """See `RouteStore`."""
         for record in records:
+            if record.author_id in self._forgotten:
+                continue
             known = self._records.get(record.author_id, record)
             self._records[record.author_id] = max(known, record, key=lambda each: each.version)
+
+    async def forget_routes(self, author_id: int) -> None:
+        """See `RouteStore`."""
+        self._records.pop(author_id, None)
+        self._forgotten.add(author_id)

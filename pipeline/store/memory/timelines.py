@@ -40,3 +40,7 @@ class MemoryTimelines:
         """See `TimelineStore`."""
         rows = reversed(self._rows.rows(reader_id).items())
         return [Row(post, **cells) for post, cells in rows if lo <= post < hi][:limit]
+
+    async def forget_timeline(self, reader_id: int) -> None:
+        """See `TimelineStore`."""
+        self._rows.forget(reader_id)
