@@ -16,6 +16,7 @@ from pipeline.agents.classify import Classify, Window
 from pipeline.agents.controller import HEALTH, Classified, Controller
 from pipeline.agents.costs import MeanCost, tell
 from pipeline.agents.counters import Counters
+from pipeline.agents.erase import Erase, Erasing, Removals
 from pipeline.agents.fanout import Fanout
 from pipeline.agents.graph import Graph
 from pipeline.agents.pace import Pace
@@ -85,7 +86,8 @@ def readers(r: Resources) -> Handler:
     dormant = Sweep(r.stores.readers, emit, now_ms, spec.dormant_after_ms)
     r.background(dormant.run())
     warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
-    return Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+    living = Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+    return Erasing(r.stores.readers, emit, living).handle
 
 
 def counters(r: Resources) -> Handler:
@@ -175,9 +177,10 @@ def backfill(r: Resources) -> Handler:
 
 
 def retract(r: Resources) -> Handler:
-    """fanout.retract → timeline_by_reader."""
+    """fanout.retract, account.erasures → removals."""
     spec = r.topology.policy
-    return Retract(r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
+    shared = r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms
+    return Removals(Retract(*shared), Erase(*shared)).handle
 
 
 def query(r: Resources) -> Handler:

@@ -17,6 +17,7 @@ import asyncio
 from collections import defaultdict
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -92,7 +93,7 @@ class Graph:
             else:
                 events[delivery.record.author_id].append(delivery)
         await self._follow(events)
-        upkeep = marks.Marks(self.store, self.emit, self._change_segment, self._bound)
+        upkeep = marks.Marks(self.store, self.emit, partial(change_segment, self.store), self._bound)
         await upkeep.handle(marked)
         heard = chain(*events.values(), marked)
         await changes.tell(
@@ -179,33 +180,34 @@ class Graph:
         return author
 
     async def _change(self, author: _Author, segment: int, wanted: SegmentPlan) -> None:
-        author.lives[segment] = await self._change_segment(
-            author.graph.author_id, segment, wanted, author.lives[segment]
+        author.lives[segment] = await change_segment(
+            self.store, author.graph.author_id, segment, wanted, author.lives[segment]
         )
 
-    async def _change_segment(
-        self, author_id: int, segment: int, wanted: SegmentPlan, live: int | None
-    ) -> int | None:
-        """Make the segment as wanted; returns its live count.
 
-        A lost race or a doubt means: look who is there, and try again.
-        """
-        check = wanted.check
-        while True:
-            add, remove, warm = wanted.add, wanted.remove, wanted.warm
-            if check:
-                touched = [*add, *remove, *warm]
-                present = await self.store.members(author_id, segment, touched)
-                add = [reader for reader in add if reader not in present]
-                remove = [reader for reader in remove if reader in present]
-                warm = {reader: since for reader, since in warm.items() if reader in present}
-            if not add and not remove and not warm:
-                return live
-            change = SegmentChange(author_id, segment, live, tuple(add), tuple(remove), tuple(warm.items()))
-            if await self.store.change_segment(change):
-                return change.live
-            fresh = await self.store.segment_lives(author_id, segment + 1)
-            live, check = fresh[segment], True
+async def change_segment(
+    store: GraphStore, author_id: int, segment: int, wanted: SegmentPlan, live: int | None
+) -> int | None:
+    """Make the segment as wanted; returns its live count.
+
+    A lost race or a doubt means: look who is there, and try again.
+    """
+    check = wanted.check
+    while True:
+        add, remove, warm = wanted.add, wanted.remove, wanted.warm
+        if check:
+            touched = [*add, *remove, *warm]
+            present = await store.members(author_id, segment, touched)
+            add = [reader for reader in add if reader not in present]
+            remove = [reader for reader in remove if reader in present]
+            warm = {reader: since for reader, since in warm.items() if reader in present}
+        if not add and not remove and not warm:
+            return live
+        change = SegmentChange(author_id, segment, live, tuple(add), tuple(remove), tuple(warm.items()))
+        if await store.change_segment(change):
+            return change.live
+        fresh = await store.segment_lives(author_id, segment + 1)
+        live, check = fresh[segment], True
 
 
 async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:

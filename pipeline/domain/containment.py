@@ -63,6 +63,11 @@ def key_of(record: Containment) -> str:
     return _key(record.by, record.kind, record.target)
 
 
+def keys_of_author(author_id: int) -> list[str]:
+    """Every key under which something can be in force about this author alone."""
+    return [_key(by, kind, author_id) for by in (CONTROLLER, OPERATOR) for kind in (Kind.PULL, Kind.RATE)]
+
+
 def _key(by: str, kind: str, target: object) -> str:
     return f"{by}/{kind}/{target}"
 
