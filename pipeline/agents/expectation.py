@@ -109,7 +109,13 @@ async def standing_of(stores: Stores, reader_id: int, since: int) -> Standing:
     """The reader, and the ids of the posts that concern them from `since` on, or from the oldest id on that
     the bounds of this module leave room for.
     """
-    state, edges = await asyncio.gather(stores.readers.reader(reader_id), stores.graph.following(reader_id))
+    state, edges, suspensions = await asyncio.gather(
+        stores.readers.reader(reader_id),
+        stores.graph.following(reader_id),
+        stores.readers.suspensions([reader_id]),
+    )
+    if reader_id in suspensions and suspensions[reader_id].erased:  # nothing is due, whatever is still there
+        return Standing(state, Relations(), {}, since, {}, {})
     relations = await stores.readers.relations(reader_id, [edge.author_id for edge in edges])
     posts: dict[int, int] = {}
     authors = [*(edge.author_id for edge in edges), reader_id]

@@ -101,6 +101,17 @@ class Fetch:
             raise Unavailable(f"reader {reader.reader_id}: the routes of their authors did not come in time")
         return plan(reader, routes, self.margin_ms)
 
+    async def erased(self, reader_id: int, deadline: Deadline) -> bool:
+        """Whether the reader's account is being erased: they are served nothing, as once it is gone. Raises
+        Unavailable when it is not known in time.
+        """
+        found = self.routes.known((reader_id,))
+        if found is None:
+            found = await deadline.within(READER_BY, self.routes.among((reader_id,)))
+        if found is None:
+            raise Unavailable(f"reader {reader_id}: the routes of their own account did not come in time")
+        return reader_id in found and found[reader_id].erased
+
     async def reader(self, reader_id: int, deadline: Deadline) -> ReaderView:
         """The reader as the caches know them. Raises Unavailable when they are not known in time."""
         since = snowflake.first_id(self.now_ms() - self.window_ms)

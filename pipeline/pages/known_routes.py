@@ -21,11 +21,14 @@ MOST_RANGES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """An author as a query must know them; `record` None: plain push. Rows below the bound may be gone."""
+    """An author as a query must know them; `record` None: plain push. Rows below the bound may be gone.
+    `erased`: as a reader they are served nothing any more.
+    """
 
     record: RouteRecord | None = None
     retracted_before: int = 0
     suspended: bool = False
+    erased: bool = False
     _ranges: dict[tuple[int, int | None, int], list[Range]] = field(
         default_factory=dict, compare=False, repr=False
     )
@@ -120,4 +123,4 @@ def _there(
 def _route(record: RouteRecord | None, suspension: Suspension | None) -> Route:
     if suspension is None:
         return Route(record)
-    return Route(record, suspension.retracted_before, suspension.suspended)
+    return Route(record, suspension.retracted_before, suspension.suspended, suspension.erased)

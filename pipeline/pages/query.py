@@ -58,6 +58,8 @@ class Query:
         """The page. Raises Unavailable when what a page cannot do without is not there in time."""
         self.saw(request.reader_id)
         deadline = Deadline(request.timeout_ms)
+        if await self.fetch.erased(request.reader_id, deadline):
+            return Page((), None)
         session = await self.fetch.begin(request, deadline)
         try:
             page = await self._assembled(session)
@@ -79,10 +81,14 @@ class Query:
 
     async def post(self, reader_id: int, post_id: int) -> StoredPost | None:
         """One post, as this reader may see it; None when there is none for them, whatever the reason."""
+        if await self.fetch.erased(reader_id, Deadline(None)):
+            return None
         return await looks.post(self.fetch, reader_id, post_id)
 
     async def following(self, reader_id: int, author_id: int) -> Following:
         """How the reader stands to the author."""
+        if await self.fetch.erased(reader_id, Deadline(None)):
+            return Following(reader_id, author_id, False, None, False, False)
         return await looks.following(self.fetch, reader_id, author_id)
 
     async def _assembled(self, session: Session) -> Page:

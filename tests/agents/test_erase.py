@@ -29,6 +29,7 @@ from pipeline.store.values import (
     Edge,
     Engaged,
     Hide,
+    Placed,
     Push,
     ReaderState,
     SegmentChange,
@@ -128,7 +129,7 @@ class World:
 
 
 async def put(stores, posts):
-    await stores.posts.put_posts(posts, {})
+    await stores.posts.put_posts([Placed(post, 0) for post in posts], {})
 
 
 def places(thing, wanted, path=""):

@@ -12,6 +12,7 @@ from pipeline.store.values import (
     Edge,
     Engaged,
     Hide,
+    Placed,
     Push,
     ReaderState,
     Relations,
@@ -225,4 +226,4 @@ def posted(author):
 
 async def put(stores, *events):
     """Posts, one after another."""
-    await stores.posts.put_posts(list(events), {})
+    await stores.posts.put_posts([Placed(event, 0) for event in events], {})

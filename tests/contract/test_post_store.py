@@ -73,7 +73,9 @@ async def test_events_of_a_post_end_the_same_in_any_order_and_number(stores, new
             await stores.posts.put_posts([life(post_id)[event]], {post_id: 1})
 
     assert await stores.posts.posts(posts) == {
-        post_id: as_stored(post_id, body="third", visibility="followers", edited_at=at(3000), deleted=True)
+        post_id: as_stored(
+            post_id, body="", media=(), visibility="followers", edited_at=at(3000), deleted=True
+        )
         for post_id in posts
     }
 
