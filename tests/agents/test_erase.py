@@ -9,6 +9,7 @@ from pipeline.agents.pace import Pace
 from pipeline.agents.retract import Retract
 from pipeline.domain.engagement import hour_of
 from pipeline.domain.erasure import FOREVER, Step, mark
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
@@ -94,14 +95,14 @@ class World:
         rows = [TimelineEntry(one, author, 0, T0 * 1000, 1000) for one in ids[1:]]
         await stores.timelines.push([Push(FOLLOWERS, rows)])
         for reader in (*FOLLOWERS, 105):  # 105 follows nobody, and has no account
-            await stores.readers.relate(reader, author, "mute", True, T0 - 9000)
-            await stores.readers.put_hidden([Hide(reader, author, ids[0], True, T0 - 9000)])
+            await stores.readers.relate(reader, author, "mute", True, Version(T0 - 9000, 0))
+            await stores.readers.put_hidden([Hide(reader, author, ids[0], True, Version(T0 - 9000, 0))])
             await stores.readers.put_engagements([(reader, author, T0 - 9000)])
 
     async def _reader(self, reader):
         stores = self.stores
         event = AccountEvent("registered", reader, "eu", protected=True, at=T0 - 9000)
-        await stores.readers.put_accounts([event])
+        await stores.readers.put_accounts([Placed(event, 0)])
         await stores.readers.put_cohorts([ReaderState(reader, active=True, covered_from=1, cohort_at=5)])
         await stores.readers.put_seen({reader: T0 - 9000})
         for author in (201, 202):
@@ -109,10 +110,10 @@ class World:
             await stores.graph.change_segment(SegmentChange(author, 0, live, add=(reader,)))
             await stores.graph.put_edges([Edge(reader, author, True, T0 - 9000, 0, 0)])
             await stores.graph.put_author_graphs([AuthorGraph(author, (live or 0) + 1, 1)])
-        await stores.readers.relate(reader, 301, "block", True, T0 - 9000)
-        await stores.readers.relate(302, reader, "block", True, T0 - 9000)
+        await stores.readers.relate(reader, 301, "block", True, Version(T0 - 9000, 0))
+        await stores.readers.relate(302, reader, "block", True, Version(T0 - 9000, 0))
         await stores.readers.put_engagements([(reader, 201, T0 - 9000)])
-        await stores.readers.put_hidden([Hide(reader, 201, 5, True, T0 - 9000)])
+        await stores.readers.put_hidden([Hide(reader, 201, 5, True, Version(T0 - 9000, 0))])
         await stores.timelines.push([Push([reader], [TimelineEntry(77, 201, 0, T0 * 1000, 1000)])])
 
     async def erase(self):

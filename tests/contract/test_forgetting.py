@@ -3,6 +3,7 @@
 import pytest
 
 from pipeline.domain.engagement import hour_of
+from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
@@ -22,8 +23,10 @@ from pipeline.store.values import (
 )
 
 T0 = 1_700_000_000_000
-LATE = 4_000_000_000_000
+LATE = 3_000_000_000_000
 """A time further ahead than any event has."""
+
+AT, LATER = Version(T0, 0), Version(LATE, 0)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -143,7 +146,7 @@ async def test_an_erased_account_is_suspended_whatever_comes_later(stores, fresh
     account = fresh()
 
     told = await stores.readers.hide_erased(account)
-    await stores.readers.set_suspended(account, False, LATE)
+    await stores.readers.set_suspended(account, False, LATER)
 
     assert told == Suspension(account, True, MAX_ID, told.at, erased=True)
     assert await stores.readers.suspensions([account]) == {account: told}
@@ -155,27 +158,27 @@ async def test_what_readers_say_of_the_account_is_gone_and_what_they_say_of_othe
     account, reader, readers = fresh(), fresh(), stores.readers
     for author in (account, account + 1):
         for kind in ("block", "mute"):
-            await readers.relate(reader, author, kind, True, T0)
+            await readers.relate(reader, author, kind, True, AT)
         await readers.put_engagements([(reader, author, T0), (reader, author, T0 + 1)])
-        await readers.put_hidden([Hide(reader, author, author * 2, True, T0)])
+        await readers.put_hidden([Hide(reader, author, author * 2, True, AT)])
 
     assert await readers.related_after(account, 0, 10) == [reader]
     assert await readers.forget_mentions(account, [reader, reader + 1]) == {reader}
-    await readers.relate(reader, account, "mute", True, LATE)
+    await readers.relate(reader, account, "mute", True, LATER)
 
     others = frozenset({account + 1})
-    assert await readers.relations(reader) == Relations(blocks=others, mutes=others)
+    assert await readers.relations(reader, [account, account + 1]) == Relations(blocks=others, mutes=others)
     assert await readers.affinity(reader, 10) == {account + 1: 2}
-    assert await readers.hidden(reader) == {(account + 1) * 2: account + 1}
+    assert (await readers.hidden(reader, 0, 10)).posts == {(account + 1) * 2: account + 1}
     assert await readers.forget_mentions(account, [reader]) == set()
 
 
 async def test_with_whom_an_account_has_relations_is_listed_in_parts(stores, fresh):
     account, other = fresh(), fresh()
     for n in range(5):
-        await stores.readers.relate(account, other + n, "block", True, T0)
-        await stores.readers.relate(other + n, account, "block", True, T0)
-        await stores.readers.relate(account, other + n, "mute", True, T0)
+        await stores.readers.relate(account, other + n, "block", True, AT)
+        await stores.readers.relate(other + n, account, "block", True, AT)
+        await stores.readers.relate(account, other + n, "mute", True, AT)
 
     assert await stores.readers.related_after(account, 0, 3) == [other, other + 1, other + 2]
     assert await stores.readers.related_after(account, other + 2, 3) == [other + 3, other + 4]
@@ -185,9 +188,9 @@ async def test_with_whom_an_account_has_relations_is_listed_in_parts(stores, fre
 async def test_who_says_something_of_others_is_found_without_an_account(stores, fresh, said):
     reader, readers = fresh(), stores.readers
     if said == "mute":
-        await readers.relate(reader, reader + 1, "mute", True, T0)
+        await readers.relate(reader, reader + 1, "mute", True, AT)
     elif said == "hide":
-        await readers.put_hidden([Hide(reader, reader + 1, 5, True, T0)])
+        await readers.put_hidden([Hide(reader, reader + 1, 5, True, AT)])
     else:
         await readers.put_engagements([(reader, reader + 1, T0)])
 
@@ -201,22 +204,23 @@ async def test_who_says_something_of_others_is_found_without_an_account(stores, 
 
 async def test_an_account_is_gone_as_a_reader(stores, fresh):
     account, other, readers = fresh(), fresh(), stores.readers
-    await readers.put_accounts([AccountEvent("registered", account, "eu", protected=True, at=T0)])
+    account_event = AccountEvent("registered", account, "eu", protected=True, at=T0)
+    await readers.put_accounts([Placed(account_event, 0)])
     await readers.put_seen({account: T0})
     await readers.put_cohorts([ReaderState(account, active=True, covered_from=5, cohort_at=T0)])
     await readers.put_readers_caught_up([account], 5, ttl_s=1000)
-    await readers.relate(account, other, "block", True, T0)
+    await readers.relate(account, other, "block", True, AT)
     await readers.put_engagements([(account, other, T0)])
-    await readers.put_hidden([Hide(account, other, 5, True, T0)])
+    await readers.put_hidden([Hide(account, other, 5, True, AT)])
 
     await readers.forget_account(account)
     await readers.put_seen({account: LATE})
 
     assert await readers.reader(account) == ReaderState(account, covered_from=NOT_COVERED)
-    assert await readers.relations(account) == Relations()
+    assert await readers.relations(account, [other]) == Relations()
     assert await readers.affinity(account, 10) == {}
-    assert await readers.hidden(account) == {}
-    assert (await readers.relations(other)).blocked_by == {account}
+    assert (await readers.hidden(account, 0, 10)).posts == {}
+    assert (await readers.relations(other, [account])).blocked_by == {account}
 
 
 def posted(author):
