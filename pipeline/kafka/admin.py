@@ -22,7 +22,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its __init_
 )
 
 from pipeline.errors import EngineError
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import hint, settings
 
 TIMEOUT_S = 30.0
 """How long a broker may take: creating a topic of many partitions on a busy one takes seconds."""
@@ -105,7 +105,5 @@ class Admin:
         try:
             yield
         except KafkaException as error:
-            raise EngineError(
-                f"Kafka at {self._bootstrap}: {about}: {error.args[0].str()}",
-                "`tideline status` tells whether Kafka is up",
-            ) from error
+            reason = error.args[0]
+            raise EngineError(f"Kafka at {self._bootstrap}: {about}: {reason.str()}", hint(reason)) from error

@@ -46,6 +46,14 @@ _REFUSALS = {
     KafkaError._SSL: "no TLS connection",
 }
 
+UNAUTHORIZED = (
+    KafkaError.TOPIC_AUTHORIZATION_FAILED,
+    KafkaError.GROUP_AUTHORIZATION_FAILED,
+    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
+    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
+)
+"""The broker knows who we are, and that we may not."""
+
 
 @dataclass(frozen=True, slots=True)
 class Security:
@@ -213,14 +221,4 @@ def refused(bootstrap: str, error: KafkaError) -> EngineError:
 
 def hint(error: KafkaError, other: str = "`tideline status` tells whether Kafka is up") -> str:
     """The next command after an error of the broker."""
-    if error.code() in _UNAUTHORIZED:
-        return "`tideline topology acls` shows who may"
-    return other
-
-
-_UNAUTHORIZED = (
-    KafkaError.TOPIC_AUTHORIZATION_FAILED,
-    KafkaError.GROUP_AUTHORIZATION_FAILED,
-    KafkaError.CLUSTER_AUTHORIZATION_FAILED,
-    KafkaError.TRANSACTIONAL_ID_AUTHORIZATION_FAILED,
-)
+    return "`tideline topology acls --all` tells who may" if error.code() in UNAUTHORIZED else other

@@ -12,7 +12,7 @@ from confluent_kafka.admin import AdminClient, ConsumerGroupDescription  # type:
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import hint, settings
 from pipeline.kafka.spans import Span, spans
 
 _TIMEOUT_S = 30.0
@@ -110,6 +110,5 @@ def move(bootstrap: str, group: str, to: Mapping[Partition, int]) -> None:
 
 
 def _failed(bootstrap: str, about: str, error: KafkaException) -> EngineError:
-    return EngineError(
-        f"Kafka at {bootstrap}: {about}: {error.args[0].str()}", "`tideline status` tells whether Kafka is up"
-    )
+    reason = error.args[0]
+    return EngineError(f"Kafka at {bootstrap}: {about}: {reason.str()}", hint(reason))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import EngineError, TidelineError, Unavailable, Unprocessable
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import hint, settings
 from pipeline.kafka.headers import OURS
 from pipeline.names import HOME, Names
 
@@ -170,7 +170,9 @@ class Outbox:
 
 def _failure(topic: str, error: KafkaError) -> TidelineError:
     if error.code() in _NO_SUCH_TOPIC:
-        return NoSuchTopic(f"{topic}: {error.str()}", "`tideline topology apply` creates the topics")
+        return NoSuchTopic(
+            f"{topic}: {error.str()}", hint(error, "`tideline topology apply` creates the topics")
+        )
     if error.code() in _TOO_LARGE:
         return TooLarge(f"{topic}: {error.str()}", "raise its max.message.bytes")
     if error.code() in _NOT_TAKEN:

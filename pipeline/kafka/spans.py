@@ -8,7 +8,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import hint, settings
 from pipeline.kafka.headers import headers_of
 from pipeline.kafka.messages import Incoming
 
@@ -82,10 +82,17 @@ class Spans:
         try:
             yield
         except (KafkaException, TimeoutError) as error:
-            code = error.args[0].code() if isinstance(error, KafkaException) else None
-            missing = code in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC)
-            hint = "`tideline topology apply` creates the topics" if missing else "tideline status"
-            raise EngineError(f"{about} cannot be read from {self._bootstrap}: {error}", hint) from error
+            if isinstance(error, KafkaException):
+                missing = error.args[0].code() in (
+                    KafkaError.UNKNOWN_TOPIC_OR_PART,
+                    KafkaError._UNKNOWN_TOPIC,
+                )
+                creates = "`tideline topology apply` creates the topics"
+                reason = error.args[0].str()
+                next_ = hint(error.args[0], creates if missing else "tideline status")
+            else:
+                reason, next_ = str(error), "tideline status"
+            raise EngineError(f"{about} cannot be read from {self._bootstrap}: {reason}", next_) from error
 
 
 @contextmanager

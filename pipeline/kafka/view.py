@@ -16,7 +16,7 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pipeline.codec import CodecError, decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import UNAUTHORIZED, hint, settings
 
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)
@@ -80,7 +80,8 @@ class TopicView(Generic[Record]):
         try:
             self._find_out(timeout_s)
         except KafkaException as error:
-            raise EngineError(f"{self.topic}: {error.args[0].str()}", "tideline status") from error
+            reason = error.args[0]
+            raise EngineError(f"{self.topic}: {reason.str()}", hint(reason, "tideline status")) from error
         self._consumer.assign(
             [
                 TopicPartition(self.topic, p, OFFSET_BEGINNING if self._lost is None else at)
@@ -93,8 +94,10 @@ class TopicView(Generic[Record]):
 
     def _find_out(self, timeout_s: float) -> None:
         """Where each partition begins and ends now."""
-        partitions = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic].partitions
-        for partition in partitions:
+        found = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
+        if found.error is not None and found.error.code() in UNAUTHORIZED:
+            raise KafkaException(found.error)  # or what may not be read would look empty
+        for partition in found.partitions:
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
             self._positions[partition] = low if self._lost is None else high
             self._behind[partition] = high

@@ -238,7 +238,7 @@ class DomainSpec(_Spec):
 Pattern = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*\*?$", min_length=1, max_length=249)]
 """A name, or what it begins with and an asterisk."""
 
-Principal = Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\s]+$", max_length=249)]
+Principal = Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\n\r]+$", max_length=249)]
 Patterns = Annotated[tuple[Pattern, ...], Field(strict=False)]
 TopicOperation = Literal["Read", "Write", "Create", "Delete", "Describe", "DescribeConfigs", "AlterConfigs"]
 GroupOperation = Literal["Read", "Describe", "Delete"]
@@ -250,7 +250,7 @@ class RoleSpec(_Spec):
 
     name: Name
     principals: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\s]+$", max_length=249)], ...],
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z]+:[^*'\n\r]+$", max_length=249)], ...],
         Field(strict=False),
     ]
     topics: dict[TopicOperation, Patterns] = Field(default_factory=dict)
