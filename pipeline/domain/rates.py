@@ -13,7 +13,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Bucket:
-    """What was left at a time (s, of a clock that does not go back)."""
+    """What was left at a time (s)."""
 
     left: float
     at: float
@@ -27,7 +27,8 @@ def take(bucket: Bucket | None, rate: Rate, now: float) -> tuple[Bucket, float]:
     """
     left = float(rate.burst)
     if bucket is not None:
-        left = min(left, bucket.left + max(now - bucket.at, 0) * rate.per_second)
+        now = max(now, bucket.at)  # a post may be late: what it takes must not be filled up twice
+        left = min(left, bucket.left + (now - bucket.at) * rate.per_second)
     if left < 1:
         return Bucket(left, now), (1 - left) / rate.per_second
     return Bucket(left - 1, now), 0.0

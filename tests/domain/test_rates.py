@@ -56,6 +56,11 @@ def test_a_clock_that_stands_or_goes_back_gives_nothing():
     assert take(Bucket(0, 10), TWO_A_SECOND, 5)[1] == 0.5
 
 
+def test_one_who_comes_late_does_not_fill_the_bucket_again():
+    """Posts of now and of an hour ago in turns: the way back and forth is no time that passes."""
+    assert asked([3600, 3600, 3600, 0, 3600, 0, 3600], TWO_A_SECOND) == [True] * 3 + [False] * 4
+
+
 seconds = st.floats(0, 60, allow_nan=False)
 
 
