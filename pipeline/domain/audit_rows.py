@@ -27,7 +27,8 @@ LATE_MS = 3_600_000
 """After that it is missing, whatever its tier still has to do: who was paged for the tier had an hour."""
 
 PUBLISHED_MS = 60_000
-"""After the time of its id a post is published at the latest; imported ones aside, which are not late."""
+"""So long after the time of its id a post is published, as a rule. One that was later, or imported, counts as
+missing while its tier is behind, once the auditor has waited for it."""
 
 PUSH, PULL, OWN = "push", "pull", "own"
 
