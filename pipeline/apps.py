@@ -13,6 +13,7 @@ from faust.types.auth import CredentialsT
 from pipeline.admitting import admission_of
 from pipeline.agents.erased import ErasedAccounts, forgetting
 from pipeline.domain import admission
+from pipeline.domain.hold import Limit
 from pipeline.kafka import client, oauth
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.faust_transport import App
@@ -62,6 +63,8 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         group=spec.group,
         inputs={r.topology.topics[topic].name for topic in admission.INPUTS},
         admit=admission_of(r.topology),
+        stage=stage,
+        hold=Limit(r.topology.policy.hold_ratio, r.topology.policy.hold_records),
     )
     erased = ErasedAccounts()
     r.view("accounts.erased", erased)

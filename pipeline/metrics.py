@@ -84,6 +84,16 @@ PRODUCER_DELAY = _histogram(
 )
 DEAD_LETTERS = _counter("tideline_dead_letters_total", "Messages kept in dead.letters", "topic")
 ERASED_RECORDS = _counter("tideline_erased_records_total", "Records about erased accounts, dropped")
+STAGE_HELD = _gauge(
+    "tideline_stage_held",
+    "1: a stage stands still instead of emptying its topic into the dead letters",
+    "stage",
+)
+VIEW_SKIPPED = _counter(
+    "tideline_view_skipped_total",
+    "Records of a followed topic that could not be used, and were passed over",
+    "topic",
+)
 ROW_COST = _gauge("tideline_row_cost_seconds", "Moving mean of the time to write a timeline row", "stage")
 PULL_COST = _gauge(
     "tideline_pull_cost_seconds", "Moving mean of the time to read an author for a page", "stage"

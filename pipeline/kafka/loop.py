@@ -6,8 +6,8 @@ acknowledged when it has settled: driven by completions, so that the tail is ack
 event arrives. What a stage refuses goes to the dead letters first; while an engine is away a batch is tried
 again without end. A message that breaks the code, or that an engine will never do, is found by halving its
 batch and becomes a dead letter too: of 128 messages that takes 14 further calls of the stage, and the halves
-keep their order. A message whose schema has to be asked for waits by itself: its batch, and those after it,
-go on beside it.
+keep their order. When nothing goes well any more the stage stands still (`domain.hold`). A message whose
+schema has to be asked for waits by itself: its batch, and those after it, go on beside it.
 
 Guarantee: at least once. A crash replays what was not acknowledged; stages are idempotent.
 `tests/engines/test_safe_loop.py` kills it with SIGKILL and SIGTERM in mid-batch.
@@ -23,8 +23,10 @@ from typing import Any, TypeVar
 
 import structlog
 
+from pipeline import metrics
 from pipeline.codec import CodecError, NotYet, decode, must_ask
 from pipeline.domain.admission import Refusal
+from pipeline.domain.hold import Limit, Recent, Settled, bad
 from pipeline.errors import EngineError, Unavailable, Unprocessable
 from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
@@ -41,6 +43,11 @@ _MESSAGE_BYTES = 500
 
 MOST_OPEN_BYTES = 32 * 1024 * 1024
 """What is read on behind messages that wait for a schema, before the stage waits with them."""
+
+HELD_S = 10.0
+"""Between two batches that a stage which stands still tries."""
+
+_NEVER = Limit(ratio=1.0, records=0)
 
 Decoded = tuple[list[Delivery[Any]], list[Refused], list[Incoming]]
 """What can be read, what never will be, and what cannot be read yet."""
@@ -63,12 +70,15 @@ class SafeLoop:
         group: str = "",
         inputs: Collection[str] = (),
         admit: Callable[[Any, Incoming], Any] = lambda record, message: record,
+        stage: str = "",
+        hold: Limit = _NEVER,
     ) -> None:
         """`records`: what the values of each topic decode to. `within_s`: how long a batch may fill.
 
         `kept_elsewhere`: topics that another stage reads as well, and keeps what cannot be read or is not let
         in. `group`: the consumer group, for traces. `inputs`: the topics that others write to. `admit`: gives
-        back the record that a stage may trust, or the Refusal of it.
+        back the record that a stage may trust, or the Refusal of it. `hold`: when the stage stands still
+        instead of refusing on and on.
         """
         self._inputs, self._admit = frozenset(inputs), admit
         self._records, self._dead_letters = records, dead_letters
@@ -80,10 +90,12 @@ class SafeLoop:
         self._moved: asyncio.Event
         self._asking: asyncio.Lock
         self._rested = time.monotonic()
+        self._stage, self._hold, self._held = stage, hold, False
+        self._recent = Recent(hold, self._rested)
 
     def idle_s(self) -> float:
-        """Seconds for which no batch was in hand."""
-        return 0.0 if self._open else time.monotonic() - self._rested
+        """Seconds for which no batch was in hand, and the stage did not stand still on purpose."""
+        return 0.0 if self._open or self._held else time.monotonic() - self._rested
 
     async def run(self, stream: Any, handle: Handler) -> None:
         """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
@@ -110,6 +122,8 @@ class SafeLoop:
                 self._moved.clear()
                 await self._moved.wait()
             events = await take(arriving, self._batch, self._within_s)
+            if self._held:
+                await asyncio.sleep(HELD_S)
             messages = [incoming(event, self._inputs) for event in events]
             size = sum(len(message.value or b"") + _MESSAGE_BYTES for message in messages)
             self._working += 1
@@ -122,7 +136,7 @@ class SafeLoop:
         that others are done, or a stranger's message would hold up everybody's.
         """
         if not self._waiting:
-            return len(self._open) < self._in_flight
+            return len(self._open) < (1 if self._held else self._in_flight)
         return self._working < self._in_flight and self._open_bytes < MOST_OPEN_BYTES
 
     async def _ack_in_order(self, stream: Any) -> None:
@@ -201,12 +215,33 @@ class SafeLoop:
 
     async def _processed(self, decoded: Decoded, handle: Handler) -> list[Incoming]:
         """Handle what can be read, keep what never will be; returns the rest."""
-        good, refused, unread = decoded
-        if good:
-            refused += await self._handled(good, handle)
+        good, never, unread = decoded
+        refused = [*never, *(await self._handled(good, handle) if good else ())]
         if refused:
             await insist(lambda: self._keep(refused), refused[0].message, (Exception,))
+        self._judge(len(good) + len(never), refused)
         return unread
+
+    def _judge(self, records: int, refused: Sequence[Refused]) -> None:
+        """Stand still, or go on again, after a batch."""
+        if not records:
+            return
+        batch = Settled(time.monotonic(), records, len(refused), sum(one.fault for one in refused))
+        stops = self._recent.add(batch)
+        if self._held and not bad(batch, self._hold):
+            self._recent.forget(batch.at_s)
+            self._held = False
+            _log.info("stage.goes_on", stage=self._stage)
+        elif self._held or stops:
+            self._held = True
+            _log.error(
+                "stage.held",
+                stage=self._stage,
+                why=f"{len(refused)} of {records} records became dead letters: {refused[0].reason}",
+                data=f"the rest waits in the topic; a batch is tried every {HELD_S:g} s",
+                next="tideline dlq list; docs/runbook.md#stageheld",
+            )
+        metrics.STAGE_HELD.labels(self._stage).set(self._held)
 
     async def _handled(self, good: Sequence[Delivery[Any]], handle: Handler) -> list[Refused]:
         first = good[0].message
@@ -241,9 +276,9 @@ async def take(arriving: "asyncio.Queue[Any]", most: int, within_s: float) -> li
 def _broken(message: Incoming, bug: Exception) -> Refused:
     """A message that breaks the code or an engine; called where the error was caught."""
     if isinstance(bug, Unprocessable):
-        return Refused(message, "engine", bug.message)
+        return Refused(message, "engine", bug.message, fault=True)
     _log.exception("stage.bug", **_where(message), data="kept in dead.letters", next="tideline dlq list")
-    return Refused(message, type(bug).__name__, str(bug), traceback.format_exc(limit=-8))
+    return Refused(message, type(bug).__name__, str(bug), traceback.format_exc(limit=-8), fault=True)
 
 
 Outcome = TypeVar("Outcome")

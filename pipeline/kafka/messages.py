@@ -56,9 +56,13 @@ def version_of(delivery: Delivery[Event]) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that cannot be processed, now or ever: it goes to the dead letters with this reason."""
+    """A message that cannot be processed, now or ever: it goes to the dead letters with this reason.
+
+    `fault`: it breaks our code or an engine, where others are what their sender made them.
+    """
 
     message: Incoming
     reason: str
     detail: str
     stacktrace: str = ""
+    fault: bool = False

@@ -13,7 +13,8 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline.codec import CodecError, decode
+from pipeline import metrics
+from pipeline.codec import decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
 from pipeline.kafka.client import UNAUTHORIZED, hint, settings
@@ -173,19 +174,28 @@ class TopicView(Generic[Record]):
             self._lost()
 
     def _take(self, key: bytes, value: bytes | None) -> None:
+        """Have the newest record of a key, or pass over one that cannot be used: the one before it stays in
+        force, and whatever it is, this thread goes on.
+        """
+        name = key.decode(errors="replace")
+        try:
+            self._use(key, value, name)
+        except Exception as error:
+            metrics.VIEW_SKIPPED.labels(self.topic).inc()
+            _log.error(
+                "view.skipped", topic=self.topic, key=name[:100], error=f"{type(error).__name__}: {error}"
+            )
+
+    def _use(self, key: bytes, value: bytes | None, name: str) -> None:
         if value is None:
             self._put(key, None)
             return
-        name = key.decode(errors="replace")
         while not self._closing.is_set():
             try:
                 self._put(key, self._decode(value))
             except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
                 _log.warning("view.waiting", topic=self.topic, key=name, error=away.message)
                 self._closing.wait(_PAUSE_S)
-            except CodecError as error:  # the record before it stays in force
-                _log.error("view.undecodable", topic=self.topic, key=name, error=error.message)
-                return
             else:
                 return
 

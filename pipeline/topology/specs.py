@@ -128,6 +128,8 @@ class PolicySpec(_Spec):
     segment_size: Annotated[int, Field(ge=1, le=1000)]  # a follow event names as many, and makes one batch
     tasks_per_post: Count
     cap: Count | None = None  # posts of a session of pages
+    hold_records: Annotated[int, Field(ge=0)] = 1000  # see domain.hold; 0: no stage ever stops by itself
+    hold_ratio: Annotated[float, Field(gt=0, le=1)] = 0.9
 
     @property
     def window_ms(self) -> int:

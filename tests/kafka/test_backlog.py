@@ -91,3 +91,14 @@ def test_what_was_on_its_way_when_a_group_was_moved_back_counts_once(backlog, bo
         assert known(held, {(topic, 0): 0}, ends) == 0 + 2 + 4 + 6 + 8
     finally:
         held.close()
+
+
+def test_markers_behind_the_last_record_do_not_leave_it_unknown(producer, topic, backlog, monkeypatch):
+    """The end of the partition tells that there is nothing more, whatever offset the last record had."""
+    place = (topic, 0)
+    assert known(backlog, {place: 0}, {place: 5}) == 20
+
+    backlog._sums[place].reach(7)
+
+    assert backlog.pending({place: 4}, {place: 7}) == 8
+    assert backlog.pending({place: 4}, {place: 8}) is None

@@ -4,8 +4,15 @@ import asyncio
 
 import pytest
 
+from pipeline import metrics
+from pipeline.domain.hold import Limit
 from pipeline.errors import Unavailable
-from pipeline.kafka.loop import incoming, take
+from pipeline.kafka import loop as module
+from pipeline.kafka.batches import Unreadable
+from pipeline.kafka.dead_letters import DeadLetters
+from pipeline.kafka.loop import SafeLoop, incoming, take
+from pipeline.records import ActivityEvent
+from pipeline.store.ports import StoreRefuses
 from tests.kafka.stream import Handler, Outbox, Stream, event, only_this_task, running, until
 
 
@@ -80,6 +87,91 @@ async def test_a_message_that_breaks_the_code_is_found_by_itself():
     assert headers["__streams.errors.exception"] == b"ValueError"
     assert headers["__streams.errors.message"] == b"no such thing"
     assert b"stream.py" in headers["__streams.errors.stacktrace"]
+
+
+@pytest.mark.parametrize("wrong", [{77}, {1}, {128}, {64, 65}, {3, 50, 120}, set(range(1, 129))])
+async def test_broken_messages_are_found_by_halving(wrong):
+    """One of 128 costs 14 calls beside the first; the order of the others stays, and so does theirs."""
+    stream, handler, outbox = Stream(range(1, 129)), Handler(), Outbox()
+    handler.raises = dict.fromkeys(wrong, ValueError("no such thing"))
+
+    async with running(stream, handler, outbox=outbox):
+        await until(lambda: len(stream.acked) == 128)
+
+    assert handler.done == [one for one in range(1, 129) if one not in wrong]
+    assert list(outbox.letters()) == sorted(wrong)
+    assert len(handler.calls) <= 1 + len(wrong) * 14
+
+
+async def test_what_an_engine_will_never_do_is_a_dead_letter_and_is_not_waited_for():
+    """Of its record alone: a partition that cannot be read, a message that its topic does not take."""
+    stream, handler, outbox = Stream([1, 2, 3]), Handler(), Outbox()
+    handler.raises[2] = StoreRefuses("posts_by_author: too many tombstones")
+
+    async with running(stream, handler, outbox=outbox):
+        await until(lambda: stream.acked == [1, 2, 3])
+
+    assert handler.done == [1, 3]
+    assert outbox.letters() == {2: "engine"}
+
+
+async def test_records_that_cannot_be_read_are_a_dead_letter_with_the_reason():
+    stream, handler, outbox = (
+        Stream([event(1, Unreadable("offsets 0 to 1: too large")), 2]),
+        Handler(),
+        Outbox(),
+    )
+
+    async with running(stream, handler, outbox=outbox):
+        await until(lambda: stream.acked == [1, 2])
+
+    (letter,) = outbox.sent
+    assert dict(letter.headers)["__streams.errors.exception"] == b"unreadable"
+    assert dict(letter.headers)["__streams.errors.message"] == b"offsets 0 to 1: too large"
+
+
+async def test_a_stage_stands_still_when_all_breaks_it_and_goes_on_when_something_does_not(monkeypatch):
+    """One batch at a time, each after a pause; nobody takes it for a stall. The metric says so."""
+    pauses, sleep = [], asyncio.sleep
+
+    async def paused(seconds):
+        if seconds == module.HELD_S:
+            pauses.append(seconds)
+        await sleep(0)
+
+    stream, handler, outbox = Stream(), Handler(), Outbox()
+    monkeypatch.setattr(module.asyncio, "sleep", paused)
+    loop = SafeLoop(
+        {"activity": ActivityEvent},
+        DeadLetters(outbox),
+        batch=9,
+        in_flight=2,
+        stage="held",
+        hold=Limit(ratio=0.9, records=4),
+    )
+    handler.raises = dict.fromkeys(range(1, 9), ValueError("bug"))
+    async with running(stream, handler, loop=loop):
+        stream.feed(1, 2)
+        await until(lambda: stream.acked == [1, 2])
+        assert shown(metrics.STAGE_HELD, "held") == 0
+        stream.feed(3, 4)
+        await until(lambda: shown(metrics.STAGE_HELD, "held") == 1)
+        assert loop.idle_s() == 0
+        stream.feed(5, 6)
+        await until(lambda: len(stream.acked) == 6)
+        assert len(pauses) == 1
+
+        stream.feed(7, 9)
+        await until(lambda: len(stream.acked) == 8)
+        assert shown(metrics.STAGE_HELD, "held") == 0
+        before = len(pauses)
+        stream.feed(10)
+        await until(lambda: len(stream.acked) == 9)
+        assert len(pauses) == before
+
+
+def shown(gauge, *labels):
+    return gauge.labels(*labels)._value.get()
 
 
 async def test_isolation_waits_for_engines_too():

@@ -8,6 +8,7 @@ from functools import partial
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
+from pipeline import metrics
 from pipeline.codec import decode, encode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.view import TopicView
@@ -117,6 +118,32 @@ def test_a_record_that_cannot_be_read_leaves_the_one_before_it_in_force(topic, v
 
     eventually(lambda: started.get("b") == settings(2))
     assert started.get("a") == settings(1)
+
+
+class Picky:
+    """Keeps what has a number as its key, as `known_routes.ByAuthor` does."""
+
+    def __init__(self):
+        self.kept = {}
+
+    def put(self, key, record):
+        self.kept[int(key)] = record
+
+
+@pytest.mark.parametrize("key", [b"no-number", b"\xff\xfe", b"", b"9" * 5000])
+def test_a_key_that_nobody_can_use_is_passed_over(producer, topic, view, key):
+    """The thread goes on, and counts it."""
+    kept = Picky()
+    producer.produce(topic.name, encode(settings(1)), key, partition=0)
+    producer.produce(topic.name, None, key, partition=0)
+    producer.produce(topic.name, encode(settings(2)), b"7", partition=0)
+    producer.flush(10)
+
+    started = view(kept=kept)
+
+    assert kept.kept == {7: settings(2)}
+    assert metrics.VIEW_SKIPPED.labels(topic.name)._value.get() == 2
+    assert sum(started.positions().values()) == 3
 
 
 def test_a_broker_that_is_away_is_said_so():

@@ -46,6 +46,13 @@ _PIPELINE = (
         "more than its lag budget",
     ),
     _alert(
+        "StageHeld",
+        "max by (domain, stage) (tideline_stage_held) == 1",
+        "0m",
+        "page",
+        "{{ $labels.stage }} ({{ $labels.domain }}) stands still: nearly all it reads became dead letters",
+    ),
+    _alert(
         "DeadLettersArrive",
         _grown("tideline_dead_letters_total", "domain, topic"),
         "0m",
