@@ -182,9 +182,8 @@ class TopicView(Generic[Record]):
             self._use(key, value, name)
         except Exception as error:
             metrics.VIEW_SKIPPED.labels(self.topic).inc()
-            _log.error(
-                "view.skipped", topic=self.topic, key=name[:100], error=f"{type(error).__name__}: {error}"
-            )
+            why = f"{type(error).__name__}: {error}"
+            _log.error("view.skipped", topic=self.topic, key=name[:100], error=why)
 
     def _use(self, key: bytes, value: bytes | None, name: str) -> None:
         if value is None:

@@ -227,7 +227,13 @@ AUDIT = (
     Panel(
         "Dead letters",
         "short",
-        [(f"sum by (topic) (increase(tideline_dead_letters_total{{{D}}}[$__rate_interval]))", "{{topic}}")],
+        [
+            (f"sum by (topic) (increase(tideline_dead_letters_total{{{D}}}[$__rate_interval]))", "{{topic}}"),
+            (
+                f"sum by (topic) (increase(tideline_view_skipped_total{{{D}}}[$__rate_interval]))",
+                "{{topic}}, passed over",
+            ),
+        ],
     ),
     Panel(
         "Controllers that act",
