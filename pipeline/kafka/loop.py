@@ -186,10 +186,11 @@ class SafeLoop:
         refused: list[Refused] = []
         unread: list[Incoming] = []
         for message in messages:
-            if isinstance(message.value, Unreadable):
-                refused.append(Refused(message, "unreadable", message.value.why))
-                continue
             value, kind = message.value or b"", self._records[message.topic]
+            if isinstance(message.value, Unreadable):
+                if message.topic not in self._kept_elsewhere:
+                    refused.append(Refused(message, "unreadable", message.value.why))
+                continue
             if not asking and must_ask(value, kind):
                 unread.append(message)
                 continue
