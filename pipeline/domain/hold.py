@@ -3,7 +3,8 @@
 A refused message costs its sender alone, so refusals by themselves stop nothing. Two things say that it is
 not one sender:
 
-- Faults: messages that break our code, or that an engine will never do. Nobody can make those at will.
+- Faults: messages that break our code, or that an engine will never do, and whatever is refused of a topic
+  that we alone write to. Nobody else can make those at will.
 - Nothing good: in all of the time looked at not one message could be processed, and many were not. Whoever
   floods a topic cannot bring that about while anybody else uses it.
 """

@@ -227,7 +227,8 @@ class SafeLoop:
         """Stand still, or go on again, after a batch."""
         if not records:
             return
-        batch = Settled(time.monotonic(), records, len(refused), sum(one.fault for one in refused))
+        faults = sum(one.fault or one.message.topic not in self._inputs for one in refused)
+        batch = Settled(time.monotonic(), records, len(refused), faults)
         stops = self._recent.add(batch)
         if self._held and not bad(batch, self._hold):
             self._recent.forget(batch.at_s)
