@@ -106,6 +106,9 @@ def _given(record: Event, shape: "_Shape") -> Fields:
             given[one.name] = list(value) if isinstance(value, tuple) else value
     if "created_at" in shape.checks:
         given["created_at"] = given.pop("at")
+    if isinstance(record, AccountEvent) and record.type == "updated" and record.changed is not None:
+        settings = {name: getattr(record, name, None) for name in given.pop("changed", ())}
+        given = {"user_id": record.user_id, "at": record.at, **settings}
     return given
 
 
@@ -162,10 +165,10 @@ def _read(shape: _Shape, value: Mapping[Any, Any], now_ms: int | None) -> Fields
 
 
 def _updated(read: Fields) -> Fields | Rejected:
-    """The settings that are named, by name; the others are not changed, whatever the record has for them."""
-    unnamed = {"region": "", "protected": False}
-    read["changed"] = tuple(name for name in unnamed if read[name] is not None)
-    return read | {name: value for name, value in unnamed.items() if read[name] is None}
+    """Which settings are named, if not all; the others are not changed, whatever the record has for them."""
+    unnamed = {name: empty for name, empty in _SETTINGS.items() if read[name] is None}
+    named = tuple(name for name in _SETTINGS if name not in unnamed)
+    return {**read, **unnamed, "changed": named if unnamed else None}
 
 
 def _follow(read: Fields) -> Fields | Rejected:
@@ -222,14 +225,15 @@ _SHOWN = {
     "media": fields.media,
 }
 
+_SETTINGS: Fields = {"region": "", "protected": False}
 _ACCOUNT = _Shape(
     AccountEvent,
     "user_id",
     {"user_id": _ID, "at": _TIME, "region": fields.region, "protected": fields.flag},
-    {"region": "", "protected": False},
+    _SETTINGS,
 )
-_UPDATED = replace(_ACCOUNT, finish=_updated, defaults={"region": None, "protected": None})
-_ERASED = _Shape(AccountEvent, "user_id", {"user_id": _ID, "at": _TIME}, {"region": "", "protected": False})
+_UPDATED = replace(_ACCOUNT, finish=_updated, defaults=dict.fromkeys(_SETTINGS))
+_ERASED = _Shape(AccountEvent, "user_id", {"user_id": _ID, "at": _TIME}, _SETTINGS)
 _FOLLOW = _Shape(
     FollowEvent,
     "author_id",

@@ -27,6 +27,9 @@ GOOD = {
     "accounts": [
         AccountEvent("registered", 7, "", False, NOW),
         AccountEvent("updated", 7, "eu", True, NOW),
+        AccountEvent("updated", 7, "eu", False, NOW, ("region",)),
+        AccountEvent("updated", 7, "", False, NOW, ("protected",)),
+        AccountEvent("updated", 7, "", False, NOW, ()),
         AccountEvent("erased", 7, "", False, NOW),
     ],
     "follows": [FollowEvent("followed", 9, (7, 8), NOW), FollowEvent("unfollowed", 9, (7,), NOW)],

@@ -38,7 +38,7 @@ EVENTS = [
     (
         {**ACCOUNT, "type": "updated", "region": "eu", "protected": True},
         b"7",
-        AccountEvent("updated", 7, "eu", True, T, ("region", "protected")),
+        AccountEvent("updated", 7, "eu", True, T),
     ),
     ({**ACCOUNT, "type": "updated"}, b"7", AccountEvent("updated", 7, "", False, T, ())),
     (
