@@ -2,8 +2,9 @@
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+PINS := $(VENV)/pins
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults faults-controls observability run clean
+.PHONY: help demo test lint bench faults faults-controls observability pins run clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -33,15 +34,22 @@ observability: $(READY) ## Write the rules, the dashboards and the page of metri
 	@$(BIN)/tideline topology observability topology/observability
 	@$(BIN)/python -c 'from pipeline import metrics; print(metrics.page(), end="")' > docs/metrics.md
 
+pins: ## Write .ci/requirements.txt anew after a change of pyproject.toml. UPGRADE=1: with the newest versions
+	@python3 -m venv $(PINS) && $(PINS)/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'
+	@$(PINS)/bin/uv pip compile --quiet --universal --generate-hashes --no-annotate --no-emit-index-url \
+		--no-emit-find-links --custom-compile-command 'make pins' --python-version 3.11 --extra dev \
+		$(if $(UPGRADE),--upgrade) pyproject.toml -o .ci/requirements.txt
+
 run: $(READY) ## The pipeline on this machine, until Ctrl-C
 	@$(BIN)/tideline run
 
 clean: ## Remove the virtual environment and caches of the tools
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
-$(READY): pyproject.toml .ci/constraints.txt
+$(READY): pyproject.toml .ci/requirements.txt
 	@echo "setting up $(VENV) (once) …" >&2
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Tideline needs Python 3.11 or newer")'
 	@python3 -m venv $(VENV)
-	@$(BIN)/pip install --quiet --disable-pip-version-check -c .ci/constraints.txt -e '.[dev]'
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r .ci/requirements.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
