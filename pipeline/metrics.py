@@ -199,7 +199,8 @@ LATEST_OFFSET = _gauge(
 _PAGE = """\
 # Metrics
 
-Every process serves its own at `/metrics`: workers on a loopback port, the API on its own. For Prometheus,
+Every process serves its own at `/metrics`, on a loopback port of its own unless `TIDELINE_METRICS_HOST` and
+`TIDELINE_METRICS_PORT` say otherwise; the API too, not on the port of its pages. For Prometheus,
 `metrics/targets.json` in the home lists them with the labels `domain` (`home` for the home feed), `worker`
 (the stage) and `number`. Times are in seconds, timestamps in seconds since the Unix epoch. What is not known
 has no series, and is never 0.

@@ -41,6 +41,10 @@ class Settings(BaseSettings):
     )
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 0
+    metrics_host: str = Field(
+        default="127.0.0.1", description="where each worker serves its metrics; the API its /readyz as well"
+    )
+    metrics_port: Annotated[int, Field(ge=0, le=65535)] = Field(default=0, description="0: any free one")
     log_level: str = "info"
     traces: Literal["", "otlp"] = Field(
         default="", description="`otlp`: workers send spans where OTEL_EXPORTER_OTLP_ENDPOINT says"

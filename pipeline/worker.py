@@ -17,7 +17,6 @@ from typing import Any
 
 import orjson
 import structlog
-from aiohttp import web
 from prometheus_client import start_http_server
 
 from pipeline import apps, logs, serving, stages
@@ -28,7 +27,7 @@ from pipeline.resources import Resources
 from pipeline.resources import resources as open_resources
 from pipeline.settings import Settings
 from pipeline.topology import Topology
-from pipeline.web.api import LONGEST_LINE
+from pipeline.web import api, door
 
 _log = structlog.get_logger()
 
@@ -85,7 +84,7 @@ async def _faust(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task
     async with AsyncExitStack() as stack:
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tideline-"))
         app, watchdog = apps.faust_app(stage, resources, Path(datadir))
-        app.on_partitions_assigned.connect(_on_assigned(stage), weak=False)
+        app.on_partitions_assigned.connect(_on_assigned(stage, resources.settings), weak=False)
         app.finalize()
         await app.start()
         ended = asyncio.create_task(_until_either(stage, app.wait_until_stopped(), watchdog.bark()))
@@ -109,8 +108,8 @@ async def _until_either(
         dog.cancel()
 
 
-def _on_assigned(stage: str):  # type: ignore[no-untyped-def]
-    server, _ = start_http_server(0, addr="127.0.0.1")
+def _on_assigned(stage: str, settings: Settings):  # type: ignore[no-untyped-def]
+    server, _ = start_http_server(settings.metrics_port, addr=settings.metrics_host)
 
     async def assigned(_app: object, assigned: object, **_: object) -> None:
         _log.info("stage.assigned", stage=stage, partitions=len(assigned))  # type: ignore[arg-type]
@@ -122,28 +121,26 @@ def _on_assigned(stage: str):  # type: ignore[no-untyped-def]
 @asynccontextmanager
 async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
-    runner = web.AppRunner(
-        stages.http_api(resources), access_log=None, handle_signals=False, max_line_size=LONGEST_LINE
-    )
-    await runner.setup()
-    site = web.TCPSite(runner, settings.host, settings.port)
-    await site.start()
-    port = runner.addresses[0][1]
-    serving.tune()
-    _log.info("api.listening", url=f"http://{settings.host}:{port}")
-    _tell_ready("api", port)
-    forever = asyncio.create_task(asyncio.Event().wait())
-    try:
-        yield forever  # type: ignore[misc]
-    finally:
-        forever.cancel()
-        await runner.cleanup()
+    app = stages.http_api(resources)
+    async with (
+        door.listening(api.beside(app), settings.metrics_host, settings.metrics_port) as metrics,
+        door.listening(app, settings.host, settings.port) as port,
+    ):
+        serving.tune()
+        _log.info("api.listening", url=f"http://{settings.host}:{port}", metrics=metrics)
+        _tell_ready("api", metrics, api=port)
+        forever = asyncio.create_task(asyncio.Event().wait())
+        try:
+            yield forever  # type: ignore[misc]
+        finally:
+            forever.cancel()
 
 
 @asynccontextmanager
 async def _watcher(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
     """Who looks at the others, at work; yields its task, which never ends by itself."""
-    server, _ = start_http_server(0, addr="127.0.0.1")
+    settings = resources.settings
+    server, _ = start_http_server(settings.metrics_port, addr=settings.metrics_host)
     task = asyncio.create_task((await stages.WATCHERS[stage](resources)).run())
     _tell_ready(stage, server.server_port)
     try:
@@ -154,10 +151,12 @@ async def _watcher(stage: str, resources: Resources) -> AsyncIterator[asyncio.Ta
         server.shutdown()
 
 
-def _tell_ready(stage: str, port: int) -> None:
-    """Tell the supervisor, if there is one, by a file that appears whole."""
+def _tell_ready(stage: str, port: int, **more: int) -> None:
+    """Tell the supervisor, if there is one, by a file that appears whole. `port`: of the metrics."""
     path = os.environ.get("TIDELINE_READY_FILE")
     if path:
         fresh = Path(path + ".new")
-        fresh.write_bytes(orjson.dumps({"pid": os.getpid(), "stage": stage, "ready": True, "port": port}))
+        fresh.write_bytes(
+            orjson.dumps({"pid": os.getpid(), "stage": stage, "ready": True, "port": port, **more})
+        )
         fresh.rename(path)

@@ -28,7 +28,7 @@ class Watch:
             self._offsets,
             topology,
             now_ms=now_ms,
-            topics_read=partial(topics_read, running.api),
+            topics_read=partial(topics_read, partial(instance.beside_api, home, "")),
         )
         self._tiers = list(topology.tiers)
         self._rows: dict[tuple[str, int | None], int] = {}

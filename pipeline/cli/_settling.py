@@ -19,6 +19,7 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
 
     from pipeline.cli.lag import left
     from pipeline.cli.meter import Meter
+    from pipeline.local.instance import beside_api
     from pipeline.ops.lag import Lag, settled, topics_read, unprocessed
 
     with Meter(what) as meter:
@@ -26,7 +27,9 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
             offsets,
             topology_of(given),
             now_ms=now_ms,
-            topics_read=partial(topics_read, instance.api_of(given.domain)) if instance else None,
+            topics_read=partial(topics_read, partial(beside_api, given.home, given.domain))
+            if instance
+            else None,
         )
         most = 0
 

@@ -55,7 +55,7 @@ def lag(
     from pipeline.cli._lag_shown import lag_table
     from pipeline.cli.meter import Meter
     from pipeline.kafka.offsets import Offsets
-    from pipeline.local.instance import NoInstanceError, find, kafka_of
+    from pipeline.local.instance import NoInstanceError, beside_api, find, kafka_of
     from pipeline.ops.health_topic import document, heard
     from pipeline.ops.lag import Lag, breached, settled, topics_read
 
@@ -63,7 +63,8 @@ def lag(
         raise typer.BadParameter("--watch goes on until Ctrl-C; give one of them", param_hint="--wait")
     given = settings(home=home, profile=profile, domain=domain)
     try:
-        read = partial(topics_read, find(given.home).api_of(given.domain))
+        find(given.home).api_of(given.domain)
+        read = partial(topics_read, partial(beside_api, given.home, given.domain))
     except NoInstanceError:
         read = None
     kafka, topology = kafka_of(given), topology_of(given)

@@ -32,3 +32,8 @@ def take(bucket: Bucket | None, rate: Rate, now: float) -> tuple[Bucket, float]:
     if left < 1:
         return Bucket(left, now), (1 - left) / rate.per_second
     return Bucket(left - 1, now), 0.0
+
+
+def is_full(bucket: Bucket, rate: Rate, now: float) -> bool:
+    """Whether it is as one that nobody has taken from."""
+    return bucket.left + max(now - bucket.at, 0) * rate.per_second >= rate.burst

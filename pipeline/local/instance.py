@@ -17,7 +17,7 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from pipeline import keys, tokens
+from pipeline import keys, names, tokens
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka import client
 from pipeline.local import logins
@@ -59,6 +59,12 @@ class Instance:
             )
         return self.domains[domain] if domain else self.api
 
+    def beside_api_of(self, domain: str) -> str:
+        """Where an API of a domain says whether it is ready, and how far it has read; empty while none is."""
+        stage = names.Names(domain).stage("api")
+        ports = [worker.port for worker in self.workers if worker.stage == stage and worker.port]
+        return f"http://127.0.0.1:{ports[0]}" if ports else ""
+
 
 def find(home: Path) -> Instance:
     """The running instance. Raises NoInstanceError when there is none, or only what a dead one left."""
@@ -69,6 +75,14 @@ def find(home: Path) -> Instance:
     if instance is None or instance.supervisor.process() is None:
         raise NoInstanceError(f"no running instance in {home}", f"tideline run --home {home}")
     return instance
+
+
+def beside_api(home: Path, domain: str) -> str:
+    """The same of whatever instance runs there now."""
+    try:
+        return find(home).beside_api_of(domain)
+    except NoInstanceError:
+        return ""
 
 
 def stages(home: Path) -> tuple[WorkerStatus, ...]:

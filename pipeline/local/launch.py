@@ -60,9 +60,11 @@ def run(
                 asyncio.run(users.bring(home, endpoints, whole, keyspaces))
             described = _described(settings, endpoints, ports)
             jobs = [job for each in wanted for job in jobs_of(described, each, settings, ports)]
-            apis = (described.api, *described.domains.values())
+            domains = [each.names.domain for each in wanted]
             Supervisor(home, jobs).run(
-                described, answers=lambda: all(map(_answers, apis)), ready=lambda: ready(described)
+                described,
+                answers=lambda: all(_answers(home, domain) for domain in domains),
+                ready=lambda: ready(described),
             )
 
 
@@ -107,6 +109,7 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
         "TIDELINE_CURSOR_KEYS": cursors or instance.cursor_keys(settings.home).read_text(),
         "TIDELINE_TOKEN_KEYS": tokens or instance.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api_of(names.domain),
+        "TIDELINE_METRICS_PORT": "0",  # each worker its own: `metrics/targets.json` has them
     }
     if secure.is_secure(settings.home):
         environment |= {
@@ -156,9 +159,10 @@ def _why_not(port: int, processes: int) -> str:
     return f"ports {port} to {last}, one for each process of the API, are not all free"
 
 
-def _answers(api: str) -> bool:
+def _answers(home: Path, domain: str) -> bool:
+    beside = instance.beside_api(home, domain)
     try:
-        with urllib.request.urlopen(f"{api}/readyz", timeout=2) as answer:  # noqa: S310 - our own URL
+        with urllib.request.urlopen(f"{beside}/readyz", timeout=2) as answer:  # noqa: S310 - our own URL
             return bool(answer.status == 200)
-    except OSError:
+    except (OSError, ValueError):
         return False

@@ -47,7 +47,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """A worker as others see it. `port` serves its metrics, or the API; None until it is ready."""
+    """A worker as others see it. `port` serves its metrics; None until it is ready."""
 
     stage: str
     worker: int

@@ -223,10 +223,14 @@ def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
         yield Consumer("api", "", tuple(topology.places(FOLLOWED)))
 
 
-def topics_read(api: str) -> dict[Partition, int]:
-    """How far the API at this address has read the topics it follows; empty when it does not answer."""
-    place = urlsplit(api)
-    connection = http.client.HTTPConnection(place.hostname or "", place.port, timeout=_API_TIMEOUT_S)
+def topics_read(address: Callable[[], str]) -> dict[Partition, int]:
+    """How far the API that says so at this address has read the topics it follows; empty when it does not
+    answer. The address is another after each start.
+    """
+    place = urlsplit(address())
+    if not place.hostname:
+        return {}
+    connection = http.client.HTTPConnection(place.hostname, place.port, timeout=_API_TIMEOUT_S)
     try:
         connection.request("GET", "/readyz")
         read = orjson.loads(connection.getresponse().read())["read"]

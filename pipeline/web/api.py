@@ -1,4 +1,8 @@
-"""HTTP API v1: the routes, and what stands around them. `/v1/openapi.json` says all of it."""
+"""HTTP API v1: the routes, and what stands around them. `/v1/openapi.json` says all of it.
+
+Beside it, on a port of its own (`beside`), what is for those who run it: who can reach readers' pages cannot
+read the metrics.
+"""
 
 import time
 from collections.abc import Callable
@@ -15,12 +19,6 @@ from pipeline.web.answers import answer
 from pipeline.web.limits import Limits
 from pipeline.web.parts import PARTS, Parts
 
-LARGEST_BODY = 64 * 1024
-"""Bytes of a request body that are read at all; no route has one."""
-
-LONGEST_LINE = 16 * 1024
-"""Bytes of a request's first line: a cursor may have names of many posts in it."""
-
 
 def create(
     query: Query,
@@ -32,7 +30,7 @@ def create(
     """The application. `keys` None: nobody has to show a token. `topics_read`: by topic that is followed and
     by partition, the next offset to be read.
     """
-    app = web.Application(middlewares=[request_ids.named, problems.told], client_max_size=LARGEST_BODY)
+    app = web.Application(middlewares=[request_ids.named, problems.told])
     limits = Limits(Rate(spec.rate_per_second, spec.burst), clock)
     app[PARTS] = Parts(query, spec, keys, limits, topics_read)
     document = orjson.dumps(openapi.document(spec, with_tokens=keys is not None))
@@ -40,11 +38,27 @@ def create(
     async def described(request: web.Request) -> web.Response:
         return answer(request, document)
 
-    app.router.add_get("/v1/readers/{reader_id}/timeline", reads.timeline)
-    app.router.add_get("/v1/readers/{reader_id}/following/{author_id}", reads.following)
-    app.router.add_get("/v1/posts/{post_id}", reads.post)
-    app.router.add_get("/v1/openapi.json", described)
-    app.router.add_get("/healthz", health.healthz)
-    app.router.add_get("/readyz", health.readyz)
-    app.router.add_get("/metrics", health.metrics)
+    routes = {
+        "/v1/readers/{reader_id}/timeline": reads.timeline,
+        "/v1/readers/{reader_id}/following/{author_id}": reads.following,
+        "/v1/posts/{post_id}": reads.post,
+        "/v1/openapi.json": described,
+        "/healthz": health.healthz,
+    }
+    for path, handler in routes.items():
+        app.router.add_get(path, handler, expect_handler=_not_expected)
     return app
+
+
+def beside(app: web.Application) -> web.Application:
+    """The application for those who run this one."""
+    made = web.Application(middlewares=[request_ids.named, problems.told])
+    made[PARTS] = app[PARTS]
+    made.router.add_get("/healthz", health.healthz)
+    made.router.add_get("/readyz", health.readyz)
+    made.router.add_get("/metrics", health.metrics)
+    return made
+
+
+async def _not_expected(_: web.Request) -> None:
+    """Nobody is told to go on and send a body (`100 Continue`): the answer follows, and says why not."""

@@ -20,10 +20,12 @@ _log = structlog.get_logger()
 def reader_asked_for(request: web.Request) -> int:
     """The reader this request is about: the one it names, else the one whose token it shows.
 
-    Raises 401 without a token that proves something, 429 when its reader asked too often, 400 when no reader
-    is named, 403 when the token is another's.
+    Raises 401 without a token that proves something, 413 for a body, which is not read, 429 when its reader
+    asked too often, 400 when no reader is named, 403 when the token is another's.
     """
     caller = _caller(request)
+    if request.can_read_body:
+        raise web.HTTPRequestEntityTooLarge(0, 0, text="a body: nothing here reads one")
     if caller is not None and not caller.operator:
         _count(request, caller.reader_id)
     named = request.match_info.get(_NAME) or once(request, _NAME)

@@ -1,4 +1,7 @@
-"""For those who run it: GET /healthz, it is alive; /readyz, it can serve; /metrics, Prometheus. No token."""
+"""For those who run it: GET /healthz, it is alive; /readyz, it can serve; /metrics, Prometheus. No token.
+
+The first is for balancers as well, and has nothing to tell strangers.
+"""
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest

@@ -117,19 +117,16 @@ class _Read:
 
 
 def _runs() -> Node:
-    away = HTTPStatus.SERVICE_UNAVAILABLE
     document = _run("openapi", "This document.", _json({"type": "object"}))
     document["get"]["parameters"] = _CONDITIONAL
     document["get"]["responses"] |= {"304": _UNCHANGED}
     return {
         "/healthz": _run("healthz", "It is alive.", _json({"$ref": "#/components/schemas/Alive"})),
-        "/readyz": _run("readyz", "It can serve.", _json({"$ref": "#/components/schemas/Ready"}), away),
-        "/metrics": _run("metrics", "What it counts.", {"text/plain": {"schema": {"type": "string"}}}),
         "/v1/openapi.json": document,
     }
 
 
-def _run(operation: str, summary: str, content: Node, *refusals: HTTPStatus) -> Node:
+def _run(operation: str, summary: str, content: Node) -> Node:
     return {
         "get": {
             "operationId": operation,
@@ -139,7 +136,7 @@ def _run(operation: str, summary: str, content: Node, *refusals: HTTPStatus) -> 
             "parameters": [_REQUEST_ID],
             "responses": {
                 "200": {"description": summary, "headers": _NAMED, "content": content},
-                **_refusals(*_ALWAYS, *refusals),
+                **_refusals(*_ALWAYS),
             },
         }
     }

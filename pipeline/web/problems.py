@@ -8,7 +8,6 @@ from http import HTTPStatus
 
 import structlog
 from aiohttp import web
-from aiohttp.http_exceptions import HttpProcessingError
 
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.pages import render
@@ -28,16 +27,12 @@ _log = structlog.get_logger()
 
 @web.middleware
 async def told(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Every error as a problem, and no body read further than its limit."""
+    """Every error as a problem."""
     try:
-        if request.can_read_body:
-            await request.read()
         return await handler(request)
     except web.HTTPException as error:
         headers = {name: error.headers[name] for name in _KEPT if name in error.headers}
         return _problem(request, HTTPStatus(error.status), _detail(error), headers)
-    except (web.RequestPayloadError, HttpProcessingError):
-        return _problem(request, HTTPStatus.BAD_REQUEST, "the body does not arrive as its headers say")
     except Unavailable as away:
         _log.warning("api.unavailable", path=request.path, error=away.message, next="tideline status")
         again = {"Retry-After": str(TRY_AGAIN_S)}

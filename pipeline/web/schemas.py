@@ -77,15 +77,6 @@ _PROBLEM: Schema = {
     "detail": {"type": "string"},
     "request_id": {"type": "string", "description": "What the logs have it under."},
 }
-_READY: Schema = {
-    "status": {"type": "string", "const": "ready"},
-    "read": {
-        "type": "object",
-        "additionalProperties": {"type": "object", "additionalProperties": {"type": "integer"}},
-        "description": "By topic that it follows, and by partition, the next offset to be read.",
-    },
-}
-
 SCHEMAS: Schema = {
     "Post": _object("A post, as this reader may see it.", _POST),
     "Item": _object("A post on a page.", _POST | _PROVENANCE, optional=tuple(_PROVENANCE)),
@@ -93,5 +84,4 @@ SCHEMAS: Schema = {
     "Following": _object("How a reader stands to an author.", _FOLLOWING),
     "Problem": _object("What went wrong, and what to do about it (RFC 9457).", _PROBLEM),
     "Alive": _object("The process runs.", {"status": {"type": "string", "const": "ok"}}),
-    "Ready": _object("The process can serve.", _READY),
 }

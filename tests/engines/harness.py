@@ -21,6 +21,7 @@ from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline import topology
 from pipeline.kafka.offsets import Offsets
+from pipeline.local.instance import beside_api
 from pipeline.ops.lag import Lag, StageLag, settled, topics_read
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import batch_of
@@ -110,7 +111,10 @@ class Instance:
         self._connections.callback(cluster.shutdown)
         self._tables = cluster.connect(self.topology.names.keyspace(found["keyspace"]))
         self._offsets = Offsets(self.kafka)
-        now_ms, read = (lambda: time.time_ns() // 1_000_000), partial(topics_read, self.api)
+        now_ms, read = (
+            (lambda: time.time_ns() // 1_000_000),
+            partial(topics_read, partial(beside_api, self.home, domain)),
+        )
         self.looking = Lag(self._offsets, self.topology, now_ms=now_ms, topics_read=read)
         self._connections.callback(self._forget)
         self._connections.enter_context(self._offsets)

@@ -91,7 +91,7 @@ def port_told(home: Path, process: "subprocess.Popen[bytes]") -> int:
         raise RuntimeError((home / "log").read_text()[-4000:])
     ready = home / "ready"
     assert ready.exists()
-    return int(json.loads(ready.read_bytes())["port"])
+    return int(json.loads(ready.read_bytes())["api"])
 
 
 def test_readers_read_their_own_and_nobody_elses(instance: Instance, api: Api) -> None:

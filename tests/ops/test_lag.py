@@ -274,7 +274,8 @@ def test_an_api_that_does_not_answer_is_unknown():
 
 
 def test_no_server_has_read_anything():
-    assert lag.topics_read("http://127.0.0.1:1") == {}
+    assert lag.topics_read(lambda: "http://127.0.0.1:1") == {}
+    assert lag.topics_read(lambda: "") == {}
 
 
 def partition(lagging, age):

@@ -2,11 +2,11 @@
 
 import gzip
 import json
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
 from typing import Any
 
 import aiohttp
-from aiohttp import web
 from multidict import CIMultiDict
 
 from pipeline import tokens, topology
@@ -16,7 +16,7 @@ from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge, Placed
 from pipeline.tokens import Caller
-from pipeline.web import api
+from pipeline.web import api, door
 from tests.pages.cores import core
 
 READER, AUTHOR, STRANGER = 7, 8, 9
@@ -42,7 +42,8 @@ class Answer:
 class Server:
     """An API with a reader who follows an author. `get` asks as the reader, unless it is given another token."""
 
-    def __init__(self, *, keys=KEYS, **spec):
+    def __init__(self, *, keys=KEYS, most=door.CONNECTIONS, **spec):
+        self.most = most
         self.stores, self.keys, self.now, self.requests, self._made = memory_stores(), keys, 0.0, [], 0
         self.query = core(self.stores, window_ms=10**9, margin_ms=0)
         self.spec = replace_spec(**spec)
@@ -52,17 +53,19 @@ class Server:
         self.app = api.create(
             Asked(self), self.spec, self.keys, lambda: {"author.routes": {0: 5}}, lambda: self.now
         )
-        self._runner = web.AppRunner(self.app, access_log=None, max_line_size=api.LONGEST_LINE)
-        await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
-        self.address = self._runner.addresses[0][:2]
+        self._doors = AsyncExitStack()
+        open_at = [
+            await self._doors.enter_async_context(door.listening(app, "127.0.0.1", 0, self.most))
+            for app in (self.app, api.beside(self.app))
+        ]
+        self.address, self.beside = (("127.0.0.1", port) for port in open_at)
         self._client = aiohttp.ClientSession(auto_decompress=False, skip_auto_headers=["Accept-Encoding"])
         await self.stores.graph.put_edges([Edge(READER, AUTHOR, True, 1_700_000_000_000, 0)])
         return self
 
     async def __aexit__(self, *_):
         await self._client.close()
-        await self._runner.cleanup()
+        await self._doors.aclose()
 
     async def publish(self, author=AUTHOR, body="hello", **more):
         """A post of now; its id."""
@@ -72,8 +75,10 @@ class Server:
         await self.stores.posts.put_posts([Placed(replace(event, **more), 0)], {})
         return event.post_id
 
-    async def get(self, path, token=..., method="GET", body=None, **headers):
-        """What it answers; names of headers have `_` for `-`, and a list of values sends each."""
+    async def get(self, path, token=..., method="GET", body=None, beside=False, **headers):
+        """What it answers; names of headers have `_` for `-`, and a list of values sends each. `beside`: where
+        those who run it ask.
+        """
         sent = CIMultiDict()
         for name, values in headers.items():
             for value in values if isinstance(values, list) else [values]:
@@ -82,7 +87,7 @@ class Server:
             token = self.keys.sign(Caller(READER), life_s=60)
         if token is not ... and token is not None:
             sent.setdefault("Authorization", f"Bearer {token}")
-        url = "http://{}:{}".format(*self.address) + path
+        url = "http://{}:{}".format(*(self.beside if beside else self.address)) + path
         async with self._client.request(method, url, headers=sent, data=body) as answer:
             return Answer(answer.status, answer.headers.copy(), await answer.read())
 

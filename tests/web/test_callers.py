@@ -161,7 +161,17 @@ async def test_where_nobody_shows_a_token_anybody_reads_for_anyone(open_server):
     problem(await open_server.get(f"/v1/posts/{post}"), 400, "reader_id: ")
 
 
-@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/v1/openapi.json"])
-async def test_what_is_for_those_who_run_it_needs_no_token(server, path):
-    """Orchestrators have none."""
+@pytest.mark.parametrize("path", ["/healthz", "/v1/openapi.json"])
+async def test_what_tells_nothing_needs_no_token(server, path):
+    """Balancers have none."""
     assert (await server.get(path, None)).status == 200
+
+
+@pytest.mark.parametrize("path", ["/readyz", "/metrics", "/healthz"])
+async def test_what_is_for_those_who_run_it_has_a_port_of_its_own(server, path):
+    """Who can reach readers' pages cannot read the metrics, with no token either."""
+    operator = KEYS.sign(Caller(READER, operator=True), life_s=60)
+
+    assert (await server.get(path, None, beside=True)).status == 200
+    assert (await server.get(path, operator)).status == (200 if path == "/healthz" else 404)
+    assert (await server.get(TIMELINE, beside=True)).status == 404

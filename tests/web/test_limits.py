@@ -1,8 +1,10 @@
 """Each reader has a rate of their own; who runs it has none."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from pipeline.domain.rates import Rate
+from pipeline.domain.rates import Rate, take
 from pipeline.tokens import Caller
 from pipeline.web.limits import Limits
 from tests.web.server import AUTHOR, KEYS, READER, STRANGER, TIMELINE, Server, problem
@@ -64,23 +66,59 @@ async def test_without_tokens_it_is_the_reader_asked_for_who_is_limited():
         assert await statuses(server, 1, f"/v1/readers/{STRANGER}/timeline") == [200]
 
 
-@pytest.mark.parametrize(("others", "waits"), [(1, True), (2, False)])
-def test_the_readers_who_asked_longest_ago_are_forgotten(others, waits):
-    """Two are remembered: after two others the first has a full bucket again."""
-    limits = Limits(Rate(0.1, 1), lambda: 0.0, most=2)
+def test_a_reader_is_forgotten_when_nobody_can_tell():
+    """A bucket that is full again is as one that was never used."""
+    now = 0.0
+    limits = Limits(Rate(1, 2), lambda: now)
+    for reader in range(1, 101):
+        limits.wait(reader)
+    assert len(limits) == 100
+
+    now = 1.0
+    limits.wait(200)
+    assert len(limits) == 1
+
+
+def test_many_ids_give_nobody_tokens_back():
+    """Whoever asks for two hundred others in between waits all the same."""
+    limits = Limits(Rate(0.1, 1), lambda: 0.0, most=2, cells=8)
     limits.wait(1)
 
-    for other in range(others):
-        limits.wait(10 + other)
+    for other in range(2, 200):
+        limits.wait(other)
+        assert limits.wait(1)
 
-    assert bool(limits.wait(1)) == waits
+
+readers = st.integers(1, 9)
+asking = st.lists(st.tuples(readers, st.sampled_from([0.0, 0.0, 0.1, 0.5, 3.0])), max_size=150)
 
 
-def test_who_goes_on_asking_is_not_forgotten():
-    """A refusal is remembered too."""
-    limits = Limits(Rate(0.1, 1), lambda: 0.0, most=2)
-    for other in range(10):
-        limits.wait(1)
-        limits.wait(10 + other)
+@settings(deadline=None)
+@given(asking, st.integers(1, 4), st.integers(1, 5), st.integers(1, 4))
+def test_in_whatever_order_ids_come_nobody_gets_more_than_their_rate(asked, burst, most, cells):
+    """In any stretch of time: the burst, and what the rate gives. And no more is remembered than there is room."""
+    now, served = 0.0, {}
+    limits = Limits(Rate(1.0, burst), lambda: now, most=most, cells=cells)
 
-    assert limits.wait(1)
+    for reader, pause in asked:
+        now += pause
+        if not limits.wait(reader):
+            served.setdefault(reader, []).append(now)
+        assert len(limits) <= most
+
+    for times in served.values():
+        for first, begin in enumerate(times):
+            for last in range(first, len(times)):
+                assert last - first + 1 <= burst + (times[last] - begin) + 1e-6
+
+
+@given(st.lists(st.tuples(readers, st.floats(0, 3)), max_size=100), st.integers(1, 4))
+def test_with_room_for_all_everybody_has_exactly_their_rate(asked, burst):
+    """As if each had a bucket for ever."""
+    now, buckets, rate = 0.0, {}, Rate(1.0, burst)
+    limits = Limits(rate, lambda: now, most=9)
+
+    for reader, pause in asked:
+        now += pause
+        buckets[reader], wait = take(buckets.get(reader), rate, now)
+        assert limits.wait(reader) == pytest.approx(wait, abs=1e-6)

@@ -62,7 +62,6 @@ async def test_answers_are_as_the_document_says(server, document):
     holds(document, "Post", (await server.get(f"/v1/posts/{post}")).body)
     holds(document, "Following", (await server.get(f"/v1/readers/{READER}/following/{AUTHOR}")).body)
     holds(document, "Alive", (await server.get("/healthz")).body)
-    holds(document, "Ready", (await server.get("/readyz")).body)
     holds(document, "Problem", (await server.get("/nowhere")).body)
 
 

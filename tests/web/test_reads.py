@@ -88,10 +88,11 @@ async def test_how_a_reader_stands_to_an_author(server):
 async def test_health_is_for_those_who_run_it(server):
     """Ready says how far routes are read; metrics are Prometheus'."""
     assert (await server.get("/healthz")).body == {"status": "ok"}
-    assert (await server.get("/readyz")).body == {"status": "ready", "read": {"author.routes": {"0": 5}}}
+    ready = await server.get("/readyz", None, beside=True)
+    assert ready.body == {"status": "ready", "read": {"author.routes": {"0": 5}}}
     await server.get(TIMELINE)
 
-    counted = (await server.get("/metrics")).raw.decode()
+    counted = (await server.get("/metrics", None, beside=True)).raw.decode()
 
     line = 'tideline_api_answers_total{route="/v1/readers/{reader_id}/timeline",status="200"}'
     assert line in counted
