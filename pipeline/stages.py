@@ -12,7 +12,7 @@ from pipeline.agents.active_readers import ActiveReaders
 from pipeline.agents.ask import Ask
 from pipeline.agents.auditor import Auditor
 from pipeline.agents.backfill import Backfill
-from pipeline.agents.classify import Classify, Window
+from pipeline.agents.classify import Classify, Post, Window
 from pipeline.agents.controller import HEALTH, Classified, Controller
 from pipeline.agents.costs import MeanCost, tell
 from pipeline.agents.counters import Counters
@@ -28,7 +28,7 @@ from pipeline.agents.sweep import Sweep
 from pipeline.agents.throttle import Throttle
 from pipeline.agents.warmth import Warmth
 from pipeline.clock import now_ms
-from pipeline.domain import cost, snowflake
+from pipeline.domain import cost
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
 from pipeline.domain.containment import Kind, Room, contained
@@ -46,7 +46,6 @@ from pipeline.ops.groups import CONTROLLERS
 from pipeline.ops.live_health import LiveHealth
 from pipeline.ops.live_lag import LiveLag
 from pipeline.ops.tiers_behind import tiers_behind
-from pipeline.records import PostEvent
 from pipeline.resources import Resources
 from pipeline.topology import TierSpec, Topology
 from pipeline.web import api
@@ -110,14 +109,15 @@ def classify(r: Resources) -> Handler:
         now = changed.get("policy") or spec
         return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
 
-    def influences(post: PostEvent, tier: str) -> Influences:
+    def influences(delivery: Post, tier: str) -> Influences:
+        post = delivery.record
         most = contained(
             in_force,
             author_id=post.author_id,
             tier=tier,
             region=post.region or "",
             now_ms=now_ms(),
-            room=lambda record: room(record, snowflake.time_ms(post.post_id)),
+            room=lambda record: room(record, delivery.entered_ms),
         )
         return Influences(forced.get(post.author_id), most, cost.measured(costs.values()))
 
@@ -210,7 +210,9 @@ async def controller(r: Resources) -> Controller:
     """The lag of every stage → pipeline.health, containment."""
     names, tiers = r.topology.names, r.topology.tiers.values()
     arrivals = Arrivals()
-    classified = Classified(arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers])
+    classified = Classified(
+        arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers], now_ms
+    )
     r.view("posts.classified", classified, lost=lambda: None)  # what was missed is old news
     in_force = r.view("containment")
     look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=now_ms)

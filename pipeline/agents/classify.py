@@ -73,7 +73,7 @@ class Classify:
     fanout_topics: dict[str, str]
     shards: dict[str, int]
     tasks_per_post: int
-    influences: Callable[[PostEvent, str], Influences] = lambda post, tier: NO_INFLUENCES
+    influences: Callable[[Post, str], Influences] = lambda post, tier: NO_INFLUENCES
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
@@ -207,7 +207,7 @@ class Classify:
         followers = graphs[author_id].followers
         if post.record.post_id <= record.latest_post_id:
             return  # it has its class: nothing is asked, and no rate is used up
-        influences = self.influences(post.record, budgets.tier_for(followers, self.tiers).name)
+        influences = self.influences(post, budgets.tier_for(followers, self.tiers).name)
         records[author_id] = route_for(
             post.record.post_id,
             record,

@@ -15,7 +15,6 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline.agents.throttle import Throttle
-from pipeline.domain import snowflake
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import key_of
@@ -93,18 +92,20 @@ class Controller:
 
 
 class Classified:
-    """What the topic of classified posts adds to the arrivals."""
+    """What the topic of classified posts adds to the arrivals, as of now: a post's own time is a claim, and
+    who makes posts of an hour ago makes work of now.
+    """
 
-    def __init__(self, arrivals: Arrivals, tiers: Sequence[Tier]) -> None:
-        self._arrivals, self._tiers = arrivals, tiers
+    def __init__(self, arrivals: Arrivals, tiers: Sequence[Tier], now_ms: Callable[[], int]) -> None:
+        self._arrivals, self._tiers, self._now_ms = arrivals, tiers, now_ms
 
     def put(self, key: bytes, post: ClassifiedPost | None) -> None:
         """A post, on the thread of the view."""
         if post is not None:
             pushed = post.followers if post.author_class is not AuthorClass.PULL else 0
             tier = tier_for(post.followers, self._tiers).name
-            at_s = snowflake.time_ms(post.post_id) / 1000
-            self._arrivals.add(Arrival(at_s, tier, post.author_id, post.region, pushed))
+            now_s = self._now_ms() / 1000
+            self._arrivals.add(Arrival(now_s, tier, post.author_id, post.region, pushed))
 
 
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:

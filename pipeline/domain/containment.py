@@ -121,7 +121,7 @@ MOST_RATES = 10_000
 
 
 class Room:
-    """The posts that rates have let through, by the time of the posts themselves."""
+    """The posts that rates have let through, by the broker's time for them: that of a post is a claim."""
 
     def __init__(self) -> None:
         self._buckets: dict[str, rates.Bucket] = {}

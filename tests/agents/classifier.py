@@ -37,7 +37,7 @@ class World:
     def influence(self, post, tier):
         """What an operator, containment and costs say of AUTHOR now; of others they say nothing."""
         self.tiers_asked.append(tier)
-        return self.influences if post.author_id == AUTHOR else NO_INFLUENCES
+        return self.influences if post.record.author_id == AUTHOR else NO_INFLUENCES
 
     async def followers(self, count, segment_count=1, author=AUTHOR):
         """What the graph stage has counted by now."""

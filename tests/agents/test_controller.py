@@ -65,7 +65,7 @@ async def test_a_breach_is_acted_upon_and_everything_taken_back_and_the_journal_
     world = World()
     for author in (7, 7, 7, 8):
         post = ClassifiedPost(first_id(NOW), author, NOW, "public", "eu", AuthorClass.PUSH, 9_000)
-        Classified(world.arrivals, TIERS).put(b"", post)
+        Classified(world.arrivals, TIERS, lambda: world.now).put(b"", post)
 
     world.age_s = 12.0
     await world.one.step()
@@ -120,10 +120,19 @@ def test_tiers_are_what_is_acted_for():
 def test_what_is_pulled_makes_no_work():
     arrivals = Arrivals()
     post = ClassifiedPost(first_id(NOW), 7, NOW, "public", "", AuthorClass.PULL, 9_000_000)
-    Classified(arrivals, TIERS).put(b"", post)
-    Classified(arrivals, TIERS).put(b"", None)
+    Classified(arrivals, TIERS, lambda: NOW).put(b"", post)
+    Classified(arrivals, TIERS, lambda: NOW).put(b"", None)
 
     assert arrivals.hot(NOW / 1000, 0.0) == []
+
+
+def test_posts_that_claim_to_be_old_make_work_of_now():
+    """Else who sends a burst of ids of an hour ago is no part of it, and others are contained for it."""
+    arrivals = Arrivals()
+    post = ClassifiedPost(first_id(NOW - 3_600_000), 7, NOW, "public", "", AuthorClass.PUSH, 9_000)
+    Classified(arrivals, TIERS, lambda: NOW).put(b"", post)
+
+    assert [(one.target, one.share) for one in arrivals.hot(NOW / 1000, 0.5)] == [("7", 1.0)]
 
 
 def throttled(user, until=0):
@@ -150,7 +159,7 @@ async def test_a_user_whom_an_operator_slows_is_let_go_before_the_record_of_it()
 async def test_whoever_a_post_says_has_produced_it_is_not_slowed():
     world = World()
     post = ClassifiedPost(first_id(NOW), 7, NOW, "public", "", AuthorClass.PUSH, 9_000, "somebody else")
-    Classified(world.arrivals, TIERS).put(b"", post)
+    Classified(world.arrivals, TIERS, lambda: world.now).put(b"", post)
     world.age_s = 12.0
     for _ in range(2):
         await world.one.step()
