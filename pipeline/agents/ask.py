@@ -73,9 +73,8 @@ class Ask:
             await self.emit.all(replies)
         except NoSuchTopic as error:
             return [(ask, error.message) for ask in asks]
-        except (
-            NotTaken
-        ):  # of one of them: one after the other, as a batch of small ones may be too large, too
+        except NotTaken:
+            # One after the other, as a batch of small ones may be too large, too.
             alone = [await self._reply_alone(*each) for each in zip(asks, replies, strict=True)]
             return [refused for refused in alone if refused is not None]
         return []

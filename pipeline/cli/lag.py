@@ -48,7 +48,8 @@ def lag(
     Read from Kafka, so it is right with every worker dead; `status`, in Burrow's words, since when it holds,
     and the deliveries that a tier has not made are what the controller says. With --wait the exit code is 1
     when something is still unprocessed at the end; --watch with --fail-on-breach ends at the first breach.
-    `unknown` is what could not be read; it never counts as done.
+    `unknown` is what could not be read; it never counts as done. What an open transaction holds up is no lag:
+    it is said on stderr.
     """
     from functools import partial
 
@@ -83,7 +84,9 @@ def lag(
             return
         with Meter("Waiting") as meter:
             stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
-        words = said(stages)
+        words, held_up = said(stages), looking.open_transactions()
+    for topic, records in held_up.items():
+        echo(f"{topic}: {records:,} records wait for the end of an open transaction", err=True)
     if json:
         print_json(document(stages, words))
     else:

@@ -15,6 +15,7 @@ processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
 
 import http.client
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -170,6 +171,15 @@ class Lag:
             if settled(stages) or time.monotonic() >= deadline:
                 return stages
             time.sleep(POLL_S)
+
+    def open_transactions(self) -> dict[str, int]:
+        """By topic, the records that an open transaction holds up: they are there for nobody yet."""
+        places = {place for consumer in self._consumers for place in consumer.places}
+        appended = self._offsets.appended(places)  # before the ends: what came since is not held up
+        ends, found = self._offsets.ends(places), Counter[str]()
+        for place, end in ends.items():
+            found[place[0]] += max(0, appended.get(place, end) - end)
+        return {topic: records for topic, records in sorted(found.items()) if records}
 
     def _positions(self) -> Positions:
         groups = {consumer.group: consumer.places for consumer in self._consumers if consumer.group}

@@ -1,70 +1,127 @@
-"""Who cannot be answered where they want to be is told why where answers usually are."""
+"""Asks over Kafka: everybody gets an answer of their own, whatever happens to those of others."""
 
+import json
 from types import SimpleNamespace
 
-import orjson
 import pytest
 
-from pipeline.agents.ask import REPLIES, Ask
-from pipeline.codec import decode
+from pipeline.agents import ask as module
+from pipeline.agents.ask import Ask
+from pipeline.codec import decode, encode
+from pipeline.errors import Unavailable, Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NoSuchTopic
+from pipeline.kafka.outbox import NoSuchTopic, TooLarge
 from pipeline.records import TimelineReply, TimelineRequest
+from tests.agents.fakes import RecordingOutbox
 
-T = 1_800_000_000_000
+NOW = 1_700_000_000_000
 
 
-class Topics:
-    """An outbox that knows some topics."""
+class Topics(RecordingOutbox):
+    """Takes what a topic takes; a batch of messages counts as one, as it does for a broker."""
 
-    def __init__(self, *known):
-        self.known, self.sent = known, []
+    def __init__(self, **limits):
+        super().__init__()
+        self.limits = limits
 
     async def send_all(self, messages):
         messages = list(messages)
-        for message in messages:
-            if message.topic not in self.known:
-                raise NoSuchTopic(f"there is no topic {message.topic}")
-        self.sent += messages
-        return len(messages)
+        for topic in {message.topic for message in messages}:
+            name = topic.rpartition(".")[2]
+            if name == "nowhere":
+                raise NoSuchTopic(f"{topic}: unknown")
+            size = sum(len(message.value) for message in messages if message.topic == topic)
+            if size > self.limits.get(name, 1_000_000):
+                raise TooLarge(f"{topic}: message size too large")
+        return await super().send_all(messages)
 
 
-async def asked(topics, *reply_to):
-    """Requests for too large a page, one for each of these; what was refused, and what was replied."""
-    ask = Ask(SimpleNamespace(cursor_keys=[b"k" * 32]), Emit(topics, "query"), lambda: T)
-    requests = [
-        TimelineRequest(f"ask-{n}", 7, 10**9, None, "latest", False, to) for n, to in enumerate(reply_to)
-    ]
-    refused = await ask.handle([delivered(n, request) for n, request in enumerate(requests)])
-    replies = {m.key.decode(): decode(m.value, TimelineReply) for m in topics.sent if m.topic == REPLIES}
-    return refused, {name: orjson.loads(reply.body)["detail"] for name, reply in replies.items()}
+def asked(request_id, reader_id, reply_to="timeline.replies"):
+    request = TimelineRequest(request_id, reader_id, 20, None, "latest", False, reply_to)
+    message = Incoming("timeline.requests", 0, reader_id, b"1", encode(request), (), NOW)
+    return Delivery(request, message, NOW)
 
 
-def delivered(offset, request):
-    return Delivery(request, Incoming("timeline.requests", 0, offset, b"7", b"", (), T), T)
+@pytest.fixture
+def answers(monkeypatch):
+    """`answers(outbox, asks…)`: the refusals, and what was replied by request id. A reader's page has as many
+    bytes as their id; that of reader 13 cannot be read, and for 99 the store is away.
+    """
+    monkeypatch.setattr(module.render, "page", lambda page, *, explain: page)
+
+    async def page(request):
+        if request.reader_id == 13:
+            raise Unprocessable("timeline_by_reader: too many tombstones")
+        if request.reader_id == 99:
+            raise Unavailable("timeline_by_reader: away")
+        return bytes(request.reader_id)
+
+    async def answer(outbox, *asks):
+        query = SimpleNamespace(page=page, cursor_keys=None)
+        refused = await Ask(query, Emit(outbox, "query"), lambda: NOW).handle(asks)
+        replies = {}
+        for message in outbox.sent:
+            reply = decode(message.value, TimelineReply)
+            replies.setdefault(reply.request_id, []).append((message.topic, reply.status))
+        return [one.message.offset for one in refused], replies
+
+    return answer
 
 
-@pytest.mark.parametrize("elsewhere", ["posts", "", "timeline.reply"])
-async def test_a_reply_to_a_topic_that_is_none_of_replies(elsewhere):
-    refused, told = await asked(Topics(REPLIES, "posts"), elsewhere)
+async def test_a_page_that_its_topic_does_not_take_is_told_so_and_those_beside_it_are_answered(answers):
+    tiny = "timeline.replies.tiny"
+    outbox = Topics(tiny=1000)
 
-    assert [(one.message.offset, one.reason) for one in refused] == [(0, "reply_to")]
-    assert told == {"ask-0": f"reply_to: must be {REPLIES} or begin with it"}
+    refused, replies = await answers(
+        outbox,
+        asked("small", 100, tiny),
+        asked("large", 5000, tiny),
+        asked("other", 300, tiny),
+        asked("me", 400),
+    )
+
+    assert refused == []
+    assert replies == {
+        "small": [(tiny, 200)],
+        "large": [(tiny, 413)],
+        "other": [(tiny, 200)],
+        "me": [("timeline.replies", 200)],
+    }
 
 
-async def test_a_reply_to_a_topic_that_there_is_not_keeps_no_other_from_being_answered():
-    refused, told = await asked(Topics(REPLIES), f"{REPLIES}.of.nobody", REPLIES)
+async def test_small_replies_that_are_too_large_together_are_sent_one_by_one(answers):
+    tiny = "timeline.replies.tiny"
 
-    assert [(one.message.offset, one.detail) for one in refused] == [
-        (0, f"there is no topic {REPLIES}.of.nobody")
-    ]
-    assert told["ask-0"] == f"reply_to: there is no topic {REPLIES}.of.nobody"
-    assert told["ask-1"].startswith("limit: must be")
+    _, replies = await answers(Topics(tiny=1000), *(asked(f"{n}", 400, tiny) for n in range(5)))
+
+    assert [status for found in replies.values() for _, status in found] == [200] * 5
 
 
-async def test_where_there_is_no_topic_for_replies_at_all_the_dead_letter_has_the_reason():
-    refused, told = await asked(Topics(), REPLIES, f"{REPLIES}.x")
+async def test_who_cannot_be_told_even_that_is_a_dead_letter_and_finds_why_among_all_replies(answers):
+    refused, replies = await answers(
+        Topics(tiny=10),
+        asked("a", 2000, "timeline.replies.tiny"),
+        asked("b", 7, "timeline.replies.nowhere"),
+        asked("c", 8),
+    )
 
-    assert [one.message.offset for one in refused] == [0, 1]
-    assert told == {}
+    assert sorted(refused) == [7, 2000]
+    assert replies["c"] == [("timeline.replies", 200)]
+    assert replies["a"] == [("timeline.replies", 400)]
+
+
+async def test_a_reader_whose_partition_cannot_be_read_gets_an_error_and_nobody_else_does(answers):
+    outbox = Topics()
+
+    refused, replies = await answers(outbox, asked("bad", 13), asked("good", 14))
+
+    assert refused == []
+    assert (replies["bad"], replies["good"]) == ([("timeline.replies", 500)], [("timeline.replies", 200)])
+    body = json.loads(decode(outbox.sent[0].value, TimelineReply).body)
+    assert body["detail"] == "timeline_by_reader: too many tombstones"
+
+
+async def test_a_store_that_is_away_is_the_loop_s_to_wait_for(answers):
+    with pytest.raises(Unavailable):
+        await answers(Topics(), asked("away", 99))

@@ -89,7 +89,7 @@ async def test_a_message_that_breaks_the_code_is_found_by_itself():
     assert b"stream.py" in headers["__streams.errors.stacktrace"]
 
 
-@pytest.mark.parametrize("wrong", [{77}, {1}, {128}, {64, 65}, {3, 50, 120}, set(range(1, 129))])
+@pytest.mark.parametrize("wrong", [{77}, {1}, {128}, {64, 65}, {3, 50, 120}, {*range(60, 70)}])
 async def test_broken_messages_are_found_by_halving(wrong):
     """One of 128 costs 14 calls beside the first; the order of the others stays, and so does theirs."""
     stream, handler, outbox = Stream(range(1, 129)), Handler(), Outbox()

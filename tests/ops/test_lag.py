@@ -20,6 +20,7 @@ from pipeline.names import Names
 from pipeline.ops import lag
 from pipeline.ops.lag import Lag, PartitionLag, StageLag
 from pipeline.topics import FOLLOWED
+from tests.kafka.strangers import Transaction
 from tests.waiting import eventually
 
 LOADED = topology.load()
@@ -308,3 +309,34 @@ def test_the_command_says_every_stage_and_fails_while_something_is_unprocessed(t
     assert [row["stage"] for row in rows][:2] == ["graph", "readers"]
     assert command.returncode == (0 if done else 1)
     assert ("unprocessed: " in err) is not done
+
+
+def test_markers_of_transactions_are_not_waited_for(path):
+    """Committed: its records are, until they are processed. Aborted: nothing is."""
+    path.commit("tideline.classify", "posts", 0)
+    Transaction(path.kafka).send(path.name("posts"), b"1", b"2").commit()
+    Transaction(path.kafka).send(path.name("posts"), b"3").abort()
+
+    assert path.stage("classify").lag == 5, "an upper bound"
+
+    path.commit("tideline.classify", "posts", 2)
+
+    eventually(lambda: path.stage("classify").lag == 0)
+    stage = path.stage("classify")
+    assert (stage.age_s, stage.unknown, lag.settled([stage])) == (0.0, 0, True)
+    path.send("posts", now_ms() - 5_000)
+    assert path.stage("classify").age_s == pytest.approx(5, abs=2)
+
+
+def test_what_an_open_transaction_holds_up_is_no_lag_and_is_told(path):
+    path.send("posts", now_ms())
+    path.commit("tideline.classify", "posts", 1)
+    transaction = Transaction(path.kafka).send(path.name("posts"), b"2")
+    path.send("posts", now_ms())
+
+    assert path.stage("classify").lag == 0
+    assert path.lag.open_transactions() == {path.name("posts"): 2}
+
+    transaction.commit()
+    eventually(lambda: path.stage("classify").lag == 3)
+    assert path.lag.open_transactions() == {}

@@ -3,24 +3,34 @@
 import random
 from collections.abc import Iterator
 
-from cassandra import OperationTimedOut, ReadFailure, RequestExecutionException, Unavailable
+from cassandra import (
+    OperationTimedOut,
+    ReadFailure,
+    RequestExecutionException,
+    RequestValidationException,
+    Unavailable,
+)
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
 from cassandra.protocol import (
     ErrorMessage,
     IsBootstrappingErrorMessage,
     OverloadedErrorMessage,
-    RequestValidationException,
 )
+from cassandra.protocol import RequestValidationException as WrongMessage
 
 FAILURES = (
     OperationTimedOut,
     RequestExecutionException,
+    RequestValidationException,
     NoHostAvailable,
     ConnectionException,
     ErrorMessage,
 )
-"""Everything the driver raises for a statement, but for wrong statements it translates itself."""
+"""Everything the driver raises for a statement."""
+
+_WRONG = (RequestValidationException, WrongMessage)
+"""What the driver translates itself, and what it does not."""
 
 _REFUSED = (NoHostAvailable, Unavailable, OverloadedErrorMessage, IsBootstrappingErrorMessage)
 
@@ -37,7 +47,7 @@ _NEVER_SAID = ("TombstoneOverwhelming", "MutationExceededMaxSize", "too large fo
 
 def transient(error: Exception) -> bool:
     """Whether the same statement may succeed later; every outcome is then unknown until it does."""
-    if isinstance(error, RequestValidationException):
+    if isinstance(error, _WRONG):
         return False  # wrong, too large a batch, too long a key
     if isinstance(error, ReadFailure) and _NEVER & set((error.error_code_map or {}).values()):
         return False
