@@ -241,6 +241,7 @@ def _cluster(contact_points: str) -> Cluster:
         contact_points=[(host, int(port)) for host, _, port in hosts],
         execution_profiles={EXEC_PROFILE_DEFAULT: profile},
         connect_timeout=_ATTEMPT_S,
+        control_connection_timeout=_ATTEMPT_S,  # 2 s do not do when a dozen workers connect on a busy machine
         protocol_version=5,  # Cassandra 4.0 and later; without it the driver tries others first, and logs it
         compression="lz4",
         reconnection_policy=ExponentialReconnectionPolicy(0.5, 5.0),
