@@ -24,8 +24,8 @@ lint: $(READY) ## ruff, mypy --strict, and the walls between the rooms
 bench: $(READY) ## The writer against a bare driver and a plain agent, in one interleaved run
 	@$(BIN)/tideline bench fanout
 
-faults: $(READY) ## Kill, pause and restart everything under traffic, and check every page. MINUTES=15 SEED=n
-	@$(BIN)/python -m tests.faults --minutes '$(or $(MINUTES),15)' $(if $(SEED),--seed '$(SEED)')
+faults: $(READY) ## Kill, pause and restart everything under traffic, and check every page. MINUTES=15 SEED=n SECURE=1
+	@$(BIN)/python -m tests.faults --minutes '$(or $(MINUTES),15)' $(if $(SEED),--seed '$(SEED)') $(if $(SECURE),--secure)
 
 faults-controls: $(READY) ## Break the pipeline's rules one by one and see that check go red
 	@$(BIN)/python -m pytest -m controls tests/faults

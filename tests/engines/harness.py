@@ -15,16 +15,22 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 import orjson
+from cassandra.auth import PlainTextAuthProvider
 from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
 from cassandra.policies import WhiteListRoundRobinPolicy
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline import topology
+from pipeline.kafka.client import settings
 from pipeline.kafka.offsets import Offsets
+from pipeline.local import logins
+from pipeline.local.home import Endpoints
 from pipeline.local.instance import beside_api
 from pipeline.ops.lag import Lag, StageLag, settled, topics_read
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import batch_of
+from pipeline.settings import Settings
+from pipeline.store.login import login_of
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.model import Shown
@@ -58,8 +64,15 @@ class Instance:
     `domains` run beside the home feed; `of` shows one of them as the home feed is shown.
     """
 
-    def __init__(self, home: Path, environment: Mapping[str, str], domains: Sequence[str] = ()) -> None:
-        self.home, self.domains = home, domains
+    def __init__(
+        self,
+        home: Path,
+        environment: Mapping[str, str],
+        domains: Sequence[str] = (),
+        *,
+        secured: bool = False,
+    ) -> None:
+        self.home, self.domains, self.secured = home, domains, secured
         others = {name: value for name, value in os.environ.items() if not name.startswith("TIDELINE_")}
         self.environment = {**others, **environment, "TIDELINE_HOME": str(home), "TIDELINE_PROFILE": PROFILE}
         self._said = home / "stdout"
@@ -74,6 +87,7 @@ class Instance:
                 [
                     *(sys.executable, "-m", "pipeline", "run", "--port", "0"),
                     *(word for domain in self.domains for word in ("--domain", domain)),
+                    *(["--secure"] if self.secured else []),
                 ],
                 cwd=REPOSITORY,
                 env=self.environment,
@@ -99,14 +113,23 @@ class Instance:
         found = self.description()
         self.api, self.kafka = found["domains"][domain] if domain else found["api"], found["kafka"]
         self.topology = topology.load(profile=PROFILE).of(domain)
-        client = {"bootstrap.servers": self.kafka, "log_level": 0}
+        logins.use(
+            Settings(home=self.home, kafka="", cassandra=""), Endpoints(self.kafka, found["cassandra"])
+        )
+        client = {**settings(self.kafka), "log_level": 0}
         self._producer = Producer({**client, "partitioner": "murmur2_random", "enable.idempotence": True})
         self._consumer = Consumer({**client, "group.id": "tests.engines", "enable.auto.commit": False})
         self._consumer.list_topics(timeout=30)  # who knows the leaders gets an answer in ms, not in seconds
         host, _, port = found["cassandra"].partition(":")
         nodes = ExecutionProfile(load_balancing_policy=WhiteListRoundRobinPolicy([host]), request_timeout=60)
+        login = login_of(found["cassandra"])
         cluster = Cluster(
-            [host], port=int(port), protocol_version=5, execution_profiles={EXEC_PROFILE_DEFAULT: nodes}
+            [host],
+            port=int(port),
+            protocol_version=5,
+            execution_profiles={EXEC_PROFILE_DEFAULT: nodes},
+            auth_provider=PlainTextAuthProvider(login.username, login.password) if login.username else None,
+            ssl_context=login.context(),
         )
         self._connections.callback(cluster.shutdown)
         self._tables = cluster.connect(self.topology.names.keyspace(found["keyspace"]))

@@ -30,13 +30,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=15.0)
     parser.add_argument("--seed", default="", help="of an earlier run; a new one unless given")
+    parser.add_argument("--secure", action="store_true", help="with TLS, users and permissions")
     given = parser.parse_args()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # leave nothing behind
     seed = seed_of(given.seed)
     home = Path(tempfile.mkdtemp(prefix="tideline-faults-"))
     _say(f"seed {seed}, home {home}")
     begin = time.monotonic()
-    with Instance(home, {}) as instance:
+    with Instance(home, {}, secured=given.secure) as instance:
         run = Run(instance, seed, World(), _say)
         failed = _failure(run, begin, begin + given.minutes * 60)
     report = run.report
