@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pipeline.errors import EngineError
+from pipeline.kafka import client
 from pipeline.local import cassandra, jars, kafka, logins, secure
 from pipeline.local.home import Endpoints, Home
 from pipeline.local.process import Child, start_java, stop, tail
@@ -166,6 +167,7 @@ def _wait_until_ready(
                 progress(f"{title} answers after {elapsed:.1f} s")
             elif name not in children:
                 if elapsed > GIVEN_DEADLINE_SECONDS:
+                    client.knock(endpoints.kafka)  # a password that is wrong is not a broker that is away
                     hint = f"TIDELINE_{name.upper()} names it; unset it to have one started here"
                     raise EngineError(f"{title} does not answer at {address}", hint)
             elif not children[name].process():
