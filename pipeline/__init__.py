@@ -4,13 +4,15 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
 
  1. `ops.publish`       JSON lines become events on the input topics [`intake`]
  2. `agents.graph`      follows → segments of followers and their mirror [`edges`, `segments`]
- 3. `agents.readers`    accounts, activity → active or dormant, warm edges [`cohorts`, `warmth`]
+ 3. `agents.readers`    accounts, activity → active or dormant, warm edges [`cohorts`, `warmth`]; who is
+     erased is hidden at once (`agents.erase`) [`erasure`]
  4. `agents.counters`   activity → how many readers engage with a post, by the hour [`engagement`]
  5. `agents.policy`     blocks, mutes, suspensions, take-downs → what pages are filtered by
  6. `agents.classify`   posts → canonical post, author's class, fan-out tasks [`policy`, `cost`, `budgets`]
  7. `agents.fanout`     tasks → rows in timelines, a tier each [`coverage`]
  8. `agents.backfill`   rows that were missed: a follow, a return [`repair`]
- 9. `agents.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]
+ 9. `agents.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]; an erased
+     account, out of every table (`agents.erase`) [`erasure`]
 10. `pages.query`       timeline + pulled authors → one page: `frontier`, `fetch`, `latest` or `ranked`
      [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
      over HTTP (`web.api`) and over Kafka (`agents.ask`)

@@ -1,8 +1,10 @@
 """One message nobody could process, as it is kept, and what its bytes hold."""
 
 from dataclasses import asdict, dataclass
+from typing import Any
 
 from pipeline.codec import decode
+from pipeline.domain.erasure import IsErased, without
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import PREFIX, own_headers
 from pipeline.kafka.headers import appended_at
@@ -138,11 +140,25 @@ def place_of(name: str) -> tuple[int, int]:
 
 def record_of(letter: DeadLetter, names: Names) -> tuple[dict[str, object] | None, str]:
     """What the bytes hold, by field; or None, and why they hold nothing that can be read."""
+    try:
+        return asdict(_record(letter, names)), ""
+    except TidelineError as error:
+        return None, error.message
+
+
+def is_forgotten(letter: DeadLetter, names: Names, erased: IsErased) -> bool:
+    """Whether a letter is about an erased account alone: by its record, else by its key."""
+    key = letter.kept.key or b""
+    try:
+        return without(_record(letter, names), erased) is None
+    except TidelineError:
+        return key.isdigit() and len(key) < 20 and erased(int(key))
+
+
+def _record(letter: DeadLetter, names: Names) -> Any:
+    """Raises TidelineError for bytes that hold no record."""
     came_from = letter.origin.topic if letter.origin else ""
     kind = next((kind for topic, kind in TOPICS.items() if names.topic(topic) == came_from), bytes)
     if kind is bytes:
-        return None, f"no record is known to travel on {came_from or 'a topic it does not name'}"
-    try:
-        return asdict(decode(letter.kept.value or b"", kind)), ""
-    except TidelineError as error:
-        return None, error.message
+        raise TidelineError(f"no record is known to travel on {came_from or 'a topic it does not name'}")
+    return decode(letter.kept.value or b"", kind)

@@ -1,7 +1,8 @@
 """Reading back what could not be processed: `tideline dlq list` and `show`.
 
 A letter is open until it was replayed or dropped. The topic keeps a letter for 30 days; what became of one
-is a record of the compacted topic `dead.letters.done`, under the letter's place.
+is a record of the compacted topic `dead.letters.done`, under the letter's place. Letters about erased
+accounts are not shown, and not replayed.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -9,13 +10,14 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 from pipeline.codec import decode
+from pipeline.domain.erasure import mark
 from pipeline.errors import TidelineError
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import TOPIC
 from pipeline.kafka.spans import Span, Spans, spans
 from pipeline.kafka.tail import newest_last
 from pipeline.names import HOME, Names
-from pipeline.ops.dead_letter import DeadLetter, letter_id, place_of, text
+from pipeline.ops.dead_letter import DeadLetter, is_forgotten, letter_id, place_of, text
 from pipeline.records import LetterDone
 
 DONE = "dead.letters.done"
@@ -35,7 +37,7 @@ class Letters:
 
     def __init__(self, reader: Spans, names: Names) -> None:
         """Raises EngineError when Kafka does not answer, as all methods do."""
-        self._reader, self._topic = reader, names.topic(TOPIC)
+        self._reader, self._names, self._topic = reader, names, names.topic(TOPIC)
         self._whole = reader.whole(self._topic)
         self._done: dict[str, LetterDone] = {}
         for message in reader.messages(reader.whole(names.topic(DONE))):
@@ -43,6 +45,14 @@ class Letters:
             with suppress(TidelineError):  # a stranger's record says of no letter that it is done
                 place_of(name)
                 self._done[name] = decode(message.value or b"", LetterDone)
+
+        self._erased = {
+            text(message.key): message.value is not None
+            for message in reader.messages(reader.whole(names.topic("accounts.erased")))
+        }
+
+    def _is_erased(self, account_id: int) -> bool:
+        return self._erased.get(mark(account_id), False)
 
     @property
     def total(self) -> int:
@@ -104,7 +114,9 @@ class Letters:
     def _read(self, of: Mapping[Partition, Span]) -> Iterator[DeadLetter]:
         for message in self._reader.messages(of):
             done = self._done.get(letter_id(message))
-            yield DeadLetter(message, done if done and done.kept_at == message.timestamp_ms else None)
+            letter = DeadLetter(message, done if done and done.kept_at == message.timestamp_ms else None)
+            if not (self._erased and is_forgotten(letter, self._names, self._is_erased)):
+                yield letter
 
 
 def newest(bootstrap: str, limit: int, names: Names = HOME, *, every: bool = False) -> Newest:

@@ -18,7 +18,7 @@ from pipeline.ops.dead_letters_again import Choice, again
 from pipeline.records import LetterDone, PostEvent
 from tests.ops.letters import CAME, refused
 
-TOPICS = [("dead.letters", 4, 1), ("dead.letters.done", 1, 1), ("posts", 4, 1)]
+TOPICS = [("dead.letters", 4, 1), ("dead.letters.done", 1, 1), ("posts", 4, 1), ("accounts.erased", 1, 1)]
 
 
 @pytest.fixture
