@@ -53,6 +53,12 @@ def test_a_followed_authors_public_post_is_shown():
     assert hidden_because(**SHOWN) is None
 
 
+@pytest.mark.parametrize(("visibility", "reason"), [("direct", "private"), ("Public", "private"), ("", None)])
+def test_a_visibility_that_nobody_knows_hides(visibility, reason):
+    """It is refused today; what was stored before may have meant anything."""
+    assert hidden_because(**SHOWN | {"visibility": visibility}) == reason
+
+
 @pytest.mark.parametrize(
     ("fact", "reason"),
     [
