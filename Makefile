@@ -4,7 +4,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PINS := $(VENV)/pins
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint bench faults faults-controls observability pins run clean
+.PHONY: help demo test lint bench faults hostile faults-controls observability pins run clean
 
 help: ## Show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 18
@@ -26,6 +26,9 @@ bench: $(READY) ## The writer against a bare driver and a plain agent, in one in
 
 faults: $(READY) ## Kill, pause and restart everything under traffic, and check every page. MINUTES=15 SEED=n SECURE=1
 	@$(BIN)/python -m tests.faults --minutes '$(or $(MINUTES),15)' $(if $(SEED),--seed '$(SEED)') $(if $(SECURE),--secure)
+
+hostile: $(READY) ## Everything that strangers may send, beside ordinary traffic: who notices? MINUTES=30 SEED=n
+	@$(BIN)/python -m tests.hostile --minutes '$(or $(MINUTES),30)' $(if $(SEED),--seed '$(SEED)')
 
 faults-controls: $(READY) ## Break the pipeline's rules one by one and see that check go red
 	@$(BIN)/python -m pytest -m controls tests/faults

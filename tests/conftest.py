@@ -20,7 +20,7 @@ import structlog
 
 from tests.leftovers import taken_down
 
-INSTANCES = ("tests/engines/", "tests/faults/", "tests/instances/")
+INSTANCES = ("tests/engines/", "tests/faults/", "tests/hostile/", "tests/instances/")
 """Where instances are run, a dozen processes each: one after another, as two cores have no room for more."""
 
 STEP_BACK = 10

@@ -28,6 +28,11 @@ def take(number: int) -> list[int]:
     return [next(_ids) for _ in range(number)]
 
 
+def clock_ms() -> int:
+    """The wall clock in ms."""
+    return time.time_ns() // 1_000_000
+
+
 def now() -> int:
     """The wall clock in ms, and never the same time twice: no two events of these tests are simultaneous.
 

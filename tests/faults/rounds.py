@@ -114,7 +114,7 @@ class Run:
 
     def open(self) -> None:
         """The world before the first fault."""
-        self._publish(self.workload.opening())
+        self.publish(self.workload.opening())
         self.instance.settle(SETTLE_S)
 
     def round(self, chaos: Chaos, seconds: float, engine_faults: int) -> verify.Found:
@@ -189,11 +189,12 @@ class Run:
                 self._set(*self.workload.thresholds())
             if step % ACT_EVERY == ACT_EVERY // 2:
                 by_hand()
-            self._publish(self.workload.step(self.workload.amount()))
+            self.publish(self.workload.step(self.workload.amount()))
             time.sleep(max(0.0, begin + (step + 1) * STEP_S - time.monotonic()))
         over.wait()
 
-    def _publish(self, said: Sequence[Event]) -> None:
+    def publish(self, said: Sequence[Event]) -> None:
+        """What the workload drew, each post by its producer."""
         internal = [event for event in said if event["type"] == "lapsed"]
         for producer, together in groupby((event for event in said if event not in internal), _producer):
             self.instance.publish(*together, source=producer)

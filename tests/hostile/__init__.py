@@ -1,0 +1,1 @@
+"""What strangers may send, beside ordinary traffic: nobody but themselves may notice."""
