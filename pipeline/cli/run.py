@@ -32,7 +32,8 @@ def run(
     home: HomeOption = DEFAULT_HOME,
     profile: ProfileOption = "default",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, envvar="TIDELINE_PORT", help="Of the HTTP API; 0: any free one.")
+        int,
+        typer.Option(min=0, max=65535, envvar="TIDELINE_PORT", help="Of the HTTP API: this or none; 0: any."),
     ] = DEFAULT_PORT,
     domain: Annotated[
         list[str] | None,
