@@ -13,6 +13,7 @@ from pipeline.records import RouteRecord
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance
+from tests.engines.json_ids import numbers_that_lose_digits
 from tests.engines.test_isolation import stopped
 from tests.engines.thresholds import thresholds
 from tests.waiting import eventually
@@ -44,12 +45,14 @@ def audited(instance: Instance, *readers: int, patience: str = "0") -> tuple[int
     named = (word for reader in readers for word in ("--reader", str(reader)))
     done = instance.command("audit", *named, "--patience", patience, "--json")
     assert done.stdout, done.stderr
-    return done.returncode, orjson.loads(done.stdout)
+    document = orjson.loads(done.stdout)
+    assert [*numbers_that_lose_digits(document)] == []
+    return done.returncode, document
 
 
 def told(document: dict[str, Any]) -> set[tuple[str, int]]:
     """The faults told of, as (kind, post)."""
-    return {(one["kind"], one["post_id"]) for one in document["examples"]}
+    return {(one["kind"], int(one["post_id"])) for one in document["examples"]}
 
 
 def route_of(instance: Instance, author: int) -> bytes:
@@ -92,8 +95,8 @@ def test_a_deleted_row_is_missing_on_the_page_and_in_the_rows(instance: Instance
     assert told(document) == {("missing", lost), ("row_missing", lost)}
     one = document["examples"][0]
     assert (one["reader_id"], one["author_id"], one["path"], one["cohort"]) == (
-        readers[0],
-        author,
+        str(readers[0]),
+        str(author),
         "push",
         "active",
     )
