@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import web
 
+from pipeline.errors import ConfigError
+
 LONGEST_LINE = 16 * 1024
 """Bytes of a request's first line: a cursor may have names of many posts in it."""
 
@@ -113,7 +115,10 @@ class Connection(web.RequestHandler):
 async def listening(
     app: web.Application, host: str, port: int, most: int = CONNECTIONS
 ) -> AsyncIterator[int]:
-    """Serve the application there until the end; yields the port, a free one for 0."""
+    """Serve the application there until the end; yields the port, a free one for 0.
+
+    Raises ConfigError when it cannot listen there.
+    """
     runner = web.AppRunner(app, access_log=None, handle_signals=False)
     await runner.setup()
     server = runner.server
@@ -125,9 +130,15 @@ async def listening(
         "lingering_time": LINGER_S,
         "auto_decompress": False,
     }
-    listener = await asyncio.get_running_loop().create_server(
-        lambda: Connection(server, most, **options), host, port
-    )
+    try:
+        listener = await asyncio.get_running_loop().create_server(
+            lambda: Connection(server, most, **options), host, port
+        )
+    except OSError as error:
+        raise ConfigError(
+            f"nobody can listen on {host}:{port}: {error.strerror}",
+            "TIDELINE_PORT says where, or TIDELINE_METRICS_PORT",
+        ) from error
     try:
         yield listener.sockets[0].getsockname()[1]
     finally:
