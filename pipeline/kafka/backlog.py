@@ -13,6 +13,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from pipeline.domain.waiting import Sums, sums_from
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.client import settings
+from pipeline.kafka.unreadable import passed
 
 _PAUSE_S = 0.5
 
@@ -80,6 +81,8 @@ class Backlog:
                         self._sums[place].add(offset, self._weight(message.value() or b""))
                     elif error.code() == KafkaError._PARTITION_EOF:  # behind markers of transactions, too
                         self._sums[place].reach(offset)
+                    elif passed(self._consumer, message):
+                        self._sums[place].reach(offset + 1)
 
     def _go_where_sums_end(self) -> None:
         with self._turn:

@@ -11,6 +11,7 @@ from pipeline.kafka.bounds import Partition
 from pipeline.kafka.client import hint, settings
 from pipeline.kafka.headers import headers_of
 from pipeline.kafka.messages import Incoming
+from pipeline.kafka.unreadable import passed
 
 Span = tuple[int, int]
 """The first offset, and the one after the last."""
@@ -66,6 +67,8 @@ class Spans:
                     if error is None and offset < ends[place]:
                         yield _incoming(message)
                         deadline = time.monotonic() + _TIMEOUT_S  # of the broker, not of whoever reads
+                    if offset < ends[place] - 1 and passed(self._consumer, message):
+                        continue
                     if error is not None or offset >= ends[place] - 1:
                         del ends[place]
         finally:

@@ -18,6 +18,7 @@ from pipeline.codec import decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
 from pipeline.kafka.client import UNAUTHORIZED, hint, settings
+from pipeline.kafka.unreadable import passed
 
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)
@@ -152,6 +153,9 @@ class TopicView(Generic[Record]):
                 elif error.code() == KafkaError._PARTITION_EOF:
                     self._expect(partition, offset)
                     self._positions[partition] = offset
+                elif passed(self._consumer, message):
+                    metrics.VIEW_SKIPPED.labels(self.topic).inc()
+                    self._positions[partition] = offset + 1
 
     def _look(self, before: float) -> tuple[float, bool]:
         """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""

@@ -13,6 +13,7 @@ from pipeline.codec import decode, encode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.view import TopicView
 from pipeline.records import PolicySettings
+from tests.kafka.strangers import bomb, produce
 from tests.waiting import eventually
 
 DECODE = partial(decode, expected=PolicySettings)
@@ -144,6 +145,21 @@ def test_a_key_that_nobody_can_use_is_passed_over(producer, topic, view, key):
     assert kept.kept == {7: settings(2)}
     assert metrics.VIEW_SKIPPED.labels(topic.name)._value.get() == 2
     assert sum(started.positions().values()) == 3
+
+
+def test_a_batch_that_cannot_be_inflated_is_passed_over(producer, topic, view):
+    """The client says so for ever, and would never go on by itself."""
+    topic(a=settings(1))
+    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    for partition in range(4):
+        produce(f"{broker.host}:{broker.port}", topic.name, bomb(200), partition)
+    topic(b=settings(2))
+
+    started = view()
+
+    assert (started.get("a"), started.get("b")) == (settings(1), settings(2))
+    topic(a=settings(3))
+    eventually(lambda: started.get("a") == settings(3))
 
 
 def test_a_broker_that_is_away_is_said_so():
