@@ -30,7 +30,7 @@ from pipeline.store import login
 from pipeline.store.cassandra import connect
 from tests.leftovers import taken_down
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.engines, pytest.mark.slow]
 
 KEYSPACE = "secured"
 MINE, OTHERS = "timeline.replies.gateway", "timeline.replies.other"
