@@ -54,7 +54,7 @@ def run(
             for each in wanted:
                 for change in asyncio.run(topology_apply.apply(each, cluster)).changes:
                     say(str(change))
-            if secure.is_secure(home):
+            if _is_secured(settings):
                 say("users and permissions")
                 keyspaces = [each.names.keyspace(settings.keyspace) for each in wanted]
                 asyncio.run(users.bring(home, endpoints, whole, keyspaces))
@@ -111,7 +111,7 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
         "TIDELINE_API": described.api_of(names.domain),
         "TIDELINE_METRICS_PORT": "0",  # each worker its own: `metrics/targets.json` has them
     }
-    if secure.is_secure(settings.home):
+    if _is_secured(settings):
         environment |= {
             "TIDELINE_KAFKA_CONFIG": str(kafka_file(settings.home, users.WORKERS)),
             "TIDELINE_CASSANDRA_CONFIG": str(cassandra_file(settings.home, users.WORKERS)),
@@ -122,6 +122,11 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
         for stage, workers in ((names.stage(one), n) for one, n in workers_by_stage(wanted).items())
         for worker in range(workers)
     ]
+
+
+def _is_secured(settings: Settings) -> bool:
+    """Whether users and permissions are ours to make: clusters of the user's own have theirs already."""
+    return secure.is_secure(settings.home) and not (settings.kafka or settings.cassandra)
 
 
 def workers_by_stage(wanted: Topology) -> dict[str, int]:
