@@ -11,6 +11,7 @@ from pipeline.local import process
 from pipeline.local.instance import Instance, NoInstanceError
 from pipeline.local.launch import jobs_of, ports_of, run, workers_by_stage
 from pipeline.local.process import Child
+from pipeline.local.secure import make_user
 from pipeline.settings import Settings
 
 
@@ -137,3 +138,30 @@ def test_an_instance_knows_where_each_domain_answers():
     with pytest.raises(NoInstanceError, match="domain channel does not run") as caught:
         BOTH.api_of("channel")
     assert caught.value.hint == "tideline run --domain channel"
+
+
+def test_the_workers_of_a_secured_home_log_in_as_their_own_user(tmp_path):
+    (tmp_path / "secure").mkdir()
+    make_user(tmp_path, "admin")
+    ports = {"": 8000, "notifications": 9000}
+
+    own = jobs_of(BOTH, HOME, Settings(home=tmp_path, kafka="", cassandra=""), ports)
+    given = jobs_of(BOTH, HOME, Settings(home=tmp_path, kafka="k:9092", cassandra=""), ports)
+
+    found = {
+        (job.environment["TIDELINE_KAFKA_CONFIG"], job.environment["TIDELINE_CASSANDRA_CONFIG"])
+        for job in own
+    }
+    assert found == {(f"{tmp_path}/secure/workers.properties", f"{tmp_path}/secure/workers.cqlshrc")}
+    assert not any("TIDELINE_KAFKA_CONFIG" in job.environment for job in given)
+
+
+def test_what_is_made_for_a_user_stays(tmp_path):
+    (tmp_path / "secure").mkdir()
+    make_user(tmp_path, "upstream")
+    before = (tmp_path / "secure" / "upstream.properties").read_text()
+    make_user(tmp_path, "upstream")
+    make_user(tmp_path, "gateway")
+
+    assert (tmp_path / "secure" / "upstream.properties").read_text() == before
+    assert (tmp_path / "secure" / "gateway.properties").read_text() != before
