@@ -17,7 +17,7 @@ from functools import partial
 from pipeline.agents import changes
 from pipeline.agents.pace import Pace
 from pipeline.agents.repairs import BACKFILL, Task, gone, steps
-from pipeline.domain import repair, snowflake
+from pipeline.domain import hints, repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
 from pipeline.domain.merge import Row
 from pipeline.domain.policy import Entries, class_of, entries_of
@@ -149,7 +149,8 @@ class Backfill:
     def _entry(self, row: Row, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)
         left_s = (created + self.life_ms - self.now_ms()) // 1000
-        return TimelineEntry(row.post_id, row.author_id, row.hints, max(created, at) * 1000, left_s)
+        marks = hints.plain(row.hints)
+        return TimelineEntry(row.post_id, row.author_id, marks, max(created, at) * 1000, left_s)
 
 
 def _pushes(

@@ -3,7 +3,8 @@
 Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced,
            containment and costs as a whole
 Writes     posts, posts_by_author, posts_ahead, author_routes; author.routes, then page.changes, then
-           fanout.*, then posts.classified; fanout.retract for deleted posts
+           fanout.*, then posts.classified; fanout.retract for posts that were deleted or became private,
+           fanout.backfill for those that no longer are
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
            the table and in the topic before any task or post of that class leaves. An id belongs to whoever
            published under it first: of others nothing is applied, before the post as little as after it
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 
 from pipeline import metrics
 from pipeline.agents import changes, repairs
-from pipeline.domain import budgets, hints, repair, segments, snowflake
+from pipeline.domain import budgets, hints, order, repair, segments, snowflake
 from pipeline.domain.policy import (
     NO_INFLUENCES,
     Influences,
@@ -28,6 +29,7 @@ from pipeline.domain.policy import (
     is_plain_push,
     route_for,
 )
+from pipeline.domain.visibility import is_private
 from pipeline.kafka import headers
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
@@ -40,7 +42,7 @@ from pipeline.records import (
     RouteRecord,
 )
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
-from pipeline.store.values import AuthorGraph, Placed
+from pipeline.store.values import AuthorGraph, Placed, StoredPost
 
 Post = Delivery[PostEvent]
 
@@ -100,12 +102,13 @@ class Classify:
         for post in published:
             self._route(post, graphs, records)
         await self._put_routes(before, records, published)
-        await changes.tell(self.emit, batch, authors=authors, posts=changed)
+        flagged = {post.record.author_id for post in accepted if _changes_flags(post.record)}
+        await changes.tell(self.emit, batch, authors=authors | flagged, posts=changed)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
         stored, seats = await asyncio.gather(
-            self.posts.posts([post.record.post_id for post in published]),
+            self.posts.posts([post.record.post_id for post in accepted if _says_who_sees_it(post.record)]),
             self.graph.author_graphs(authors),
         )
         gone = {post.post_id for post in stored.values() if post.gone}
@@ -132,27 +135,27 @@ class Classify:
             metrics.POSTS_CLASSIFIED.labels(author_class).inc()
         for post in published:
             metrics.PRODUCER_DELAY.observe(max(post.entered_ms - post.origin_ts, 0) / 1000)
-        await self._retract([post for post in accepted if post.record.type == "deleted"])
+        await self._repair([each for post in accepted for each in _caused(post, stored, known)])
         return refused
 
-    async def _retract(self, deleted: Sequence[Post]) -> None:
-        """Pages hide a deleted post at once; its rows go by and by."""
-        graphs = await self.graph.author_graphs({post.record.author_id for post in deleted})
+    async def _repair(self, caused: Sequence[tuple[Post, str, int]]) -> None:
+        """Pages show or hide a post at once; its rows come and go by and by: on which topic, as of when."""
+        graphs = await self.graph.author_graphs({post.record.author_id for post, _, _ in caused})
         await self.emit.all(
             message
-            for post in deleted
-            for author, gone in [(post.record.author_id, post.record.post_id)]
+            for post, topic, at in caused
+            for author, post_id in [(post.record.author_id, post.record.post_id)]
             for message in repairs.messages(
                 self.emit,
-                repairs.RETRACT,
+                topic,
                 str(author),
                 repair.for_followers(
                     author,
                     graphs[author].segments,
                     self.tasks_per_post,
-                    lo=gone,
-                    hi=gone + 1,
-                    at=post.record.at,
+                    lo=post_id,
+                    hi=post_id + 1,
+                    at=at,
                 ),
                 post,
             )
@@ -198,7 +201,7 @@ class Classify:
         found = await asyncio.gather(
             *(self.posts.recent(p.author_id, p.post_id, p.post_id + 1, limit=1) for p in replayed)
         )
-        return {row.post_id: row.hints for rows in found for row in rows}
+        return {row.post_id: hints.plain(row.hints) for rows in found for row in rows}
 
     def _route(self, post: Post, graphs: dict[int, AuthorGraph], records: dict[int, RouteRecord]) -> None:
         author_id = post.record.author_id
@@ -279,6 +282,37 @@ class Classify:
 
 def _placed(post: Post) -> Placed[PostEvent]:
     return Placed(post.record, post.message.offset)
+
+
+def _says_who_sees_it(event: PostEvent) -> bool:
+    return event.type == "published" or (event.type == "edited" and event.visibility is not None)
+
+
+def _changes_flags(event: PostEvent) -> bool:
+    """Whether an event about a post that is there may change what the index says of it."""
+    return event.type == "deleted" or (event.type == "edited" and event.visibility is not None)
+
+
+def _caused(
+    post: Post, stored: Mapping[int, StoredPost], known: Collection[int]
+) -> Iterable[tuple[Post, str, int]]:
+    """The repair of rows that an event asks for: none is due while nobody but the author may see the post,
+    and all are, once followers may who could not. These are written as of a moment after the event, so that
+    they outlive what was taken out at the same time.
+    """
+    event = post.record
+    if event.type == "deleted":
+        yield post, repairs.RETRACT, event.at
+        return
+    found = stored.get(event.post_id)
+    if not _says_who_sees_it(event) or found is None or found.author_id != event.author_id:
+        return
+    at = order.of_post(event, post.message.offset).at
+    if is_private(found.visibility):
+        if event.type == "edited" or event.post_id in known:
+            yield post, repairs.RETRACT, at
+    elif found.was_private:
+        yield post, repairs.BACKFILL, at + 1
 
 
 def _not_the_owner(post: Post, owner: int) -> Refused:

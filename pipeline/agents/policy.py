@@ -122,5 +122,6 @@ class Policy:
     async def _for_followers(self, cause: Cause, topic: str, author: int, lo: int, hi: int) -> list[Outgoing]:
         """Tasks about these posts for all followers of the author."""
         graph = (await self.stores.graph.author_graphs([author]))[author]
-        tasks = repair.for_followers(author, graph.segments, self.tasks, lo=lo, hi=hi, at=cause.record.at)
+        at = cause.record.at + (topic == repairs.BACKFILL)  # to outlive what was taken out at the same time
+        tasks = repair.for_followers(author, graph.segments, self.tasks, lo=lo, hi=hi, at=at)
         return repairs.messages(self.emit, topic, str(author), tasks, cause)

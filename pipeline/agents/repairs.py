@@ -24,8 +24,9 @@ def messages(
 
 
 async def gone(posts: PostStore, post_ids: Sequence[int]) -> set[int]:
-    """Those of these posts that were deleted or taken down. Who stores a post or a reader's bound asks after
-    it, and who removes rows looks for them after what it removes was stored, so that one sees the other.
+    """Those of these posts that nobody but their author may see. Who stores a post or a reader's bound asks
+    after it, and who removes rows looks for them after what it removes was stored, so that one sees the
+    other.
     """
     return {post.post_id for post in (await posts.posts(post_ids)).values() if post.gone}
 

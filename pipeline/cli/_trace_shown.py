@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from pipeline.domain.visibility import is_private
 from pipeline.ops.trace import Trace
 from pipeline.ops.trace_reached import Reached
 from pipeline.ops.trace_topics import Hop
@@ -173,6 +174,8 @@ def _hidden(found: Trace) -> str:
         return "its author is suspended"
     if found.stored is not None and found.stored.deleted:
         return "it is deleted"
+    if found.stored is not None and is_private(found.stored.visibility):
+        return "it is private"
     return "it is taken down everywhere" if found.stored is not None and found.stored.gone else ""
 
 

@@ -33,7 +33,7 @@ def post_hidden_because(
     gone = gone_because(reader_region, deleted, taken_down)
     if gone or own:
         return gone
-    if _private(visibility):
+    if is_private(visibility):
         return "private"
     return "hidden" if hidden else None
 
@@ -62,7 +62,7 @@ def withheld_because(
         return "suspended"
     if blocked:
         return "blocked"
-    if _private(visibility):
+    if is_private(visibility):
         return "private"
     return "not followed" if not followed and (protected or visibility != "public") else None
 
@@ -76,6 +76,8 @@ def gone_because(reader_region: str, deleted: bool, taken_down: Collection[str])
     return None
 
 
-def _private(visibility: str) -> bool:
-    """Also what nobody knows, of posts stored before that was refused. Empty: it was never said."""
+def is_private(visibility: str) -> bool:
+    """Whether nobody but its author sees such a post. Also what nobody knows, of posts stored before that was
+    refused. Empty: it was never said.
+    """
     return visibility not in ("public", "followers", "")

@@ -232,7 +232,8 @@ class Fetch:
         asked = min(asked * source.stride, MOST_ROWS)
         if source.path == "push":
             source.extend(
-                await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked), asked
+                await self.stores.timelines.timeline(session.reader.reader_id, lo, hi, asked, gone=True),
+                asked,
             )
             return True
         kept = min(asked, KEPT)

@@ -132,7 +132,9 @@ class PostStore(Protocol):
         """The canonical posts that are known under these ids; an edit without its post is not a post."""
 
     async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
-        """The author's newest posts with lo <= post_id < hi, newest first, at most `limit`."""
+        """The author's newest posts with lo <= post_id < hi, newest first, at most `limit`. Those that are
+        private or deleted as well, marked in their hints (`domain.hints`).
+        """
 
     async def take_down(self, post_id: int, regions: Sequence[str], version: Version) -> None:
         """Hide a post in these regions ("*": everywhere), as of this version."""
@@ -173,10 +175,14 @@ class TimelineStore(Protocol):
         """
 
     async def retract(self, retractions: Sequence[Retraction]) -> int:
-        """Remove rows as of their time; a row written later stays. Returns how many removals were written."""
+        """Take rows out as of their time; a row written later stays. Returns how many were written for it."""
 
-    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
-        """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`."""
+    async def timeline(
+        self, reader_id: int, lo: int, hi: int, limit: int, *, gone: bool = False
+    ) -> list[Row]:
+        """The reader's newest rows with lo <= post_id < hi, newest first, at most `limit`. `gone`: also those
+        that were taken out, marked in their hints; so one read costs no more than what it asks for.
+        """
 
     async def forget_timeline(self, reader_id: int) -> None:
         """Remove the reader's timeline, for ever."""

@@ -9,7 +9,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.order import Version
-from pipeline.domain.visibility import EVERYWHERE
+from pipeline.domain.visibility import EVERYWHERE, is_private
 from pipeline.records import AccountEvent, PostEvent
 
 NOT_COVERED = 2**63 - 1
@@ -111,7 +111,9 @@ class Followers:
 
 @dataclass(frozen=True, slots=True)
 class StoredPost:
-    """The canonical post as the page shows and filters it. `edited_at`: of the last edit that counts."""
+    """The canonical post as the page shows and filters it. `edited_at`: of the last edit that counts;
+    `was_private`: it is, or was once.
+    """
 
     post_id: int
     author_id: int
@@ -123,11 +125,12 @@ class StoredPost:
     edited_at: int | None
     deleted: bool
     taken_down: frozenset[str]
+    was_private: bool = False
 
     @property
     def gone(self) -> bool:
-        """Whether nobody may see it: no row is due."""
-        return self.deleted or EVERYWHERE in self.taken_down
+        """Whether nobody but its author may see it: no row is due."""
+        return self.deleted or EVERYWHERE in self.taken_down or is_private(self.visibility)
 
 
 class Claim(NamedTuple):

@@ -34,7 +34,7 @@ class Timelines:
     def __init__(self, timelines):
         self._timelines, self.lost, self.added = timelines, set(), []
 
-    async def timeline(self, reader_id, lo, hi, limit):
+    async def timeline(self, reader_id, lo, hi, limit, *, gone=False):
         rows = [*await self._timelines.timeline(reader_id, lo, hi, 10_000), *self.added]
         kept = [row for row in rows if row.post_id not in self.lost and lo <= row.post_id < hi]
         return sorted(kept, key=lambda row: -row.post_id)[:limit]

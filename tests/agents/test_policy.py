@@ -254,7 +254,7 @@ async def test_a_take_down_everywhere_and_its_end_are_about_one_post():
     assert world.outbox.of("fanout.retract") == [RepairTask(AUTHOR, (), 0, 0, POST, POST + 1, at=T0 + 5)]
 
     await world.handle(about("restored", 7, post_id=POST))
-    assert world.outbox.of("fanout.backfill") == [RepairTask(AUTHOR, (), 0, 0, POST, POST + 1, at=T0 + 7)]
+    assert world.outbox.of("fanout.backfill") == [RepairTask(AUTHOR, (), 0, 0, POST, POST + 1, at=T0 + 8)]
 
     world.outbox.sent.clear()
     await world.handle(

@@ -5,6 +5,7 @@ from itertools import permutations
 
 import pytest
 
+from pipeline.domain import hints
 from pipeline.domain.merge import Row
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
@@ -42,6 +43,7 @@ def life(post_id: int) -> list[Placed]:
 def as_stored(post_id: int, **changed: object) -> StoredPost:
     first = {"visibility": "public", "region": "eu", "body": "first", "media": (PICTURE,)}
     rest = {"edited_at": None, "deleted": False, "taken_down": frozenset()}
+    rest["was_private"] = changed.get("visibility") == "private"
     return StoredPost(post_id=post_id, author_id=7, created_at=at(0), **{**first, **rest, **changed})
 
 
@@ -189,13 +191,39 @@ async def test_what_came_before_the_post_is_kept_by_who_sent_it(stores, new_post
     assert await stores.posts.ahead(post_id, 9, 10) == []
 
 
-async def test_a_deleted_post_stays_in_the_index(stores, fresh):
+async def test_the_index_says_what_nobody_but_the_author_may_see(stores, new_post):
+    """Whoever edits last, in any order of arrival; a deletion is for ever."""
+    events = [
+        Placed(PostEvent("published", 0, 7, at(0), visibility="private"), 0),
+        Placed(PostEvent("edited", 0, 7, at(5), visibility="followers"), 1),
+        Placed(PostEvent("edited", 0, 7, at(5), visibility="private"), 2),
+        Placed(PostEvent("edited", 0, 7, at(4), visibility="public", body="late"), 3),
+    ]
+    for order in permutations(events[1:]):
+        post_id, author = new_post(), new_post()
+        for event, place in (events[0], *order, events[0]):
+            one = replace(event, post_id=post_id, author_id=author)
+            await put_one(stores, one, place)
+        (row,) = await stores.posts.recent(author, 0, NOT_COVERED, 10)
+        assert row.hints == 1 | hints.PRIVATE
+        assert (await stores.posts.posts([post_id]))[post_id].was_private
+
+        again = PostEvent("edited", post_id, author, at(6), visibility="public")
+        await put_one(stores, again, 4)
+        (row,) = await stores.posts.recent(author, 0, NOT_COVERED, 10)
+        assert row.hints == 1
+        stored = (await stores.posts.posts([post_id]))[post_id]
+        assert (stored.visibility, stored.gone, stored.was_private) == ("public", False, True)
+
+
+async def test_a_deleted_post_stays_in_the_index_and_says_so(stores, fresh):
     post_id, author = fresh(), fresh()
     await put_one(stores, PostEvent("published", post_id, author, 1000), 0)
 
     await put_one(stores, PostEvent("deleted", post_id, author, 2000), 1)
 
-    assert await stores.posts.recent(author, 0, NOT_COVERED, 10) == [Row(post_id, author, 1)]
+    found = await stores.posts.recent(author, 0, NOT_COVERED, 10)
+    assert found == [Row(post_id, author, 1 | hints.GONE)]
 
 
 async def published(stores, author: int, post_ids: list[int]) -> None:

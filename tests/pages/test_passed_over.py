@@ -103,9 +103,9 @@ async def test_a_page_that_has_found_nothing_goes_on_past_its_deadline(mode, mon
         )
         slow = reader.world.stores.timelines.timeline
 
-        async def timeline(*args):
+        async def timeline(*args, **named):
             await asyncio.sleep(0.15)
-            return await slow(*args)
+            return await slow(*args, **named)
 
         monkeypatch.setattr(reader.world.stores.timelines, "timeline", timeline)
 

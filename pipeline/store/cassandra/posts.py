@@ -2,13 +2,16 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 
 import orjson
 
+from pipeline.domain import hints as marks
 from pipeline.domain import order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
+from pipeline.domain.visibility import is_private
 from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
@@ -27,16 +30,24 @@ class CassandraPosts:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._publish = db.prepare(
-            "INSERT INTO posts (post_id, author_id, created_at, visibility, region, body, media)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO posts (post_id, author_id, created_at, visibility, region, body, media, was_private)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._index = db.prepare(
-            "INSERT INTO posts_by_author (author_id, bucket, post_id, hints) VALUES (?, ?, ?, ?)"
+            "INSERT INTO posts_by_author (author_id, bucket, post_id, hints, private) VALUES (?, ?, ?, ?, ?)"
             " USING TIMESTAMP ?"
         )
+        self._index_shown = db.prepare(
+            "UPDATE posts_by_author USING TIMESTAMP ? SET private = ?"
+            " WHERE author_id = ? AND bucket = ? AND post_id = ?"
+        )
+        self._index_deleted = db.prepare(
+            "UPDATE posts_by_author USING TIMESTAMP ? SET deleted = true"
+            " WHERE author_id = ? AND bucket = ? AND post_id = ?"
+        )
         self._edit = db.prepare(
-            "INSERT INTO posts (post_id, visibility, region, body, media, edited_at)"
-            " VALUES (?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO posts (post_id, visibility, region, body, media, was_private, edited_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._delete = db.prepare("INSERT INTO posts (post_id, deleted) VALUES (?, true) USING TIMESTAMP ?")
         self._claims = db.prepare("SELECT post_id, author_id, ahead FROM posts WHERE post_id IN ?")
@@ -53,14 +64,15 @@ class CassandraPosts:
         )
         self._posts = db.prepare(
             "SELECT post_id, author_id, created_at, visibility, region, body, media, edited_at, deleted,"
-            " taken_down, WRITETIME(author_id), WRITETIME(edited_at) FROM posts WHERE post_id IN ?"
+            " taken_down, was_private, WRITETIME(author_id), WRITETIME(edited_at) FROM posts"
+            " WHERE post_id IN ?"
         )
         self._recent = db.prepare(
-            "SELECT post_id, hints FROM posts_by_author"
+            "SELECT post_id, hints, private, deleted FROM posts_by_author"
             " WHERE author_id = ? AND bucket = ? AND post_id >= ? AND post_id < ? LIMIT ?"
         )
         self._recent_of = db.prepare(
-            "SELECT post_id, hints FROM posts_by_author"
+            "SELECT post_id, hints, private, deleted FROM posts_by_author"
             " WHERE author_id = ? AND bucket IN ? AND post_id >= ? AND post_id < ? PER PARTITION LIMIT ?"
         )
         self._take_down = db.prepare(
@@ -84,8 +96,9 @@ class CassandraPosts:
         rows = (row for post in posts for row in self._rows(*post, hints))
         await self._db.write(rows, self._publish.table)
 
-    def _rows(self, post: PostEvent, place: int, hints: Mapping[int, int]) -> Iterator[Mutation]:
-        version = order.of_post(post, place)
+    def _rows(self, post: PostEvent, offset: int, packed: Mapping[int, int]) -> Iterator[Mutation]:
+        version, private = order.of_post(post, offset), is_private(post.visibility or "")
+        place = post.author_id, bucket_of(post.post_id), post.post_id
         if post.type == "published":
             yield self._publish.mutation(
                 post.post_id,
@@ -95,21 +108,20 @@ class CassandraPosts:
                 post.region or "",
                 post.body or "",
                 _media_text(post.media or ()),
+                private or UNSET,
                 version.write_time,
             )
-            yield self._index.mutation(
-                post.author_id,
-                bucket_of(post.post_id),
-                post.post_id,
-                hints.get(post.post_id, 0),
-                version.write_time,
-            )
+            hint = packed.get(post.post_id, 0)
+            yield self._index.mutation(*place, hint, private, version.write_time)
         elif post.type == "edited":
             named = [UNSET if value is None else value for value in _content(post)]
-            yield self._edit.mutation(post.post_id, *named, version.at, version.write_time)
+            yield self._edit.mutation(post.post_id, *named, private or UNSET, version.at, version.write_time)
+            if post.visibility is not None:
+                yield self._index_shown.mutation(version.write_time, private, *place)
         else:
             yield self._delete.mutation(post.post_id, version.write_time)
             yield self._clear.mutation(FOREVER, post.post_id)  # a deletion is for ever: no edit writes again
+            yield self._index_deleted.mutation(version.write_time, *place)
 
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
@@ -165,8 +177,8 @@ class CassandraPosts:
             some, older, size = older[:size], older[size:], _AT_ONCE
             wanted = limit - len(rows)
             found = await self._db.fetch(self._recent_of, author_id, list(some), lo, hi, wanted)
-            rows += sorted(found, reverse=True)[:wanted]
-        return [Row(post_id, author_id, hints) for post_id, hints in rows]
+            rows += sorted(found, key=itemgetter(0), reverse=True)[:wanted]
+        return [Row(post_id, author_id, _marked(*row)) for post_id, *row in rows]
 
     async def take_down(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
         """See `PostStore`."""
@@ -218,6 +230,7 @@ def _post(
     edited_at: int | None,
     deleted: bool | None,
     taken_down: set[str] | None,
+    was_private: bool | None,
     published_us: int,
     edited_us: int | None,
 ) -> StoredPost:
@@ -232,4 +245,14 @@ def _post(
         edited_at=edited_at if (edited_us or 0) > published_us else None,
         deleted=bool(deleted),
         taken_down=frozenset(taken_down or ()),
+        was_private=bool(was_private),
+    )
+
+
+def _marked(packed: int | None, private: bool | None, deleted: bool | None) -> int:
+    """The hints with their flags; without any, the post is not stored yet."""
+    return (
+        marks.GONE
+        if packed is None
+        else packed | (marks.PRIVATE if private else 0) | (marks.GONE if deleted else 0)
     )

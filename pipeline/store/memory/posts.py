@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from pipeline.domain import hints as marks
 from pipeline.domain import order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
+from pipeline.domain.visibility import is_private
 from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Claim, Placed, StoredPost
@@ -23,7 +25,9 @@ class MemoryPosts:
     async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """See `PostStore`."""
         for post, place in posts:
-            version = order.of_post(post, place)
+            version, private = order.of_post(post, place), is_private(post.visibility or "")
+            if private:
+                self._posts.write(post.post_id, 0, version.write_time, {"was_private": True})
             if post.type == "published":
                 whole = {
                     "author_id": post.author_id,
@@ -34,7 +38,7 @@ class MemoryPosts:
                     "media": tuple(post.media or ()),
                 }
                 self._posts.write(post.post_id, 0, version.write_time, whole)
-                hint = {"hints": hints.get(post.post_id, 0)}
+                hint = {"hints": hints.get(post.post_id, 0), "private": private}
                 self._by_author.write(post.author_id, post.post_id, version.write_time, hint)
             elif post.type == "edited":
                 content = {"visibility": post.visibility, "region": post.region, "body": post.body}
@@ -42,9 +46,14 @@ class MemoryPosts:
                 media = {} if post.media is None else {"media": tuple(post.media)}
                 edit = {"edited_at": version.at, **named, **media}
                 self._posts.write(post.post_id, 0, version.write_time, edit)
+                if post.visibility is not None:
+                    self._by_author.write(
+                        post.author_id, post.post_id, version.write_time, {"private": private}
+                    )
             else:
                 self._posts.write(post.post_id, 0, version.write_time, {"deleted": True})
                 self._posts.write(post.post_id, 0, FOREVER, {"body": None, "media": None})
+                self._by_author.write(post.author_id, post.post_id, version.write_time, {"deleted": True})
 
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
@@ -96,7 +105,7 @@ class MemoryPosts:
     async def recent(self, author_id: int, lo: int, hi: int, limit: int) -> list[Row]:
         """See `PostStore`."""
         rows = reversed(self._by_author.rows(author_id).items())
-        return [Row(post, author_id, cells["hints"]) for post, cells in rows if lo <= post < hi][:limit]
+        return [Row(post, author_id, _marked(**cells)) for post, cells in rows if lo <= post < hi][:limit]
 
     async def take_down(self, post_id: int, regions: Sequence[str], version: order.Version) -> None:
         """See `PostStore`."""
@@ -120,3 +129,9 @@ class MemoryPosts:
     async def forget_index(self, author_id: int) -> None:
         """See `PostStore`."""
         self._by_author.forget(author_id)
+
+
+def _marked(hints: int | None = None, private: bool = False, deleted: bool = False) -> int:
+    if hints is None:
+        return marks.GONE
+    return hints | (marks.PRIVATE if private else 0) | (marks.GONE if deleted else 0)

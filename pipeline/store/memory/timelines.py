@@ -2,9 +2,13 @@
 
 from collections.abc import Sequence
 
+from pipeline.domain.hints import GONE
 from pipeline.domain.merge import Row
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Push, Retraction, TimelineEntry
+
+LONGEST_S = 10**9
+"""What is taken out stays so for longer than any row lives."""
 
 
 class MemoryTimelines:
@@ -30,16 +34,18 @@ class MemoryTimelines:
 
     async def retract(self, retractions: Sequence[Retraction]) -> int:
         """See `TimelineStore`."""
-        gone = {"author_id": None, "hints": None}
+        gone = {"author_id": 0, "hints": GONE}
         places = [(each, r, p) for each in retractions for r in each.readers for p in each.post_ids]
         for each, reader, post in places:
-            self._rows.write(reader, post, each.timestamp_us, gone)
+            self._rows.write(reader, post, each.timestamp_us + 1, gone, ttl_s=LONGEST_S)
         return len(places)
 
-    async def timeline(self, reader_id: int, lo: int, hi: int, limit: int) -> list[Row]:
+    async def timeline(
+        self, reader_id: int, lo: int, hi: int, limit: int, *, gone: bool = False
+    ) -> list[Row]:
         """See `TimelineStore`."""
-        rows = reversed(self._rows.rows(reader_id).items())
-        return [Row(post, **cells) for post, cells in rows if lo <= post < hi][:limit]
+        rows = [Row(post, **cells) for post, cells in reversed(self._rows.rows(reader_id).items())]
+        return [row for row in rows if lo <= row.post_id < hi and (gone or not row.hints & GONE)][:limit]
 
     async def forget_timeline(self, reader_id: int) -> None:
         """See `TimelineStore`."""
