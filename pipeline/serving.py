@@ -20,7 +20,8 @@ from pipeline.errors import ConfigError
 from pipeline.kafka.view import TopicView
 from pipeline.local.instance import NoInstanceError, cursors_of, find, tokens_of
 from pipeline.pages import freshness
-from pipeline.pages.caches import Caches, Sizes
+from pipeline.pages.cache import Cache
+from pipeline.pages.caches import LONGEST_LIFE_S, Caches, Sizes
 from pipeline.pages.fetch import Fetch
 from pipeline.pages.known_routes import ByAuthor, KnownRoutes
 from pipeline.pages.query import Query
@@ -71,7 +72,9 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     caches, views = Caches.none(), [routes, suspended]
     if sizes is not None:
         records.heard = partial(freshness.heard, now_ms)  # from now on: what was read so far is no news
-        caches = Caches(sizes, fresh_s)
+        life_s = min(fresh_s, LONGEST_LIFE_S)
+        caches = Caches(sizes, fresh_s, life_s)
+        known = replace(known, brief=Cache("routes", sizes.authors, lambda: False, life_s))
         heard = r.view(changes.TOPIC, caches, lost=caches.clear)  # from now on: they begin empty
         caches.age_s = heard.age_s
         views.append(heard)

@@ -3,8 +3,9 @@
     known ── hit ─▶ value          a change drops the key, from whichever thread hears of it
     all ──── miss ─▶ one load for all who ask meanwhile; a load that began before a change is not kept
 
-`trusted` says whether every change up to a moment ago has been heard; while it is not, nothing remembered is
-served and nothing is kept: each request loads for itself, as if there were no cache.
+`trusted` says whether every change up to a moment ago has been heard. While it is not, nothing that was
+remembered is served; what is loaded then is shared for `life_s`, counted from when its load began, so that
+nothing served is older than that, and the store gets a load of each key in that time, not one of each page.
 """
 
 import asyncio
@@ -24,10 +25,21 @@ Load = Callable[[Collection[Key]], Awaitable[Mapping[Key, Value]]]
 
 
 class Cache(Generic[Key, Value]):
-    """The newest values of at most `size` keys; the one unused for longest goes first."""
+    """The newest values of at most `size` keys; the one unused for longest goes first.
 
-    def __init__(self, name: str, size: int, trusted: Callable[[], bool]) -> None:
-        self._size, self._trusted = size, trusted
+    `clock`: seconds, never back.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        size: int,
+        trusted: Callable[[], bool],
+        life_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._size, self._trusted, self._life_s, self._clock = size, trusted, life_s, clock
+        self._brief: OrderedDict[Key, tuple[float, asyncio.Future[Value | None]]] = OrderedDict()
         self._entries: OrderedDict[Key, Value] = OrderedDict()
         self._loading: dict[Key, asyncio.Future[Value | None]] = {}
         self._began: dict[Key, deque[float]] = {}
@@ -75,20 +87,42 @@ class Cache(Generic[Key, Value]):
             return found
         missing = [key for key in keys if key not in found]
         if not self._trusted():
-            self._past.inc(len(missing))
-            return dict(await load(missing))
+            return await self._briefly(missing, load)
         asked = ((key, self._loading.get(key)) for key in missing)  # one look: a change may come after it
         waiting = {key: loading for key, loading in asked if loading is not None}
         fresh = [key for key in missing if key not in waiting]
         self._joins.inc(len(waiting))
         if fresh:
             self._misses.inc(len(fresh))
-            waiting |= self._begin(fresh, load)
-        for key, future in waiting.items():
-            value = await asyncio.shield(future)
-            if value is not None:
-                found[key] = value
-        return found
+            begun = self._begin(fresh, load)
+            self._loading |= begun
+            waiting |= begun
+        return found | await _values(waiting)
+
+    async def _briefly(self, keys: Collection[Key], load: Load[Key, Value]) -> dict[Key, Value]:
+        """The values of these keys, of loads that began within `life_s`."""
+        if not self._life_s:
+            self._past.inc(len(keys))
+            return dict(await load(keys))
+        now = self._clock()
+        known = ((key, self._brief.get(key)) for key in keys)
+        waiting = {
+            key: brief[1]
+            for key, brief in known
+            if brief is not None and now - brief[0] < self._life_s and not _failed(brief[1])
+        }
+        fresh = [key for key in keys if key not in waiting]
+        self._joins.inc(len(waiting))
+        self._past.inc(len(fresh))
+        if fresh:
+            begun = self._begin(fresh, load)
+            waiting |= begun
+            for key, future in begun.items():
+                self._brief[key] = now, future
+                self._brief.move_to_end(key)
+            while len(self._brief) > self._size:
+                self._brief.popitem(last=False)
+        return await _values(waiting)
 
     def waiting_s(self, key: Key) -> float:
         """Seconds that the oldest load of this key has been under way; 0 when there is none. A change does
@@ -118,11 +152,11 @@ class Cache(Generic[Key, Value]):
         with self._lock:
             self._entries.clear()
             self._loading.clear()
+            self._brief.clear()
 
     def _begin(self, keys: list[Key], load: Load[Key, Value]) -> dict[Key, "asyncio.Future[Value | None]"]:
         loop = asyncio.get_running_loop()
         futures: dict[Key, asyncio.Future[Value | None]] = {key: loop.create_future() for key in keys}
-        self._loading |= futures
         task = loop.create_task(self._load(futures, load))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -169,3 +203,13 @@ class Cache(Generic[Key, Value]):
     def _shrink(self) -> None:
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
+
+
+async def _values(futures: Mapping[Key, "asyncio.Future[Value | None]"]) -> dict[Key, Value]:
+    """What comes of these loads; a load goes on when whoever waits for it does no more."""
+    found = {key: await asyncio.shield(future) for key, future in futures.items()}
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def _failed(future: "asyncio.Future[Value | None]") -> bool:
+    return future.done() and future.exception() is not None

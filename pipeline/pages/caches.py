@@ -8,10 +8,11 @@
     pages     first pages that were served           valid while everything they are made of is the same
 
 Changes come on the topic page.changes, after the tables hold them. When its view is older than half the
-margin, nothing of all this is served (`Cache`).
+margin, nothing of all this is served: what is loaded then is shared for a second at most (`Cache`).
 """
 
 import math
+import time
 from bisect import bisect_right
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ from pipeline.pages.cache import Cache
 from pipeline.pages.reader_view import ReaderView
 from pipeline.records import PageChange
 from pipeline.store.values import StoredPost
+
+LONGEST_LIFE_S = 1.0
+"""What is loaded while changes are not heard of is shared for so long at most. A reader does not see it, and
+a hot key costs the store one read a second, not one for each page (leases: Nishtala et al., NSDI 2013).
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,18 +76,27 @@ class Caches:
     """Everything a process of the read path remembers.
 
     `age_s`: of the view of changes, set by whoever follows them; older than `max_age_s`, nothing is trusted.
+    `life_s`: how long what is loaded is shared then.
     """
 
-    def __init__(self, sizes: Sizes, max_age_s: float) -> None:
-        self._max_age_s = max_age_s
+    def __init__(
+        self,
+        sizes: Sizes,
+        max_age_s: float,
+        life_s: float = 0.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_age_s, self._life_s = max_age_s, life_s
         self.age_s: Callable[[], float] = lambda: math.inf
         trusted = self.trusted
-        self.readers: Cache[int, ReaderView] = Cache("readers", sizes.readers, trusted)
-        self.affinity: Cache[int, Mapping[int, int]] = Cache("affinity", sizes.readers, trusted)
-        self.recent: Cache[int, Recent] = Cache("recent", sizes.authors, trusted)
-        self.posts: Cache[int, StoredPost] = Cache("posts", sizes.posts, trusted)
-        self.counters: Cache[tuple[int, int], int] = Cache("counters", sizes.counters, trusted)
-        self.pages: Cache[tuple[int, int], Any] = Cache("pages", sizes.pages, trusted)
+        self.readers: Cache[int, ReaderView] = Cache("readers", sizes.readers, trusted, life_s, clock)
+        self.affinity: Cache[int, Mapping[int, int]] = Cache(
+            "affinity", sizes.readers, trusted, life_s, clock
+        )
+        self.recent: Cache[int, Recent] = Cache("recent", sizes.authors, trusted, life_s, clock)
+        self.posts: Cache[int, StoredPost] = Cache("posts", sizes.posts, trusted, life_s, clock)
+        self.counters: Cache[tuple[int, int], int] = Cache("counters", sizes.counters, trusted, life_s, clock)
+        self.pages: Cache[tuple[int, int], Any] = Cache("pages", sizes.pages, trusted, life_s, clock)
 
     @classmethod
     def none(cls) -> "Caches":
@@ -91,6 +106,10 @@ class Caches:
     def trusted(self) -> bool:
         """Whether all changes up to a moment ago have been heard of."""
         return self.age_s() <= self._max_age_s
+
+    def shares(self) -> bool:
+        """Whether what is loaded serves others as well."""
+        return self.trusted() or self._life_s > 0
 
     def put(self, key: bytes, change: PageChange | None) -> None:
         """A change that was heard of, on the thread of its view."""

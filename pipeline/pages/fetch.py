@@ -247,7 +247,7 @@ class Fetch:
     async def _recent(self, session: Session, source: Source, asked: int) -> list[Row] | None:
         """The author's newest posts, into the cache as well; None when that does not reach far enough."""
         author = (source.author_id,)
-        if not self.caches.trusted() or self.caches.recent.known(author):
+        if not self.caches.shares() or self.caches.recent.known(author):
             return None
         lo = snowflake.shift(session.window_start, -VALID_MS)
         found = await self.caches.recent.all(author, lambda ids: self._newest(ids, lo))

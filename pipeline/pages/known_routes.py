@@ -2,6 +2,7 @@
 
 All of it is held whole from compacted topics. A view older than half the margin is not trusted: the tables
 behind the topics, which are written first, are read instead, so a page stays exact when the broker is away.
+What is read then is shared by the pages of a second at most.
 """
 
 import asyncio
@@ -10,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 from pipeline.domain.coverage import EdgeCover, Range, pull_ranges
+from pipeline.pages.cache import Cache
 from pipeline.records import RouteRecord, Suspension
 from pipeline.store.ports import ReaderStore, RouteStore
 
@@ -46,6 +48,10 @@ class Route:
         return found
 
 
+_PLAIN = Route()
+"""Of an author of whom there is nothing to know."""
+
+
 @dataclass(slots=True)
 class ByAuthor(Generic[Record]):
     """What a view of a topic keyed by author fills. `version`: grows after each change. `heard`: told of the
@@ -72,7 +78,8 @@ class ByAuthor(Generic[Record]):
 class KnownRoutes:
     """`records`, `suspensions`: the views, by author; `age_s`: of the older one; `version`: while it is the
     same, so is what both hold; None where nobody can tell. `made`: the routes of what the views hold, so that
-    what is remembered of an author is there until the views hold something else.
+    what is remembered of an author is there until the views hold something else. `brief`: what pages share
+    that have to read the tables.
     """
 
     records: Mapping[int, RouteRecord]
@@ -83,6 +90,7 @@ class KnownRoutes:
     readers: ReaderStore
     version: Callable[[], object] = lambda: None
     made: dict[int, tuple[RouteRecord | None, Suspension | None, Route]] = field(default_factory=dict)
+    brief: Cache[int, Route] = field(default_factory=lambda: Cache("routes", 0, lambda: False))
 
     def fresh(self) -> bool:
         """Whether the views may be asked."""
@@ -99,11 +107,18 @@ class KnownRoutes:
         known = self.known(authors)
         if known is not None:
             return known
+        found = await self.brief.all(list(authors), self._from_tables)
+        return {author: route for author, route in found.items() if route is not _PLAIN}
+
+    async def _from_tables(self, authors: Collection[int]) -> dict[int, Route]:
         records, suspensions = await asyncio.gather(
             self.routes.routes(authors), self.readers.suspensions(list(authors))
         )
         there = _there(authors, records, suspensions)
-        return {author: _route(records.get(author), suspensions.get(author)) for author in there}
+        return {
+            author: _route(records.get(author), suspensions.get(author)) if author in there else _PLAIN
+            for author in authors
+        }
 
     def _made(self, author: int) -> Route:
         record, suspension = self.records.get(author), self.suspensions.get(author)

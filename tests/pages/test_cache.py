@@ -38,8 +38,8 @@ class Trust:
         return self.yes
 
 
-def cache_of(size=10, trusted=lambda: True):
-    return Cache("test", size, trusted)
+def cache_of(size=10, trusted=lambda: True, **more):
+    return Cache("test", size, trusted, **more)
 
 
 async def turns():
@@ -262,6 +262,62 @@ async def test_without_trust_nobody_waits_for_a_load_of_others():
     table.answer.set()
 
     assert (await early, await late) == ({"a": 1}, {"a": 2})
+
+
+@pytest.mark.parametrize(("age", "loads"), [(0.0, 1), (0.999, 1), (1.0, 2), (5.0, 2)])
+async def test_without_trust_a_load_serves_others_for_its_life(age, loads):
+    """From when it began, however long it took, so that nothing served is older; then it is loaded anew."""
+    now = 10.0
+    cache, table = cache_of(trusted=lambda: False, life_s=1.0, clock=lambda: now), Table(a=1)
+    early = await begun(cache, table, "a")
+
+    now += age
+    table.values["a"] = 2
+    late = await begun(cache, table, "a", "b")
+    table.answer.set()
+
+    assert await early == {"a": 1}
+    assert await late == {"a": loads}
+    assert sum("a" in keys for keys in table.loads) == loads
+
+
+async def test_what_was_loaded_without_trust_does_not_count_with_it():
+    """Nobody said that it had changed meanwhile."""
+    trust, now = Trust(), 10.0
+    cache, table = cache_of(trusted=trust, life_s=1.0, clock=lambda: now), Table(a=1)
+    trust.yes = False
+    await cache.all(["a"], table.load)
+    table.values["a"] = 2
+    trust.yes = True
+
+    assert cache.known(["a"]) == {}
+    assert await cache.all(["a"], table.load) == {"a": 2}
+
+
+async def test_a_load_that_failed_without_trust_is_not_shared():
+    """Whoever comes later tries again; an absent key is shared as well."""
+    cache, table = cache_of(trusted=lambda: False, life_s=1.0, clock=lambda: 10.0), Table(a=1)
+    table.error = ValueError("away")
+    with pytest.raises(ValueError, match="away"):
+        await cache.all(["a"], table.load)
+    table.error = None
+
+    assert await cache.all(["a", "b"], table.load) == {"a": 1}
+    assert await cache.all(["a", "b"], table.load) == {"a": 1}
+    assert table.loads == [["a"], ["a", "b"]]
+
+
+async def test_no_more_is_shared_than_there_is_room_for():
+    cache, table = (
+        cache_of(size=2, trusted=lambda: False, life_s=1.0, clock=lambda: 10.0),
+        Table(a=1, b=2, c=3),
+    )
+
+    assert await cache.all(["a", "b", "c"], table.load) == {"a": 1, "b": 2, "c": 3}
+    assert await cache.all(["b", "c"], table.load) == {"b": 2, "c": 3}
+    assert await cache.all(["a"], table.load) == {"a": 1}
+
+    assert table.loads == [["a", "b", "c"], ["a"]]
 
 
 async def test_who_stops_waiting_stops_nobody_else():
