@@ -56,6 +56,7 @@ class PostEvent:
     """Topic `posts`, key author_id. type: published | edited | deleted.
 
     `at` is created_at for a published post. Fields an edit leaves out are None and stay as they were.
+    `made`: the id was made of what the post says (`domain.made_ids`), and may be another's.
     """
 
     type: str
@@ -67,6 +68,7 @@ class PostEvent:
     body: str | None = None
     media: tuple[Mapping[str, str], ...] | None = None
     imported: bool = False
+    made: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced,
            containment and costs as a whole
-Writes     posts, posts_by_author, posts_ahead, author_routes; author.routes, then page.changes, then
-           fanout.*, then posts.classified; fanout.retract for posts that were deleted or became private,
-           fanout.backfill for those that no longer are
+Writes     posts, posts_by_author, posts_ahead, post_reservations (`numbering`), author_routes;
+           author.routes, then page.changes, then fanout.*, then posts.classified; fanout.retract for posts
+           that were deleted or became private, fanout.backfill for those that no longer are
 Guarantee  the post can be pulled before it can be pushed; the route record of a new class is durable in
            the table and in the topic before any task or post of that class leaves. An id belongs to whoever
            published under it first: of others nothing is applied, before the post as little as after it
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline import metrics
-from pipeline.agents import changes, repairs
+from pipeline.agents import changes, numbering, repairs
 from pipeline.domain import budgets, hints, order, repair, segments, snowflake
 from pipeline.domain.policy import (
     NO_INFLUENCES,
@@ -79,10 +79,12 @@ class Classify:
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
+        ttl_s = self.window.life_ms // 1000
+        batch, unnumbered = await numbering.number(self.posts, batch, ttl_s=ttl_s)
         claims = await self.posts.claims([post.record.post_id for post in batch])
         known = {post_id: claim.author_id for post_id, claim in claims.items() if claim.author_id is not None}
         accepted, ahead, changed, refused = self._accepted(batch, known)
-        await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=self.window.life_ms // 1000)
+        await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=ttl_s)
         published = [post for post in accepted if post.record.type == "published"]
         authors = {post.record.author_id for post in published}
         awaited = {post_id for post_id, claim in claims.items() if claim.ahead}
@@ -136,7 +138,7 @@ class Classify:
         for post in published:
             metrics.PRODUCER_DELAY.observe(max(post.entered_ms - post.origin_ts, 0) / 1000)
         await self._repair([each for post in accepted for each in _caused(post, stored, known)])
-        return refused
+        return [*unnumbered, *refused]
 
     async def _repair(self, caused: Sequence[tuple[Post, str, int]]) -> None:
         """Pages show or hide a post at once; its rows come and go by and by: on which topic, as of when."""

@@ -10,7 +10,8 @@ Services also send records of their own making: those are held against the same 
               erased                 user_id, at
     follows   followed, unfollowed   author_id, follower_id or follower_ids (at most 1,000), at
     posts     published              author_id, created_at, body, post_id (else one is made here),
-                                     visibility public, region "", media [], imported false
+                                     visibility public, region "", media [], imported false,
+                                     made false: whether the id was made of what the post says
               edited                 post_id, author_id, at; visibility, region, body, media if changed
               deleted                post_id, author_id, at
     activity  opened                 reader_id, at
@@ -29,7 +30,7 @@ from dataclasses import dataclass, field, replace
 from hashlib import blake2b
 from typing import Any
 
-from pipeline.domain import fields, snowflake
+from pipeline.domain import fields, made_ids, snowflake
 from pipeline.domain.fields import FieldError
 from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 
@@ -66,7 +67,7 @@ def parse(value: object, *, default_topic: str | None, now_ms: int | None = None
     """The event this value describes. `default_topic` is for values that do not name their topic.
 
     `now_ms`: the time of an event that names none; without it every event must name its time. A published
-    post without a post_id gets one, see `post_id_of`. Never raises for any value.
+    post without a post_id gets one, see `made_ids`. Never raises for any value.
     """
     if not isinstance(value, dict):
         return Rejected("", "must be a JSON object")
@@ -110,20 +111,6 @@ def _given(record: Event, shape: "_Shape") -> Fields:
         settings = {name: getattr(record, name, None) for name in given.pop("changed", ())}
         given = {"user_id": record.user_id, "at": record.at, **settings}
     return given
-
-
-def post_id_of(author_id: int, created_at: int, body: str, media: tuple[Mapping[str, str], ...]) -> int:
-    """The id of a post that came without one: its millisecond, and 22 bits of a hash of what it says.
-
-    The same post gets the same id, so publishing a line twice is publishing it once. Two different posts of
-    one millisecond share an id once in 4 million; the classify stage refuses an id that is another author's.
-    """
-    digest = blake2b(struct.pack(">qq", author_id, created_at), digest_size=8)
-    for text in (body, *(text for item in media for pair in sorted(item.items()) for text in pair)):
-        data = text.encode()
-        digest.update(len(data).to_bytes(4, "big") + data)
-    sequence = int.from_bytes(digest.digest(), "big") >> (64 - snowflake.SEQUENCE_BITS)
-    return snowflake.first_id(created_at) | sequence or 1  # 0 is no id
 
 
 def _as_read(read: Fields) -> Fields | Rejected:
@@ -187,7 +174,8 @@ def _published(read: Fields) -> Fields | Rejected:
     if read["post_id"] is None:
         if not snowflake.EPOCH_MS <= read["at"] <= snowflake.time_ms(snowflake.MAX_ID):
             return Rejected("created_at", "must be from 2020 to 2089 for a post without a post_id")
-        read["post_id"] = post_id_of(read["author_id"], read["at"], read["body"], read["media"])
+        digest = made_ids.digest_of(read["author_id"], read["at"], read["body"], read["media"])
+        read |= {"post_id": made_ids.post_id_of(digest, read["at"]), "made": True}
     return read
 
 
@@ -201,12 +189,16 @@ def _about(record: Event) -> str:
     """What tells apart two events of one topic, key, type and millisecond."""
     match record:
         case AccountEvent():
-            named = (f"{name}={getattr(record, name)}" for name in record.changed or ())
+            changed = _SETTINGS if record.type == "updated" else ()
+            named = (f"{name}={getattr(record, name)}" for name in changed if record.sets(name))
             return ":".join((str(record.user_id), *named))
         case FollowEvent(follower_ids=(follower,)):
             return str(follower)
         case FollowEvent(follower_ids=many):
             return blake2b(struct.pack(f">{len(many)}q", *many), digest_size=8).hexdigest()
+        case PostEvent(type="edited"):
+            edit = repr((record.visibility, record.region, record.body, record.media))
+            return f"{record.post_id}:{blake2b(edit.encode(), digest_size=8).hexdigest()}"
         case PostEvent():
             return str(record.post_id)
         case ActivityEvent():
@@ -244,8 +236,15 @@ _FOLLOW = _Shape(
 _PUBLISHED = _Shape(
     PostEvent,
     "author_id",
-    {"post_id": _ID, "author_id": _ID, "created_at": _TIME, **_SHOWN, "imported": fields.flag},
-    {"post_id": None, "visibility": "public", "region": "", "media": (), "imported": False},
+    {
+        "post_id": _ID,
+        "author_id": _ID,
+        "created_at": _TIME,
+        **_SHOWN,
+        "imported": fields.flag,
+        "made": fields.flag,
+    },
+    {"post_id": None, "visibility": "public", "region": "", "media": (), "imported": False, "made": False},
     _published,
 )
 _EDITED = _Shape(PostEvent, "author_id", {**_OF_A_POST, **_SHOWN}, dict.fromkeys(_SHOWN))

@@ -28,6 +28,7 @@ from pipeline.store.values import (
     Push,
     ReaderState,
     Relations,
+    Reservation,
     Retraction,
     SegmentChange,
     StoredPost,
@@ -110,7 +111,7 @@ class GraphStore(Protocol):
 
 
 class PostStore(Protocol):
-    """`posts`, `posts_by_author` and `posts_ahead`."""
+    """`posts`, `posts_by_author`, `posts_ahead` and `post_reservations`."""
 
     async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:
         """Apply published, edited and deleted events, in any order and any number of times: each as of its
@@ -121,6 +122,11 @@ class PostStore(Protocol):
 
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """Whose these ids are; ids nobody has named are left out."""
+
+    async def reserve(
+        self, reservations: Sequence[Reservation], *, ttl_s: int
+    ) -> dict[int, set[Reservation]]:
+        """Reserve these ids, then look who wants them: by id one's own, and another if there is any."""
 
     async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """Keep edits and deletions of posts that are not there yet, for this long."""

@@ -134,10 +134,22 @@ class StoredPost:
 
 
 class Claim(NamedTuple):
-    """Whose a post id is, None while nothing was published under it; `ahead`: events came before the post."""
+    """Whose a post id is, None while nothing was published under it; `ahead`: events came before the post.
+
+    `made_of`: the digest of the post that its id was made for, None for ids of their authors' own.
+    """
 
     author_id: int | None
     ahead: bool
+    made_of: int | None = None
+
+
+class Reservation(NamedTuple):
+    """A post that wants an id which was made for it."""
+
+    post_id: int
+    author_id: int
+    made_of: int
 
 
 Placeable = TypeVar("Placeable", AccountEvent, PostEvent)

@@ -84,7 +84,7 @@ async def test_what_the_author_sends_ahead_of_a_post_counts(sizes, crash):
         offset += size
 
     post = await shown(world)
-    assert (post.body, post.region, post.edited_at, post.deleted) == ("last words", "eu", T0 + 9, True)
+    assert (post.body, post.region, post.edited_at, post.deleted) == ("", "eu", T0 + 9, True)
     assert world.outbox.of("fanout.small") == []
 
 

@@ -240,6 +240,7 @@ records = st.one_of(
         st.none() | texts,
         st.none() | st.lists(st.dictionaries(texts, texts, max_size=2), max_size=17).map(tuple),
         st.booleans(),
+        st.booleans(),
     ),
     st.builds(ActivityEvent, kinds("activity"), ids, st.just(NOW), st.none() | ids, st.none() | posts),
     st.builds(
@@ -273,8 +274,9 @@ def line_of(record):
         line = {name: value for name, value in line.items() if value not in ("", False)}
     if isinstance(record, PostEvent) and record.media == ():
         line["media"] = []  # none any more, which is not the same as unchanged
-    if isinstance(record, PostEvent) and not record.imported:
-        del line["imported"]
+    for flag in ("imported", "made"):
+        if not line.get(flag, True):
+            del line[flag]
     if record.type == "published" and isinstance(record, PostEvent):
         line["created_at"] = line.pop("at")
     return line | {"topic": TOPIC[type(record)]}

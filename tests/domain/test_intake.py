@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain import snowflake
-from pipeline.domain.intake import TOPICS, Accepted, Rejected, parse, post_id_of
+from pipeline.domain.intake import TOPICS, Accepted, Rejected, parse
 from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 
 T = 1_800_000_000_000
@@ -376,29 +376,14 @@ def test_an_id_is_made_only_for_times_that_ids_can_say():
         assert isinstance(parse({**NEW, "created_at": bad, "post_id": 5}, default_topic=None), Accepted)
 
 
-def test_the_order_in_which_a_map_was_written_is_no_part_of_a_post():
-    assert post_id_of(9, T, "", ({"a": "1", "b": "2"},)) == post_id_of(9, T, "", ({"b": "2", "a": "1"},))
-
-
-def test_no_post_gets_the_id_0():
-    """The empty post of this author in the first millisecond has a hash of 22 zeros."""
-    assert post_id_of(1_182_246, snowflake.EPOCH_MS, "", ()) == 1
-
-
-@given(st.integers(1, MAX), st.integers(0, 2**41 - 1), st.text(max_size=20))
-def test_every_made_id_is_an_id_of_its_millisecond(author_id, ms, body):
-    made = post_id_of(author_id, snowflake.EPOCH_MS + ms, body, ())
-
-    assert 0 < made <= MAX
-    assert snowflake.time_ms(made) == snowflake.EPOCH_MS + ms
-
-
 def test_event_ids_are_the_same_for_the_same_event_and_tell_others_apart():
     """Two events of one key, type and millisecond included."""
     others = [
         *(event for event, _, _ in EVENTS if event is not POST),
         POST,
         {**POST, "post_id": 6},
+        {**EDIT, "body": "hei"},
+        {**EDIT, "region": "eu"},
         {**FOLLOW, "follower_id": 8},
         {**FOLLOWS, "follower_ids": [8, 7, 6]},
         {**BLOCK, "author_id": 10},

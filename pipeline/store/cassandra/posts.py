@@ -7,7 +7,7 @@ from operator import itemgetter
 import orjson
 
 from pipeline.domain import hints as marks
-from pipeline.domain import order
+from pipeline.domain import made_ids, order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
@@ -15,7 +15,7 @@ from pipeline.domain.visibility import is_private
 from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
-from pipeline.store.values import Claim, Placed, StoredPost
+from pipeline.store.values import Claim, Placed, Reservation, StoredPost
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""
@@ -30,8 +30,9 @@ class CassandraPosts:
     def __init__(self, db: Database) -> None:
         self._db = db
         self._publish = db.prepare(
-            "INSERT INTO posts (post_id, author_id, created_at, visibility, region, body, media, was_private)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+            "INSERT INTO posts"
+            " (post_id, author_id, created_at, visibility, region, body, media, was_private, made_of)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._index = db.prepare(
             "INSERT INTO posts_by_author (author_id, bucket, post_id, hints, private) VALUES (?, ?, ?, ?, ?)"
@@ -50,7 +51,14 @@ class CassandraPosts:
             " VALUES (?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._delete = db.prepare("INSERT INTO posts (post_id, deleted) VALUES (?, true) USING TIMESTAMP ?")
-        self._claims = db.prepare("SELECT post_id, author_id, ahead FROM posts WHERE post_id IN ?")
+        self._claims = db.prepare("SELECT post_id, author_id, ahead, made_of FROM posts WHERE post_id IN ?")
+        self._reserve = db.prepare(
+            "INSERT INTO post_reservations (post_id, author_id, made_of) VALUES (?, ?, ?) USING TTL ?"
+        )
+        self._reserved = db.prepare(
+            "SELECT post_id, author_id, made_of FROM post_reservations"
+            " WHERE post_id IN ? PER PARTITION LIMIT 2"
+        )
         self._keep_ahead = db.prepare(
             "INSERT INTO posts_ahead (post_id, author_id, at, place, type, visibility, region, body, media)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
@@ -87,6 +95,9 @@ class CassandraPosts:
         self._forget_ahead = db.prepare(
             "DELETE FROM posts_ahead USING TIMESTAMP ? WHERE post_id = ? AND author_id = ?"
         )
+        self._forget_reserved = db.prepare(
+            "DELETE FROM post_reservations USING TIMESTAMP ? WHERE post_id = ? AND author_id = ?"
+        )
         self._forget_bucket = db.prepare(
             "DELETE FROM posts_by_author USING TIMESTAMP ? WHERE author_id = ? AND bucket = ?"
         )
@@ -109,6 +120,7 @@ class CassandraPosts:
                 post.body or "",
                 _media_text(post.media or ()),
                 private or UNSET,
+                made_ids.digest_of_event(post) if post.made else UNSET,
                 version.write_time,
             )
             hint = packed.get(post.post_id, 0)
@@ -126,7 +138,18 @@ class CassandraPosts:
     async def claims(self, post_ids: Sequence[int]) -> dict[int, Claim]:
         """See `PostStore`."""
         rows = await self._db.fetch_in(self._claims, post_ids)
-        return {post_id: Claim(author_id, bool(ahead)) for post_id, author_id, ahead in rows}
+        return {post_id: Claim(author, bool(ahead), made_of) for post_id, author, ahead, made_of in rows}
+
+    async def reserve(
+        self, reservations: Sequence[Reservation], *, ttl_s: int
+    ) -> dict[int, set[Reservation]]:
+        """See `PostStore`."""
+        rows = (self._reserve.mutation(*one, ttl_s) for one in reservations)
+        await self._db.write(rows, self._reserve.table)
+        wanted: dict[int, set[Reservation]] = {one.post_id: {one} for one in reservations}
+        for row in await self._db.fetch_in(self._reserved, wanted):
+            wanted[row[0]].add(Reservation(*row))
+        return wanted
 
     async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """See `PostStore`. Events first: who sees the mark finds them."""
@@ -194,7 +217,11 @@ class CassandraPosts:
     async def forget_posts(self, author_id: int, post_ids: Sequence[int]) -> None:
         """See `PostStore`."""
         gone = [self._forget.mutation(FOREVER, post) for post in post_ids]
-        gone += [self._forget_ahead.mutation(FOREVER, post, author_id) for post in post_ids]
+        gone += [
+            statement.mutation(FOREVER, post, author_id)
+            for post in post_ids
+            for statement in (self._forget_ahead, self._forget_reserved)
+        ]
         await self._db.write(gone, self._forget.table)
 
     async def forget_index(self, author_id: int) -> None:

@@ -3,13 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline.domain import hints as marks
-from pipeline.domain import order
+from pipeline.domain import made_ids, order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.visibility import is_private
 from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import Claim, Placed, StoredPost
+from pipeline.store.values import Claim, Placed, Reservation, StoredPost
 
 
 class MemoryPosts:
@@ -19,6 +19,7 @@ class MemoryPosts:
         self._posts = Table(clock)
         self._by_author = Table(clock)
         self._ahead = Table(clock)
+        self._reserved = Table(clock)
         self._take_downs = Table(clock)
         self._restored_us: dict[int, int] = {}
 
@@ -36,6 +37,7 @@ class MemoryPosts:
                     "region": post.region or "",
                     "body": post.body or "",
                     "media": tuple(post.media or ()),
+                    **({"made_of": made_ids.digest_of_event(post)} if post.made else {}),
                 }
                 self._posts.write(post.post_id, 0, version.write_time, whole)
                 hint = {"hints": hints.get(post.post_id, 0), "private": private}
@@ -59,10 +61,19 @@ class MemoryPosts:
         """See `PostStore`."""
         found = {post_id: self._posts.row(post_id) for post_id in post_ids}
         return {
-            post_id: Claim(cells.get("author_id"), cells.get("ahead", False))
+            post_id: Claim(cells.get("author_id"), cells.get("ahead", False), cells.get("made_of"))
             for post_id, cells in found.items()
             if cells
         }
+
+    async def reserve(
+        self, reservations: Sequence[Reservation], *, ttl_s: int
+    ) -> dict[int, set[Reservation]]:
+        """See `PostStore`."""
+        for one in reservations:
+            self._reserved.write(one.post_id, one[1:], 1, {"wanted": True}, ttl_s=ttl_s)
+        wanted = {one.post_id: self._reserved.rows(one.post_id) for one in reservations}
+        return {post: {Reservation(post, *who) for who in rows} for post, rows in wanted.items()}
 
     async def put_ahead(self, posts: Sequence[Placed[PostEvent]], *, ttl_s: int) -> None:
         """See `PostStore`."""
@@ -87,7 +98,7 @@ class MemoryPosts:
                 edited_at=self._edited_at(post_id, cells.pop("edited_at", None)),
                 deleted=cells.pop("deleted", False),
                 **{"body": "", "media": ()}
-                | {column: value for column, value in cells.items() if column != "ahead"},
+                | {column: value for column, value in cells.items() if column not in ("ahead", "made_of")},
             )
             for post_id, cells in found.items()
             if "author_id" in cells
