@@ -7,7 +7,9 @@ whole, never edited.
 
 import fcntl
 import json
+import os
 import shutil
+import stat
 import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,9 @@ from pipeline.local.process import KILLED_SECONDS, LOOPBACK, PORTS, Child, free_
 
 SECURE = "secure"
 """Below a home whose engines are secured: the certificate, and the files of each of their users."""
+
+
+PORTS_FILE = "ports.json"
 
 
 @dataclass(frozen=True)
@@ -48,18 +53,33 @@ def first_port(folder: Path) -> int:
     return PORTS[zlib.crc32(bytes(folder)) % (len(PORTS) // 8) * 8]
 
 
+def keep_private(folder: Path) -> None:
+    """Make this the folder of a home, which only its owner may look into: keys, data and logs are in it.
+
+    One that was made open is closed. A folder that holds other things than a home is left as it is.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.stat()
+    shared = found.st_mode & (stat.S_IRWXG | stat.S_IRWXO)
+    if not shared or found.st_mode & stat.S_ISVTX or found.st_uid != os.geteuid():
+        return
+    inside = {path.name for path in folder.iterdir()}
+    if not inside or {PORTS_FILE, "run"} & inside:
+        folder.chmod(0o700)
+
+
 class Home:
     """The folder of one pair of engines. Whoever changes it holds `turn`."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder.expanduser().absolute()
-        self._ports = self.folder / "ports.json"
+        self._ports = self.folder / PORTS_FILE
         self._engines = self.folder / "engines.json"
 
     @contextmanager
     def turn(self, waiting: Callable[[], None]) -> Iterator[None]:
         """Hold the home alone, across processes; calls `waiting` once if somebody else holds it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        keep_private(self.folder)
         with (self.folder / "engines.lock").open("w") as file:  # never deleted: who waits has it open
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -21,7 +21,7 @@ from pipeline import keys, names, tokens
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka import client
 from pipeline.local import logins
-from pipeline.local.home import Endpoints
+from pipeline.local.home import Endpoints, keep_private
 from pipeline.local.process import Child
 from pipeline.local.worker import State, WorkerStatus
 from pipeline.settings import Settings
@@ -99,6 +99,7 @@ def claimed(home: Path) -> Iterator[None]:
 
     Raises TidelineError when there is one already. What a dead one left behind is removed, before and after.
     """
+    keep_private(home)
     run = home / "run"
     run.mkdir(parents=True, exist_ok=True)
     with (run / "lock").open("w") as file:  # never deleted: the lock is on the file, not on its name
@@ -138,6 +139,8 @@ def _made_once(file: Path, content: str) -> Path:
     try:
         descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
+        if file.stat().st_uid == os.geteuid():
+            file.chmod(0o600)
         return file
     with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path
         fresh.write(content)

