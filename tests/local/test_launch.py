@@ -12,6 +12,7 @@ from pipeline.local.instance import Instance, NoInstanceError
 from pipeline.local.launch import jobs_of, ports_of, run, workers_by_stage
 from pipeline.local.process import Child
 from pipeline.local.secure import make_user
+from pipeline.local.worker import State, WorkerStatus
 from pipeline.settings import Settings
 
 
@@ -165,3 +166,24 @@ def test_what_is_made_for_a_user_stays(tmp_path):
 
     assert (tmp_path / "secure" / "upstream.properties").read_text() == before
     assert (tmp_path / "secure" / "gateway.properties").read_text() != before
+
+
+@pytest.mark.parametrize(
+    ("domain", "address"),
+    [("", "http://127.0.0.1:7"), ("notifications", "http://127.0.0.1:9"), ("inbox", "")],
+)
+def test_readiness_is_asked_beside_the_api(domain, address):
+    """Where the first process that is ready has its metrics; each start may have another port."""
+    workers = [
+        WorkerStatus("api", 0, State.STARTING, 1, None, 0),
+        WorkerStatus("api", 1, State.READY, 2, 7, 0),
+        WorkerStatus("api", 2, State.READY, 3, 8, 0),
+        WorkerStatus("notifications/api", 0, State.READY, 4, 9, 0),
+        WorkerStatus("query", 0, State.READY, 5, 10, 0),
+    ]
+
+    assert replace(BOTH, workers=tuple(workers)).beside_api_of(domain) == address
+
+
+def test_without_an_instance_nobody_is_asked(tmp_path):
+    assert beside_api(tmp_path, "") == ""
