@@ -8,7 +8,7 @@ import pytest
 from pipeline import topology
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.local import process
-from pipeline.local.instance import Instance, NoInstanceError
+from pipeline.local.instance import Instance, NoInstanceError, beside_api
 from pipeline.local.launch import jobs_of, ports_of, run, workers_by_stage
 from pipeline.local.process import Child
 from pipeline.local.secure import make_user
