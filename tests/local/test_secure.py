@@ -160,7 +160,7 @@ def test_a_service_downstream_reads_outputs_only(secured, topic):
         secured.write("downstream", topic)
 
 
-@pytest.mark.parametrize("topic", ["posts", "accounts", "policy", "policy.forced", "timeline.requests"])
+@pytest.mark.parametrize("topic", ["posts", "accounts", "policy", "policy.settings", "timeline.requests"])
 def test_workers_write_nothing_that_others_own(secured, topic):
     secured.write("workers", "edge.marks")
     with pytest.raises(NoSuchTopic):
