@@ -70,7 +70,6 @@ def graph(r: Resources) -> Handler:
         now_ms=now_ms,
         segment_size=spec.segment_size,
         margin_ms=spec.margin_ms,
-        window_s=spec.window_ms // 1000,
     ).handle
 
 

@@ -88,9 +88,7 @@ class Backfill:
             if left is not None:
                 return left
             if task.covered_from:
-                await self.stores.graph.put_caught_up(
-                    task.author_id, tuple(warmth), task.covered_from, ttl_s=self._ttl_s
-                )
+                await self.stores.graph.put_caught_up(task.author_id, tuple(warmth), task.covered_from)
                 caught_up.update(warmth)
         return None
 

@@ -81,7 +81,6 @@ class Graph:
     now_ms: Callable[[], int]
     segment_size: int
     margin_ms: int
-    window_s: int
 
     async def handle(self, batch: Sequence[Delivery[FollowEvent]]) -> list[Refused]:
         """Apply a batch: all authors in each step together, in the order the guarantee needs."""
@@ -117,7 +116,7 @@ class Graph:
             for n, readers in a.plan.vacated.items()
         )
         await self.store.put_edges([e for a in authors for e in _intents(a)])
-        await self.store.put_edges([e for a in authors for e in _removals(a)], ttl_s=self.window_s)
+        await self.store.put_edges([e for a in authors for e in _removals(a)])
         await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
         await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
         posted = await self.routes.routes([a.graph.author_id for a in authors])

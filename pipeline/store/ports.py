@@ -62,18 +62,14 @@ class GraphStore(Protocol):
     async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
         """The edges from these readers to the author, by reader; also edges that were removed."""
 
-    async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
+    async def put_edges(self, edges: Sequence[Edge]) -> None:
         """Store edges, but for `caught_up`. The later `write_time` wins: a later version; of the same an
         unfollow over a follow, and a follow with a covered_from below NOT_COVERED over one without. Of equal
-        ones each column keeps its larger value. `ttl_s`: how long to keep a removed edge.
+        ones each column keeps its larger value. A removed edge stays: it is one row a pair, and no tombstone.
         """
 
-    async def put_caught_up(
-        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
-    ) -> None:
-        """A backfill has fulfilled this bound of these edges; a higher one stays. `ttl_s`: the window, after
-        which no bound counts any more.
-        """
+    async def put_caught_up(self, author_id: int, reader_ids: Sequence[int], bound: int) -> None:
+        """A backfill has fulfilled this bound of these edges; a higher one stays."""
 
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
         """Which of these readers the segment holds now."""

@@ -11,7 +11,7 @@ from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import NOT_COVERED
 from tests.agents.fakes import Fault, RecordingOutbox, deliver
 
-AUTHOR, OTHER, SIZE, NOW, MARGIN, WINDOW_S = 7, 8, 2, 1_700_000_000_000, 60_000, 2_592_000
+AUTHOR, OTHER, SIZE, NOW, MARGIN = 7, 8, 2, 1_700_000_000_000, 60_000
 BOUND = snowflake.first_id(NOW + MARGIN)
 READERS = range(1, 7)
 
@@ -49,7 +49,6 @@ class World:
             now_ms=now_ms,
             segment_size=size or self.size,
             margin_ms=MARGIN,
-            window_s=WINDOW_S,
         )
 
     async def handle(self, events, fault=None):

@@ -15,7 +15,6 @@ from tests.agents.follows import (
     NOW,
     OTHER,
     SIZE,
-    WINDOW_S,
     World,
     follow,
     logs,
@@ -225,22 +224,3 @@ async def test_at_one_time_the_later_on_the_partition_counts_and_its_rows_stay()
     assert (back.reader_id, back.at, back.place) == (1, NOW, 2)
     (removal,) = world.outbox.of("fanout.retract")
     assert removal.at < world.outbox.of("fanout.backfill")[-1].at == NOW + 1
-
-
-async def test_a_removed_edge_is_kept_for_the_window():
-    """So that a follow from before it, which comes late, is still known to be old."""
-    lives = []
-
-    class Watched:
-        def __getattr__(self, name):
-            return getattr(world.store, name)
-
-        async def put_edges(self, edges, *, ttl_s=None):
-            lives.extend((edge.follows, ttl_s) for edge in edges)
-            await world.store.put_edges(edges, ttl_s=ttl_s)
-
-    world = World()
-    stage = World().stage(Watched())
-    await stage.handle([deliver(follow(5, 1)), deliver(unfollow(5, 2))])
-
-    assert lives == [(True, None), (False, WINDOW_S), (True, None)]

@@ -103,7 +103,7 @@ class Whole:
             return self.now
 
         pace = Pace(10**9, lambda: False, lambda: self.now / 1000, self._sleep)
-        graph = Graph(ports.graph, ports.routes, self._emit("graph"), now, 2, MARGIN, WINDOW // 1000)
+        graph = Graph(ports.graph, ports.routes, self._emit("graph"), now, 2, MARGIN)
         cache = SegmentCache(ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000)
         emit = self._emit("readers")
         warmth = Warmth(ports, emit, {}.get, lambda: None, 0.2)

@@ -45,7 +45,7 @@ async def test_a_readers_edge_to_the_account_is_gone_and_the_others_stay(stores,
 
 async def test_an_edge_that_had_ended_is_gone_as_well(stores, fresh):
     reader, author = fresh(), fresh()
-    await stores.graph.put_edges([Edge(reader, author, False, T0, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, author, False, T0, 0)])
 
     assert await stores.graph.forget_edges(author, [reader]) == {reader}
     assert await stores.graph.ever_followed([reader]) == set()

@@ -7,7 +7,6 @@ import pytest
 
 from pipeline.domain.snowflake import first_id
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
-from tests.waiting import eventually_async
 
 T0 = 1_700_000_000_000
 
@@ -206,21 +205,6 @@ async def test_following_lists_more_than_a_page_of_the_driver(stores, fresh):
     assert await stores.graph.following(reader) == follows
 
 
-async def test_a_removed_edge_is_kept_for_its_time(stores, fresh):
-    author = fresh()
-    removed = Edge(1, author, follows=False, at=T0 + 1000, segment=0)
-    follow = Edge(2, author, follows=True, at=T0 + 1000, segment=0)
-    long = replace(removed, reader_id=3)
-
-    await stores.graph.put_edges([long], ttl_s=1000)
-    await stores.graph.put_edges([removed, follow], ttl_s=1)
-
-    async def only_the_first_is_gone() -> bool:
-        return await stores.graph.edges(author, [1, 2, 3]) == {2: follow, 3: long}
-
-    await eventually_async(only_the_first_is_gone)
-
-
 async def test_a_fulfilled_bound_is_kept_through_later_versions_of_the_edge(stores, fresh):
     """And a lower one never replaces it. Without an edge there is nothing to be seen of it."""
     author, reader = fresh(), fresh()
@@ -228,7 +212,7 @@ async def test_a_fulfilled_bound_is_kept_through_later_versions_of_the_edge(stor
     await stores.graph.put_edges([edge])
 
     for bound in (first_id(T0), first_id(T0 + 1), first_id(T0 - 1), first_id(T0) + 1):
-        await stores.graph.put_caught_up(author, (reader, reader + 1), bound, ttl_s=1000)
+        await stores.graph.put_caught_up(author, (reader, reader + 1), bound)
     await stores.graph.put_edges([replace(edge, at=T0 + 6, covered_from=first_id(T0 + 9))])
 
     newest = replace(edge, at=T0 + 6, covered_from=first_id(T0 + 9), caught_up=first_id(T0 + 1))
@@ -245,22 +229,11 @@ async def test_an_edge_counts_as_covered_since_ever_from_its_own_bound_on(stores
     await stores.graph.put_edges([Edge(4, author, True, T0 + 5, 0, covered_from=NOT_COVERED)])
 
     for reader, fulfilled in readers.items():
-        await stores.graph.put_caught_up(author, [reader], fulfilled, ttl_s=1000)
-    await stores.graph.put_caught_up(author, [4], NOT_COVERED, ttl_s=1000)
+        await stores.graph.put_caught_up(author, [reader], fulfilled)
+    await stores.graph.put_caught_up(author, [4], NOT_COVERED)
 
     edges = await stores.graph.edges(author, [1, 2, 3, 4])
     assert [edges[reader].bound for reader in (1, 2, 3, 4)] == [bound, 0, 0, NOT_COVERED]
-
-
-async def test_a_fulfilled_bound_is_forgotten_after_its_time(stores, fresh):
-    author, bound = fresh(), first_id(T0)
-    await stores.graph.put_edges([Edge(1, author, True, T0 + 5, 0, covered_from=bound)])
-    await stores.graph.put_caught_up(author, [1], bound, ttl_s=1)
-
-    async def forgotten() -> bool:
-        return (await stores.graph.edges(author, [1]))[1].bound == bound
-
-    await eventually_async(forgotten)
 
 
 async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores, fresh):
@@ -269,7 +242,7 @@ async def test_marks_of_an_edge_are_kept_by_versions_that_do_not_say_them(stores
     marked = Edge(reader, author, True, T0 + 5, 0, 77, warm_since=88, warm_at=6, retracted_at=7)
     await stores.graph.put_edges([marked])
 
-    await stores.graph.put_edges([Edge(reader, author, False, T0 + 8, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, author, False, T0 + 8, 0)])
     await stores.graph.put_edges([Edge(reader, author, True, T0 + 9, 2, 99)])
 
     newest = Edge(reader, author, True, T0 + 9, 2, 99, warm_at=6, retracted_at=7)
@@ -323,7 +296,7 @@ async def test_who_ever_followed_anybody_is_known(stores, fresh):
     """Also who left, also one of many; nobody else."""
     reader = fresh()
     await stores.graph.put_edges([Edge(reader, author, True, T0 + 5, 0) for author in (1, 2, 3)])
-    await stores.graph.put_edges([Edge(reader + 1, 1, False, 5, 0)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader + 1, 1, False, 5, 0)])
 
     assert await stores.graph.ever_followed(range(reader, reader + 250)) == {reader, reader + 1}
     assert await stores.graph.ever_followed([]) == set()

@@ -63,6 +63,6 @@ async def test_a_reader_stands_at_the_same_place_in_both(stores, fresh):
 
 async def test_a_reader_who_left_everybody_is_listed_too(stores, fresh):
     reader = fresh()
-    await stores.graph.put_edges([Edge(reader, 1, False, 1, -1)], ttl_s=1000)
+    await stores.graph.put_edges([Edge(reader, 1, False, 1, -1)])
 
     assert reader in {each for _, each in await roll(stores.graph, 100)}

@@ -150,6 +150,15 @@ async def test_what_was_taken_out_is_a_row_for_those_who_ask(stores, fresh):
     assert await ids(stores, reader, lo=2) == []
 
 
+async def test_what_goes_for_ever_is_not_written_again(stores, fresh):
+    """As of the last write time there is."""
+    reader = fresh()
+    await stores.timelines.retract([Retraction([reader], [1], 2**63 - 1)])
+    await push(stores, [reader], [entry(1, timestamp_us=2**62)])
+
+    assert await ids(stores, reader) == []
+
+
 async def test_a_retraction_takes_its_posts_from_its_readers_alone(stores, fresh):
     first = fresh()
     readers = range(first, first + 3)

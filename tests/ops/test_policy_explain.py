@@ -239,7 +239,7 @@ async def test_a_bound_that_backfill_has_fulfilled_pulls_nothing():
     await world.author()
     bound = first_id(NOW - 2 * DAY)
     await world.edge(covered_from=bound)
-    await world.stores.graph.put_caught_up(AUTHOR, [READER], bound, ttl_s=1_000)
+    await world.stores.graph.put_caught_up(AUTHOR, [READER], bound)
 
     found, document, text = await world.pair()
 

@@ -72,7 +72,7 @@ async def test_who_followed_after_the_post_pulls_it():
     await world.follow(covered_from=POST + 1)
     assert await world.reached() == (4, 0, 4, 0)
 
-    await world.stores.graph.put_caught_up(AUTHOR, [1, 2], POST + 1, ttl_s=60)  # a backfill stands for it now
+    await world.stores.graph.put_caught_up(AUTHOR, [1, 2], POST + 1)  # a backfill stands for it now
     assert await world.reached() == (4, 0, 2, 2)
 
 

@@ -137,7 +137,7 @@ class World:
         await self.stores.graph.put_edges([edge])
         if author.caught_up:
             fulfilled = edge.covered_from if author.covered_ms is not None else at(AS_OF)
-            await self.stores.graph.put_caught_up(author.author_id, [READER], fulfilled, ttl_s=1_000)
+            await self.stores.graph.put_caught_up(author.author_id, [READER], fulfilled)
         bound = at(author.retracted_ms)
         self.suspensions[author.author_id] = Suspension(
             author.author_id, author.fact == "suspended", bound, T0

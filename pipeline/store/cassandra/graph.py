@@ -46,11 +46,11 @@ class CassandraGraph:
         self._put_edge = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
             " covered_from, warm_since, warm_at, retracted_at, place)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ? AND TTL ?"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
         )
         self._caught_up = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, caught_up) VALUES (?, ?, ?)"
-            " USING TIMESTAMP ? AND TTL ?"
+            " USING TIMESTAMP ?"
         )
         self._followers = db.prepare(
             "SELECT follower_id FROM followers_by_author WHERE author_id = ? AND segment = ?"
@@ -115,7 +115,7 @@ class CassandraGraph:
         rows = await self._db.fetch_in(self._edges, reader_ids, author_id)
         return {row[0]: _edge(row) for row in rows if row[2] is not None}
 
-    async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
+    async def put_edges(self, edges: Sequence[Edge]) -> None:
         """See `GraphStore`."""
         rows = (
             self._put_edge.mutation(
@@ -130,19 +130,15 @@ class CassandraGraph:
                 edge.retracted_at or UNSET,
                 edge.place,
                 edge.write_time,
-                0 if edge.follows else ttl_s or 0,
             )
             for edge in edges
         )
         await self._db.write(rows, self._put_edge.table)
 
-    async def put_caught_up(
-        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
-    ) -> None:
+    async def put_caught_up(self, author_id: int, reader_ids: Sequence[int], bound: int) -> None:
         """See `GraphStore`. The bound itself is the write time, so the higher one wins."""
         rows = (
-            self._caught_up.mutation(reader, author_id, bound, write_time_of(bound), ttl_s)
-            for reader in reader_ids
+            self._caught_up.mutation(reader, author_id, bound, write_time_of(bound)) for reader in reader_ids
         )
         await self._db.write(rows, self._caught_up.table)
 

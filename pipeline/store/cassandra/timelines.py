@@ -75,7 +75,7 @@ class CassandraTimelines:
     async def retract(self, retractions: Sequence[Retraction]) -> int:
         """See `TimelineStore`. A microsecond later, as the removal counts among writes of one millisecond."""
         rows = (
-            self._retract.mutation(reader, post, GONE, each.timestamp_us + 1)
+            self._retract.mutation(reader, post, GONE, min(each.timestamp_us + 1, FOREVER))
             for each in retractions
             for reader in each.readers
             for post in each.post_ids

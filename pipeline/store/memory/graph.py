@@ -42,7 +42,7 @@ class MemoryGraph:
             if "follows" in cells
         }
 
-    async def put_edges(self, edges: Sequence[Edge], *, ttl_s: int | None = None) -> None:
+    async def put_edges(self, edges: Sequence[Edge]) -> None:
         """See `GraphStore`."""
         for edge in edges:
             values = {
@@ -55,15 +55,12 @@ class MemoryGraph:
                 **({"warm_at": edge.warm_at} if edge.warm_at else {}),
                 **({"retracted_at": edge.retracted_at} if edge.retracted_at else {}),
             }
-            life = 0 if edge.follows else ttl_s or 0
-            self._edges.write(edge.reader_id, edge.author_id, edge.write_time, values, ttl_s=life)
+            self._edges.write(edge.reader_id, edge.author_id, edge.write_time, values)
 
-    async def put_caught_up(
-        self, author_id: int, reader_ids: Sequence[int], bound: int, *, ttl_s: int
-    ) -> None:
+    async def put_caught_up(self, author_id: int, reader_ids: Sequence[int], bound: int) -> None:
         """See `GraphStore`."""
         for reader in reader_ids:
-            self._edges.write(reader, author_id, bound, {"caught_up": bound}, ttl_s=ttl_s)
+            self._edges.write(reader, author_id, bound, {"caught_up": bound})
 
     async def members(self, author_id: int, segment: int, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""

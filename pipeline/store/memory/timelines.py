@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from pipeline.domain.erasure import FOREVER
 from pipeline.domain.hints import GONE
 from pipeline.domain.merge import Row
 from pipeline.store.memory.cells import Clock, Table
@@ -37,7 +38,7 @@ class MemoryTimelines:
         gone = {"author_id": 0, "hints": GONE}
         places = [(each, r, p) for each in retractions for r in each.readers for p in each.post_ids]
         for each, reader, post in places:
-            self._rows.write(reader, post, each.timestamp_us + 1, gone, ttl_s=LONGEST_S)
+            self._rows.write(reader, post, min(each.timestamp_us + 1, FOREVER), gone, ttl_s=LONGEST_S)
         return len(places)
 
     async def timeline(
