@@ -3,12 +3,12 @@
 Nodes of a registry lag behind each other, so "not found" may mean "not yet". But an id is four bytes that
 anybody can make up. So patience is shared: the first unknown id begins a time of grace, all that turn up
 during it are asked for again until its end, and the next grace begins a minute later at the earliest, with an
-id that is new. Outside of it what is unknown is refused at once, remembered, and asked for once a minute.
-Whatever ids come, look-ups have a rate.
+id that is new. Outside of it what is unknown is refused at once, remembered, and asked for every ten seconds.
+Whatever ids come, look-ups that find nothing have a rate.
 
     grace   ├──── 15 s ────┤                                     ├──── 15 s ────┤
     id 7    ask ask ask found                                    ask: once a second
-    id 8        ask ask ask REFUSE                      ask REFUSE: once a minute, and no grace begins
+    id 8        ask ask ask REFUSE                      ask REFUSE: every 10 s, and no grace begins
     id 9                      ask REFUSE
     id 10                                                        ask ask …
 """
@@ -22,13 +22,16 @@ GRACE_S = 15.0
 """Nodes are some hundred ms behind each other; one that was cut off and comes back takes seconds."""
 
 BETWEEN_S = 60.0
-"""From the beginning of a grace to the next, and how long an unknown id is remembered."""
+"""From the beginning of a grace to the next."""
+
+REFUSED_S = 10.0
+"""For so long an unknown id is refused without another look-up."""
 
 AGAIN_S = 1.0
 """Between two look-ups of one id."""
 
-LOOK_UPS = Rate(20.0, 50)
-"""Of ids that are not known yet, a process: a deployment brings a few, a stranger as many as he likes."""
+MISSES = Rate(20.0, 50)
+"""Look-ups that find nothing, a process: a deployment brings a few, a stranger as many as he likes."""
 
 REMEMBERED = 1_000
 """Unknown ids that are remembered; 100 kB."""
@@ -54,15 +57,15 @@ class Patience:
     def about(self, schema_id: int, now: float) -> Next:
         """Before a look-up."""
         patient, asked = self._patient(now), self._asked.get(schema_id)
-        if asked is not None and now - asked < (AGAIN_S if patient else BETWEEN_S):
+        if asked is not None and now - asked < (AGAIN_S if patient else REFUSED_S):
             return Next.WAIT if patient else Next.REFUSE
-        self._bucket, wait = take(self._bucket, LOOK_UPS, now)
-        if wait:
+        if take(self._bucket, MISSES, now)[1]:
             return Next.WAIT if patient else Next.TOO_MANY
         return Next.ASK
 
     def missing(self, schema_id: int, now: float) -> Next:
         """After a look-up that found nothing."""
+        self._bucket, _ = take(self._bucket, MISSES, now)
         new = self._asked.pop(schema_id, None) is None
         self._asked[schema_id] = now
         if len(self._asked) > REMEMBERED:

@@ -5,7 +5,16 @@ from itertools import pairwise
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.patience import AGAIN_S, BETWEEN_S, GRACE_S, LOOK_UPS, REMEMBERED, Next, Patience
+from pipeline.domain.patience import (
+    AGAIN_S,
+    BETWEEN_S,
+    GRACE_S,
+    MISSES,
+    REFUSED_S,
+    REMEMBERED,
+    Next,
+    Patience,
+)
 
 
 def ask(patience, schema_id, now):
@@ -33,13 +42,14 @@ def test_all_ids_share_one_grace():
     assert ask(patience, 10, BETWEEN_S) == (True, Next.WAIT)
 
 
-def test_an_id_that_was_refused_is_asked_for_each_minute_and_never_waited_for():
+def test_an_id_that_was_refused_is_asked_for_now_and_then_and_never_waited_for():
     patience = Patience()
     ask(patience, 7, 0.0)
 
     for minute in range(1, 10):
         assert ask(patience, 7, minute * BETWEEN_S) == (True, Next.REFUSE)
-        assert ask(patience, 7, minute * BETWEEN_S + 1) == (False, Next.REFUSE)
+        assert ask(patience, 7, minute * BETWEEN_S + REFUSED_S - 0.01) == (False, Next.REFUSE)
+        assert ask(patience, 7, minute * BETWEEN_S + REFUSED_S) == (True, Next.REFUSE)
     assert patience.about(7, 10 * BETWEEN_S) is Next.ASK
     patience.found(7)
 
@@ -67,7 +77,7 @@ def test_whatever_ids_come_waits_and_look_ups_are_bounded(arrivals):
     for first in asked:
         for last in asked:
             within = sum(first <= one <= last for one in asked)
-            assert within <= LOOK_UPS.burst + (max(last - first, 0)) * LOOK_UPS.per_second + 1
+            assert within <= MISSES.burst + (max(last - first, 0)) * MISSES.per_second + 1
     starts = [waited[0]] if waited else []
     for at in waited:
         if at - starts[-1] >= GRACE_S:
