@@ -29,7 +29,7 @@ def test_an_unknown_id_waits_and_is_asked_for_once_a_second():
     assert ask(patience, 7, 100.0) == (True, Next.WAIT)
     assert ask(patience, 7, 100.0 + AGAIN_S - 0.001) == (False, Next.WAIT)
     assert ask(patience, 7, 100.0 + AGAIN_S) == (True, Next.WAIT)
-    assert ask(patience, 7, 100.0 + GRACE_S) == (False, Next.REFUSE)
+    assert ask(patience, 7, 100.0 + GRACE_S) == (True, Next.REFUSE)
 
 
 def test_all_ids_share_one_grace():
