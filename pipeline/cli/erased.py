@@ -8,8 +8,7 @@ import typer
 from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.ops.erased import Left
     from pipeline.settings import Settings
 
@@ -76,8 +75,7 @@ async def _scanned(given: "Settings", account: int, texts: list[str]) -> "Left":
 
 
 def _table(left: "Left") -> "Table":
-    from rich.table import Table
-
+    from pipeline.cli._tables import Table
     from pipeline.cli.running import local_time
 
     table = Table("table or topic", "found", "goes", "by", box=None, pad_edge=False)

@@ -157,7 +157,14 @@ def test_the_document_has_null_for_what_is_unknown_and_never_0():
 @pytest.mark.parametrize(
     ("wanted", "places"),
     [
-        ([], [("accounts", n) for n in range(4)] + [("notifications.activity", n) for n in range(4)]),
+        (
+            [],
+            [
+                (topic, n)
+                for topic in ("accounts", "notifications.activity", "notifications.reader.marks")
+                for n in range(4)
+            ],
+        ),
         (["accounts"], [("accounts", n) for n in range(4)]),
         (["activity:2,0"], [("notifications.activity", 0), ("notifications.activity", 2)]),
         (["notifications.activity:3", "accounts:1"], [("notifications.activity", 3), ("accounts", 1)]),
@@ -173,7 +180,10 @@ def test_partitions_that_a_stage_does_not_read_are_refused(wanted):
     with pytest.raises(ConfigError, match="does not read that") as refused:
         places_of(INBOX, consumer_of(INBOX, "readers"), ["accounts", wanted])
 
-    assert refused.value.hint == "it reads accounts (0-3), notifications.activity (0-3)"
+    assert (
+        refused.value.hint
+        == "it reads accounts (0-3), notifications.activity (0-3), notifications.reader.marks (0-3)"
+    )
 
 
 @pytest.mark.parametrize("stage", ["api", "nonsense", "auditor"])

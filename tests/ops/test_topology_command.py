@@ -33,7 +33,7 @@ def test_a_valid_folder_is_said_to_be_valid(folder: Path) -> None:
     result = validate(folder, "--profile", "small-graph")
 
     assert result.exit_code == 0
-    assert result.stdout.startswith(f"{folder}, profile small-graph: valid: 27 topics, ")
+    assert result.stdout.startswith(f"{folder}, profile small-graph: valid: 29 topics, ")
     assert json.loads(validate(folder, "--json").stdout) == {"valid": True, "problems": []}
 
 
@@ -51,7 +51,7 @@ def test_every_problem_is_told(folder: Path) -> None:
         "policy.push_below: is missing",
         "policy.push_belo: unknown key, known are push_below, pull_above, hysteresis, cost_floor, window_days,"
         " margin_seconds, clock_ahead_seconds, dormant_after_days, segment_size,"
-        " tasks_per_post, cap",
+        " tasks_per_post, cap, hold_records, hold_ratio",
     ]
 
 

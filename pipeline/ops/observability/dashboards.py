@@ -119,6 +119,7 @@ FRESHNESS = (
                 f'max by (domain, stage) (tideline_lag_budget_seconds{{{D},stage=~"fanout.*"}})',
                 "budget of {{stage}}",
             ),
+            (_p99("tideline_producer_delay_seconds", "domain"), "before it came, as producers say"),
         ],
     ),
     Panel(
@@ -232,6 +233,10 @@ AUDIT = (
             (
                 f"sum by (topic) (increase(tideline_view_skipped_total{{{D}}}[$__rate_interval]))",
                 "{{topic}}, passed over",
+            ),
+            (
+                f"sum by (domain) (increase(tideline_erased_records_total{{{D}}}[$__rate_interval]))",
+                "{{domain}}, of erased accounts",
             ),
         ],
     ),
