@@ -75,18 +75,18 @@ class Step(StrEnum):
 
     posts      bodies, media and counters of the account's posts
     audience   its rows in its followers' timelines, then their edges and segments
-    followees  its place in the segments of those it followed
     relations  the other side of its blocks
     mentions   what else readers' tables say of it: mutes, hides, engagements, edges that had ended
+    followees  its place in the segments of those it followed; late, for an edge that was being made meanwhile
     late       posts again: of one that was being stored while the first step went by
     account    everything that is kept under its own id, and its records in compacted topics
     """
 
     POSTS = "posts"
     AUDIENCE = "audience"
-    FOLLOWEES = "followees"
     RELATIONS = "relations"
     MENTIONS = "mentions"
+    FOLLOWEES = "followees"
     LATE = "late"
     ACCOUNT = "account"
 
