@@ -108,7 +108,7 @@ def replay(
     given = settings(home=home, domain=domain)
     topology = topology_of(given)
     use_registry(given, topology.names)
-    places, refused = places_of(topology), refused_again(topology)
+    places, refused = places_of(topology), refused_again(topology, now_ms)
     with Meter("Replaying") as meter:
         told = partial(meter.show, note="letters")
         report = _act(

@@ -7,5 +7,6 @@ know from the write · `coverage` who is pushed and what is pulled · `merge` tw
 `budgets` how late is too late · `lag_status` how a consumer gets on · `waiting` what waits for it, by weight
 · `burn` how fast a budget is spent · `arrivals` who makes the work · `control` what is done about a tier that
 is behind · `containment` what that says of the next post · `capacity` what a backlog needs · `audit` what a
-feed must be, from the events alone, sharing none of the above.
+feed must be, from the events alone, sharing none of the above · `tombstones` what a dead letter may bring
+back.
 """

@@ -16,6 +16,7 @@ from pipeline.admitting import admission_of
 from pipeline.codec import CodecError, decode, encode
 from pipeline.domain.admission import Refusal
 from pipeline.domain.containment import OPERATOR
+from pipeline.domain.tombstones import outlived
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
 from pipeline.kafka.headers import APPENDED_AT
@@ -110,8 +111,9 @@ def why_not(letter: DeadLetter, places: Places) -> str:
     return ""
 
 
-def refused_again(topology: Topology) -> Callable[[DeadLetter], str]:
-    """Says why the rules of today would refuse a letter again, as of when it came; "" when they would not.
+def refused_again(topology: Topology, now_ms: Callable[[], int]) -> Callable[[DeadLetter], str]:
+    """Says why the rules of today would refuse a letter again, as of when it came, or why it is too old; ""
+    when neither is so.
 
     Whatever the reason is that it was kept for. Raises Unavailable when a schema registry does not answer.
     """
@@ -129,7 +131,9 @@ def refused_again(topology: Topology) -> Callable[[DeadLetter], str]:
         own = tuple(own_headers(letter.kept.headers))
         came = replace(letter.kept, topic=origin.topic, headers=own, timestamp_ms=letter.came_ms)
         found = admit(record, came)
-        return f"it would be refused again: {found.detail}" if isinstance(found, Refusal) else ""
+        if isinstance(found, Refusal):
+            return f"it would be refused again: {found.detail}"
+        return outlived(record, letter.came_ms, now_ms())
 
     return refused
 

@@ -13,7 +13,7 @@ from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.names import HOME, Names
 from pipeline.ops.dead_letter import record_of
 from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of, refused_again
-from pipeline.records import AuthorClass, FanoutTask, LetterDone, PostEvent
+from pipeline.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent
 from tests.agents.fakes import RecordingOutbox
 from tests.ops.letters import CAME, kept, refused
 
@@ -257,14 +257,26 @@ POST = PostEvent("published", first_id(CAME), 9, CAME, "public", "", "hello", ()
 )
 def test_what_the_rules_would_refuse_again_is_said(topic, record, why):
     """As of when it came: a post that was not too old then is not, however long the fix took."""
-    said = refused_again(topology.load())(letter_of(record, topic))
+    said = refused_again(topology.load(), lambda: NOW)(letter_of(record, topic))
 
     assert said.startswith(why)
     assert bool(said) == bool(why)
 
 
+@pytest.mark.parametrize(("days", "old"), [(9.99, False), (10, True), (29, True)])
+@pytest.mark.parametrize("kind", ["taken_down", "restored", "suspended"])
+def test_a_take_down_that_may_have_been_undone_since_is_not_replayed(kind, days, old):
+    """The tombstone of its end is gone by then; what is overwritten is known for ever."""
+    about = {"author_id": 7} if kind == "suspended" else {"post_id": first_id(CAME - 1000)}
+    letter = letter_of(PolicyEvent(kind, CAME - 500, **about), "policy")
+
+    said = refused_again(topology.load(), lambda: CAME + int(days * 86_400_000))(letter)
+
+    assert said.startswith("it is older than 10 days") == (old and kind == "taken_down"), said
+
+
 def test_bytes_that_hold_no_record_yet_are_said_to():
-    assert refused_again(topology.load())(kept(7)).startswith("its bytes still hold no record: ")
+    assert refused_again(topology.load(), lambda: NOW)(kept(7)).startswith("its bytes still hold no record: ")
 
 
 async def test_a_letter_that_would_be_refused_again_stays_and_the_others_are_sent():
@@ -272,7 +284,7 @@ async def test_a_letter_that_would_be_refused_again_stays_and_the_others_are_sen
     letters = [kept(7), kept(8, value=encode(POST))]
 
     report = await Again(HOME, outbox, lambda: NOW).replay(
-        letters, PLACES, refused=refused_again(topology.load())
+        letters, PLACES, refused=refused_again(topology.load(), lambda: NOW)
     )
 
     assert report.ids == ["1@8"]
