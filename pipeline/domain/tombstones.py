@@ -1,8 +1,8 @@
 """What a dead letter may bring back, since the table no longer knows that it was ended.
 
 Whatever users can end is overwritten, and stays known: relations, hides, edges, rows of timelines, deleted
-posts (decision 21). What is still removed leaves a tombstone that Cassandra drops after a while. A letter that is
-older may contradict one that is gone, and nobody can tell: it is not replayed.
+posts (decision 21). What is still removed leaves a tombstone that Cassandra drops after a while. A letter
+that is older may contradict one that is gone, and nobody can tell: it is not replayed.
 """
 
 from typing import Any
