@@ -24,7 +24,9 @@ def follows(
     file: Annotated[
         str, typer.Argument(metavar="FILE|-", help="Lines FOLLOWER FOLLOWED, plain or .gz; -: stdin.")
     ],
-    at: Annotated[int | None, typer.Option(metavar="MS", help="When they followed; default: now.")] = None,
+    at: Annotated[
+        int | None, typer.Option(metavar="MS", help="When they followed; default: the beginning of 2020.")
+    ] = None,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
     json: JsonOption = False,
@@ -32,14 +34,16 @@ def follows(
     """Import a follow graph; lines that start with # are comments.
 
     A bad line is told on stderr as `line N: reason` and does not hold up the others; the exit code is then 1.
-    Importing the same file again is harmless.
+    Importing the same file again changes nothing: whoever has left meanwhile stays away, as what people do is
+    later than an import. That an edge ended is remembered for the timeline window; give --at with the time of
+    the list to have it count against what was done before and after.
     """
     from pipeline.cli import _delivery
-    from pipeline.domain import fields
+    from pipeline.domain import fields, snowflake
     from pipeline.ops import import_follows
 
     try:
-        event_time = now_ms() if at is None else fields.time(at)
+        event_time = snowflake.EPOCH_MS if at is None else fields.time(at)
     except fields.FieldError as wrong:
         raise typer.BadParameter(str(wrong), param_hint="--at") from None
     if event_time > now_ms():

@@ -142,7 +142,7 @@ async def _tables(sought: Sought, db: Database, keyspace: str, told: Callable[[s
             yield Trace(table, number, table not in EXPIRING, expires if table in EXPIRING else "")
 
 
-EXPIRING = ("timeline_by_reader", "posts_ahead")
+EXPIRING = ("timeline_by_reader", "posts_ahead", "post_reservations")
 """Tables whose rows all live for the window and a day at most, and may name an account to their end."""
 
 

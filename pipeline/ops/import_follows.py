@@ -2,7 +2,9 @@
 
 Edges are grouped by the author followed, because the graph stage then changes a segment once instead of once
 an edge. Everything else is as if they were published one by one: same topic, same limits, same delivery, and
-importing twice changes nothing. `tests/ops/test_import_follows.py` shows it on a real Kafka.
+importing twice changes nothing: an import without a time of its own is as of 2020, so that it never undoes
+what somebody did since then (`docs/ordering.md`). `tests/ops/test_import_follows.py` shows it on a real
+Kafka.
 """
 
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
