@@ -20,8 +20,11 @@ from aiokafka.record._crecords import DefaultRecord, DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes of a batch, inflated: what `outbox` sends at most in one message."""
+LARGEST = 16 * 1024 * 1024
+"""Bytes of a batch, inflated: a topic takes 1 MiB, and ordinary records shrink to a tenth at best."""
+
+POLLED = 4 * 1024 * 1024
+"""Bytes of values that a poll takes from a partition before it leaves the rest for the next one."""
 
 _FIRST_GUESS = 32
 """Ordinary records shrink by less than this; a buffer for the largest batch costs 60 µs."""
@@ -50,7 +53,27 @@ class TooLarge(Exception):  # noqa: N818 - what it is, not that it is an error
 
 def install() -> None:
     """Have every aiokafka consumer of this process read its batches through this module."""
-    fetcher.MemoryRecords = Records
+    fetcher.MemoryRecords, fetcher.FetchResult = Records, Result
+
+
+class Result(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has no types for others
+    """What was fetched of a partition, given out by bytes as well as by records."""
+
+    def getall(self, max_records: int | None = None) -> list[Any]:
+        """The next records: so many, or so many bytes."""
+        if not self.has_more() or not self.check_assignment(self._topic_partition):
+            return []
+        found: list[Any] = []
+        size = 0
+        for record in self._partition_records:
+            found.append(record)
+            size += len(record.value or b"")
+            if size >= POLLED or len(found) == max_records:
+                self._update_position()
+                return found
+        self._update_position()
+        self._partition_records = None
+        return found
 
 
 class Records:

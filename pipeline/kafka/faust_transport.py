@@ -1,6 +1,6 @@
 """How a Faust app reads Kafka: committed records alone, in whatever form, and commits what was acknowledged.
 
-Three things that Faust (0.15.3, `transport/drivers/aiokafka.py` and `transport/consumer.py`) has no setting
+Four things that Faust (0.15.3, `transport/drivers/aiokafka.py` and `transport/consumer.py`) has no setting
 for:
 
 - It reads uncommitted unless it is exactly-once itself: records of aborted transactions would be processed.
@@ -8,9 +8,12 @@ for:
   an aborted transaction, and never commits again. The safe loop acknowledges in order, so the last one
   acknowledged is all there is to know.
 - A batch that aiokafka cannot read stops its consumer (`batches`).
+- It buffers thousands of messages, however large: a few hundred strangers' records would take all memory.
 """
 
+import asyncio
 from typing import Any
+from weakref import WeakSet
 
 import faust
 from aiokafka import AIOKafkaConsumer
@@ -32,7 +35,33 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has
         return end
 
 
+LARGE = 16 * 1024
+"""Bytes of a value from which on messages count by their bytes; of others all fit that there may be."""
+
+MOST_LARGE = 32 * 1024 * 1024
+"""Bytes of large messages that are held at once, before the next one waits."""
+
+_LOOKS, _LOOK_S = 200, 0.05
+"""It waits 10 s at most: a message that somebody keeps for good is no reason to stand still."""
+
+
 class _Consumer(driver.Consumer):  # type: ignore[misc]
+    def __init__(self, *args: Any, **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self._large: WeakSet[Any] = WeakSet()
+        self._deliver: Any = self.callback  # type: ignore[has-type]
+        self.callback = self._with_room
+
+    async def _with_room(self, message: Any) -> None:
+        """Hand a message on; a large one when those before it, or most of them, are done and gone."""
+        if len(message.value or b"") >= LARGE:
+            for _ in range(_LOOKS):
+                if sum(len(held.value) for held in self._large) < MOST_LARGE:
+                    break
+                await asyncio.sleep(_LOOK_S)
+            self._large.add(message)
+        await self._deliver(message)
+
     def _new_consumer_thread(self) -> driver.AIOKafkaConsumerThread:
         return _Thread(self, loop=self.loop, beacon=self.beacon)
 

@@ -270,3 +270,21 @@ def test_a_batch_that_inflates_to_a_gigabyte_is_a_dead_letter_and_the_stage_goes
     ((_, headers),) = stage.dead_letters(1)
     assert headers["__streams.errors.exception"] == b"unreadable"
     assert psutil.Process(stage.process.pid).memory_info().rss < 300_000_000
+
+
+def test_hundreds_of_large_records_take_no_more_memory_than_a_few(stage):
+    """Of 15 MiB each, 3 GB in all; in 400 kB that the broker keeps."""
+    large = bomb(15)
+    for _ in range(200):
+        produce(stage.kafka, stage.topic, large)
+    stage.publish(opened([1]))
+    stage.start()
+
+    stage.until(lambda: stage.lines("done") == [1], 120)
+    assert peak(stage.process.pid) < 500_000_000
+
+
+def peak(pid):
+    """The most memory that a process ever had, in bytes."""
+    (line,) = [x for x in Path(f"/proc/{pid}/status").read_text().splitlines() if x.startswith("VmHWM")]
+    return int(line.split()[1]) * 1024

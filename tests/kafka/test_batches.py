@@ -3,6 +3,7 @@
 import gzip
 import resource
 import tracemalloc
+from types import SimpleNamespace
 
 import cramjam
 import pytest
@@ -114,3 +115,35 @@ def test_bytes_that_are_no_compression_are_refused_and_never_read_for_ever(codec
     for data in (b"garbage", b"\x82SNAPPY\0" + bytes(8) + b"\xff\xff\xff\xfc", PACK[codec](bytes(500))[:-3]):
         with pytest.raises(Exception):  # noqa: B017 - whatever its library raises
             inflate(codec, data, 1000)
+
+
+def test_a_poll_ends_after_some_bytes_and_goes_on_where_it_ended(monkeypatch):
+    """However many records it may take: a few large ones are as much as thousands of small ones."""
+    monkeypatch.setattr(batches, "POLLED", 1000)
+    partition = TopicPartition("posts", 0)
+    found = PartitionRecords(
+        partition, Records(batch(*[(bytes(400), [])] * 7)), [], 0, None, None, True, READ_COMMITTED
+    )
+    state = SimpleNamespace(paused=False, position=0)
+    state.consumed_to = lambda offset: setattr(state, "position", offset)
+    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
+    result = batches.Result(partition, assignment=assignment, partition_records=found, backoff=0)
+
+    polls = [[record.offset for record in result.getall(100)] for _ in range(4)]
+
+    assert polls == [[0, 1, 2], [3, 4, 5], [6], []]
+    assert not result.has_more()
+    assert state.position == 7
+
+
+def test_a_poll_takes_no_more_records_than_it_may():
+    partition = TopicPartition("posts", 0)
+    found = PartitionRecords(
+        partition, Records(batch(*[(b"", [])] * 7)), [], 0, None, None, True, READ_COMMITTED
+    )
+    state = SimpleNamespace(paused=False, position=0)
+    state.consumed_to = lambda offset: setattr(state, "position", offset)
+    assignment = SimpleNamespace(active=True, state_value=lambda _: state)
+    result = batches.Result(partition, assignment=assignment, partition_records=found, backoff=0)
+
+    assert [len(result.getall(3)) for _ in range(4)] == [3, 3, 1, 0]
