@@ -65,7 +65,7 @@ class Result(fetcher.FetchResult):  # type: ignore[misc]  # aiokafka has no type
             return []
         found: list[Any] = []
         size = 0
-        for record in self._partition_records:
+        for record in self._partition_records:  # type: ignore[has-type]
             found.append(record)
             size += len(record.value or b"")
             if size >= POLLED or len(found) == max_records:
