@@ -39,7 +39,7 @@ LARGE = 16 * 1024
 """Bytes of a value from which on messages count by their bytes; of others all fit that there may be."""
 
 MOST_LARGE = 32 * 1024 * 1024
-"""Bytes of large messages that are held at once, before the next one waits."""
+"""Bytes of large messages that are not acknowledged, before the next one waits."""
 
 _LOOKS, _LOOK_S = 200, 0.05
 """It waits 10 s at most: a message that somebody keeps for good is no reason to stand still."""
@@ -53,10 +53,10 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         self.callback = self._with_room
 
     async def _with_room(self, message: Any) -> None:
-        """Hand a message on; a large one when those before it, or most of them, are done and gone."""
+        """Hand a message on; a large one when most of those before it are done."""
         if len(message.value or b"") >= LARGE:
             for _ in range(_LOOKS):
-                if sum(len(held.value) for held in self._large) < MOST_LARGE:
+                if sum(len(held.value) for held in self._large if not held.acked) < MOST_LARGE:
                     break
                 await asyncio.sleep(_LOOK_S)
             self._large.add(message)
