@@ -19,7 +19,7 @@ from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import key_of
 from pipeline.domain.control import Change, Hot, Rules, Seen, asks_who, decide
-from pipeline.errors import EngineError, Unavailable
+from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outgoing
 from pipeline.records import AuthorClass, ClassifiedPost, Containment, JournalEntry, StageHealth
@@ -54,7 +54,7 @@ class Controller:
         while True:
             try:
                 await self.step()
-            except (Unavailable, EngineError) as away:
+            except TidelineError as away:  # also a message that its topic does not take
                 _log.warning("controller.waiting", error=str(away), next="tideline status")
             await self.sleep(LOOK_S)
 
