@@ -35,8 +35,7 @@ def follows(
 
     A bad line is told on stderr as `line N: reason` and does not hold up the others; the exit code is then 1.
     Importing the same file again changes nothing: whoever has left meanwhile stays away, as what people do is
-    later than an import. That an edge ended is remembered for the timeline window; give --at with the time of
-    the list to have it count against what was done before and after.
+    later than an import. Give --at with the time of the list to have it count against what was done before.
     """
     from pipeline.cli import _delivery
     from pipeline.domain import fields, snowflake

@@ -109,7 +109,7 @@ logs = st.fixed_dictionaries({name: st.lists(events, max_size=5) for name, event
 walks = st.lists(
     st.tuples(st.sampled_from(list(PARTITIONS)), st.integers(1, 3), st.integers(0, 3)), max_size=24
 )
-"""Whose turn it is, how many events come, and how many of those before come again with them."""
+"""Whose turn it is, how many events come, and how far before the last ones they begin."""
 
 
 class Stages:
@@ -122,7 +122,7 @@ class Stages:
         self.stores = stores
         warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
         self.readers = Readers(stores.readers, warmth, emit, lambda: T0, 2_000)
-        self.graph = Graph(stores.graph, stores.routes, emit, lambda: T0, 10, 2_000, 1_000)
+        self.graph = Graph(stores.graph, stores.routes, emit, lambda: T0, 10, 2_000)
         self.policy = Policy(stores, emit, tasks=4)
 
     async def handle(self, partition, events, offset):
@@ -222,8 +222,9 @@ def test_the_tables_say_what_the_order_says(logs, walk):
         stages, done = Stages(), dict.fromkeys(PARTITIONS, 0)
         rest = [(name, 2, 0) for name in PARTITIONS for _ in range(3)]
         for name, taken, again in [*walk, *rest]:
-            start, done[name] = max(done[name] - again, 0), done[name] + taken
-            if events := logs[name][start : done[name]]:
+            start = max(done[name] - again, 0)
+            done[name] = max(done[name], start + taken)
+            if events := logs[name][start : start + taken]:
                 await stages.handle(name, events, start)
         assert await stages.tables() == oracle(logs)
 
