@@ -275,7 +275,9 @@ class Memory:
     def _look(self) -> None:
         while not self._over.wait(0.5):
             for worker in self._instance.description()["workers"]:
-                with suppress(psutil.Error, ValueError):
+                with suppress(psutil.Error):
+                    if worker["pid"] is None:
+                        continue
                     size = psutil.Process(worker["pid"]).memory_info().rss
                     self.most[worker["stage"]] = max(size, self.most.get(worker["stage"], 0))
 
