@@ -17,7 +17,7 @@ from tests.agents.whole import LIVE, MARGIN, WINDOW, Whole
 from tests.engines.model import Model
 
 USERS = range(1, 4)
-BY_AUTHOR = ("post", "late", "imported", "deleted", "suspended", "reinstated")
+BY_AUTHOR = ("post", "late", "imported", "deleted", "suspended", "reinstated", "private", "followers")
 
 
 class World:
@@ -52,6 +52,11 @@ class World:
                 post, author = self.posts[-1 - n % len(self.posts)]
                 event = PostEvent("deleted", post, author, now)
                 self.tell("posts", author, event, post_id=post, author_id=author)
+            case "private" | "followers" if self.posts:
+                post, author = self.posts[-1 - n % len(self.posts)]
+                self.restored |= {post} if kind == "followers" else set()
+                event = PostEvent("edited", post, author, now, visibility=kind)
+                self.tell("posts", author, event, post_id=post, author_id=author, visibility=kind)
             case "followed" | "unfollowed" if a != b:
                 readers = (a,) if n % 3 else tuple(user for user in USERS if user != b)
                 self.tell("follows", b, FollowEvent(kind, b, readers, now), author_id=b, follower_ids=readers)
@@ -134,6 +139,7 @@ kinds = st.sampled_from(
         *["registered", "opened", "opened", "engaged", "lapsed", "lapsed", "rebuild", "lost"],
         *["late", "imported", "deleted", "warmed", "warmed", "cooled", "thresholds", "thresholds"],
         *["blocked", "unblocked", "muted", "unmuted", "suspended", "reinstated", "taken_down", "restored"],
+        *["private", "followers"],
     ]
 )
 SAGAS = (
@@ -144,6 +150,7 @@ SAGAS = (
     ("post", "suspended", "reinstated", "check"),
     ("opened", "followed", "post", "time", "suspended", "post", "reinstated", "check"),
     ("post", "taken_down", "restored", "check"),
+    ("opened", "followed", "post", "time", "private", "time", "followers", "check"),
     ("opened", "post", "lapsed", "post", "opened", "check", "post", "check"),
     ("post", "lapsed", "opened", "lapsed", "opened", "time", "check"),
     ("thresholds", "followed", "warmed", "post", "cooled", "post", "warmed", "check"),
