@@ -221,7 +221,7 @@ async def run(logs, walk):
     rest = [(name, 2, 0) for name in PARTITIONS for _ in range(3)]
     for name, taken, again in [*walk, *rest]:
         start = max(done[name] - again, 0)
-        done[name] = max(done[name], start + taken)
+        done[name] = min(max(done[name], start + taken), len(logs[name]))
         if events := logs[name][start : start + taken]:
             await stages.handle(name, events, start)
     return await stages.tables()
