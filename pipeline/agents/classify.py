@@ -10,7 +10,7 @@ Guarantee  the post can be pulled before it can be pushed; the route record of a
            published under it first: of others nothing is applied, before the post as little as after it
 Replay     changes nothing: the class of an old post is looked up in the history by its id, its hints in the
            index; tasks are sent again and write the same rows
-Budget     part of every tier's: age counts from the publish
+Budget     part of every tier's: age counts from the broker's time for the post
 """
 
 import asyncio

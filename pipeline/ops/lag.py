@@ -77,7 +77,7 @@ class StageLag:
 
     @property
     def age_s(self) -> float | None:
-        """Seconds since the oldest unprocessed record was published; 0 when there is none."""
+        """Seconds since the broker had what the oldest unprocessed record is about; 0 when there is none."""
         worst = max((one.age_s for one in self.partitions if one.age_s is not None), default=0.0)
         return None if not worst and any(one.age_s is None for one in self.partitions) else worst
 
