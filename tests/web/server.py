@@ -50,9 +50,7 @@ class Server:
         self.served = lambda page: page
 
     async def __aenter__(self):
-        self.app = api.create(
-            Asked(self), self.spec, self.keys, lambda: {"author.routes": {0: 5}}, lambda: self.now
-        )
+        self.app = self.made()
         self._doors = AsyncExitStack()
         open_at = [
             await self._doors.enter_async_context(door.listening(app, "127.0.0.1", 0, self.most))
@@ -66,6 +64,11 @@ class Server:
     async def __aexit__(self, *_):
         await self._client.close()
         await self._doors.aclose()
+
+    def made(self):
+        """The application."""
+        read = {"author.routes": {0: 5}}
+        return api.create(Asked(self), self.spec, self.keys, lambda: read, lambda: self.now)
 
     async def publish(self, author=AUTHOR, body="hello", **more):
         """A post of now; its id."""
