@@ -30,7 +30,10 @@ class Model:
     def take(self, events: Iterable[Event]) -> None:
         """Hear these events."""
         for event in events:
-            getattr(self, "_" + event["topic"])(event)
+            getattr(self, "_" + event["topic"].replace(".", "_"))(event)
+
+    def _reader_marks(self, event: Event) -> None:
+        """Who has lapsed has the same feed; only how it comes about is another."""
 
     def feed(self, reader: int) -> list[Shown]:
         """The posts the reader has to see, newest first."""
