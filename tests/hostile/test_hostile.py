@@ -25,8 +25,8 @@ def test_nobody_notices_what_strangers_send(tmp_path: Path) -> None:
 
     print(report.document())
     assert report.problems == []
-    assert report.sent.total() > 150 * SECONDS
+    assert report.sent.total() > 20 * SECONDS
     assert report.kinds > 60
     assert min(report.sent[fate] for fate in ("taken", "refused", "either", "unseen")) > 0
-    assert sum(report.http.values()) > 5 * SECONDS
-    assert report.checked > 20 * WORLD.readers
+    assert sum(report.http.values()) > SECONDS
+    assert report.checked > 5 * WORLD.readers
