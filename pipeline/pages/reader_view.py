@@ -50,7 +50,12 @@ class ReaderView:
         )
 
     def hides_post(self, post: StoredPost) -> str | None:
-        """Why this post is not shown to this reader, whoever made it; of hides those of `hidden`."""
+        """Why this post is not shown to this reader, whoever made it; of hides those of `hidden`.
+
+        A row may name a post that another author has by now (two published one id at the same moment).
+        """
+        if post.author_id != self.reader_id and post.author_id not in self.followees:
+            return "not followed"
         return post_hidden_because(
             own=post.author_id == self.reader_id,
             reader_region=self.state.region,

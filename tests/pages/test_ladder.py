@@ -16,7 +16,7 @@ from tests.pages.cores import KEYS, core
 from tests.pages.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, ids
 from tests.waiting import eventually_async
 
-PULL, TIMEOUT_MS = AuthorClass.PULL, 60
+PULL, TIMEOUT_MS = AuthorClass.PULL, 300
 PUSHED, SLOW, FAST = 10, 11, 12
 
 
