@@ -64,8 +64,9 @@ def test_a_reader_counts_once_and_a_hide_holds_until_it_is_taken_back(
     readers, posts, did = world
 
     assert counts(instance, posts, did) == once_an_hour(posts, did)
-    hidden = [instance.rows("SELECT post_id FROM hidden_by_reader WHERE reader_id = %s", r) for r in readers]
-    assert hidden == [[]] + [[(posts[2]["post_id"],)]] * 2 + [[]] * (READERS - 3)
+    cql, post_id = "SELECT post_id, hidden FROM hidden_by_reader WHERE reader_id = %s", posts[2]["post_id"]
+    hidden = [instance.rows(cql, reader) for reader in readers]
+    assert hidden == [[(post_id, False)]] + [[(post_id, True)]] * 2 + [[]] * (READERS - 3)
 
 
 def test_activity_published_again_counts_once(

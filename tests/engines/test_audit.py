@@ -120,7 +120,8 @@ def test_a_row_of_an_author_who_is_not_followed_is_counted_and_is_no_fault(insta
     _, readers, _ = author_with(instance, 2)
     stranger, _, posts = author_with(instance, 1, posts=1)
     row = readers[0], posts[0]["post_id"], stranger
-    instance.rows("INSERT INTO timeline_by_reader (reader_id, post_id, author_id) VALUES (%s, %s, %s)", *row)
+    cql = "INSERT INTO timeline_by_reader (reader_id, post_id, author_id, hints) VALUES (%s, %s, %s, 0)"
+    instance.rows(cql, *row)
 
     code, document = audited(instance, *readers)
 

@@ -27,8 +27,16 @@ def world(seed: int) -> Traffic:
     return Traffic(seed, READERS, AUDIENCES, imported=True)
 
 
+COLUMNS = {
+    "following_by_reader": "reader_id, author_id, follows, at, segment, covered_from, warm_since, warm_at,"
+    " retracted_at, caught_up"
+}
+
+
 def tables_of(instance: Instance, traffic: Traffic) -> Tables:
-    """Every row of every table that this traffic has written, in a fixed order; timelines apart."""
+    """Every row of every table that this traffic has written, in a fixed order; timelines apart, and the place
+    of an edge, which is another when its event is published again.
+    """
     authors, readers = [*traffic.authors, traffic.readers[0]], [*traffic.readers, *traffic.authors]
     posts = [event["post_id"] for event in traffic.events if event["type"] == "published"]
     segments = [(author, 0) for author in authors]
@@ -48,7 +56,8 @@ def tables_of(instance: Instance, traffic: Traffic) -> Tables:
             row
             for key in found
             for row in instance.rows(
-                f"SELECT * FROM {table} WHERE {where}", *(key if isinstance(key, tuple) else (key,))
+                f"SELECT {COLUMNS.get(table, '*')} FROM {table} WHERE {where}",
+                *(key if isinstance(key, tuple) else (key,)),
             )
         ]
         for table, (where, found) in keys.items()
@@ -61,10 +70,10 @@ def _buckets(posts: list[int]) -> set[int]:
 
 
 def timelines_of(instance: Instance, traffic: Traffic) -> dict[tuple[int, int], tuple[Any, ...]]:
-    """By reader and post, what the row says."""
+    """By reader and post, what the row says; without those that were taken out, which have no author."""
     cql = "SELECT reader_id, post_id, author_id, hints FROM timeline_by_reader WHERE reader_id = %s"
     rows = (row for reader in traffic.readers for row in instance.rows(cql, reader))
-    return {(reader, post): rest for reader, post, *rest in rows}
+    return {(reader, post): rest for reader, post, *rest in rows if rest[0]}
 
 
 def pages_of(instance: Instance, traffic: Traffic) -> dict[int, list[Shown]]:
