@@ -39,7 +39,7 @@ async def no_sleep(seconds):
 
 
 def graph(stores, emit):
-    return Graph(stores.graph, stores.routes, emit, lambda: T0, 2, 1_000, 1_000)
+    return Graph(stores.graph, stores.routes, emit, lambda: T0, 2, 1_000)
 
 
 def readers(stores, emit):

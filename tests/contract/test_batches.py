@@ -116,9 +116,9 @@ async def test_rows_are_encoded_as_the_driver_would(db: Database, version):
     rows = [
         (graph._put_edge, (1, -2, True, 2**62, -1, 2**63 - 1, 0, UNSET, 5, 4000, 0)),
         (graph._set_live, (3, 1, 0, None)),
-        (posts._edit, (1, UNSET, "eu", "Grüße", None, 5, 6)),
+        (posts._edit, (1, UNSET, "eu", "Grüße", None, UNSET, 5, 6)),
         (posts._take_down, (1000, {"eu"}, 1)),
-        (posts._index, (7, 12, 1, -5, 1000)),
+        (posts._index, (7, 12, 1, -5, UNSET, 1000)),
     ]
     by_driver = BatchStatement(BatchType.UNLOGGED)
     for statement, values in rows:
