@@ -147,7 +147,7 @@ class Run:
         began = time.monotonic()
         over, failed = Flag(), []
         breaking = Thread(
-            target=_keeping(failed, lambda: chaos.run(sorted(faults), seconds, over)), name="chaos"
+            target=keeping(failed, lambda: chaos.run(sorted(faults), seconds, over)), name="chaos"
         )
         breaking.start()
         try:
@@ -227,7 +227,7 @@ def _producer(event: Event) -> str:
     return producer_of(event["author_id"]) if event["topic"] == "posts" else "tests/faults"
 
 
-def _keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[[], None]:
+def keeping(failed: list[BaseException], work: Callable[[], None]) -> Callable[[], None]:
     """The work, with what it raises kept for another thread."""
 
     def kept() -> None:

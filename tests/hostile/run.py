@@ -27,7 +27,7 @@ from confluent_kafka import Message
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.faults import verify
-from tests.faults.rounds import Run
+from tests.faults.rounds import Run, keeping
 from tests.faults.workload import World
 from tests.hostile.mutants import Fate, Mutant, Mutants
 from tests.hostile.sender import Place, Sender
@@ -118,14 +118,13 @@ class Hostile:
         self.report = Report(seed, seconds)
         self._posts: list[int] = []
         self._since = instance.ends("dead.letters")
-        self._mutants = iter(Mutants(seed, events.clock_ms, lambda: self._posts[-1] if self._posts else None))
 
     def run(self, *, ratios: bool) -> Report:
         """Both rounds and the verdict. `ratios`: whether the times of tiers are part of it, or only told."""
         self.traffic.open()
         restarts, before = self._restarts(), self._written()
         with Memory(self.instance) as quiet:
-            self._ordinary(lambda step: None)
+            self._ordinary()
             self.instance.settle(SETTLE_S)
         between = self._written()
         self._say(f"quiet round over; {self.report.ordinary} ordinary events")
@@ -142,47 +141,69 @@ class Hostile:
 
     # Rounds
 
-    def _ordinary(self, beside: Callable[[int], None]) -> None:
+    def _ordinary(self) -> None:
         """A step each STEP_S for so long; on a busy machine it is fewer."""
-        begin = time.monotonic()
-        for step in range(round(self.seconds / STEP_S)):
-            if time.monotonic() > begin + self.seconds:
-                return
+        for _ in self._steps():
             made = self.traffic.workload.step(ORDINARY)
             self._posts += [each["post_id"] for each in made if each["type"] == "published"]
             self.traffic.publish(made)
             self.report.ordinary += len(made)
-            beside(step)
+
+    def _steps(self) -> Iterator[int]:
+        """Until the round is over; what is late is not caught up."""
+        begin = time.monotonic()
+        for step in range(round(self.seconds / STEP_S)):
+            if time.monotonic() > begin + self.seconds:
+                return
+            yield step
             time.sleep(max(0.0, begin + (step + 1) * STEP_S - time.monotonic()))
 
     def _hostile_round(self) -> dict[Place, Mutant]:
-        sender, garbage = (
-            Sender(self.instance.kafka, self.report.seed),
-            Garbage(self.instance.api, self.report.seed),
+        """Strangers do not wait for each other, nor the ordinary for them."""
+        sender = Sender(self.instance.kafka, self.report.seed)
+        garbage = Garbage(self.instance.api, self.report.seed)
+        over, failed = Flag(), list[BaseException]()
+        works = (
+            lambda: _asking(garbage, over),
+            lambda: self._flood(sender),
+            lambda: self._transactions(sender),
         )
-        over = Flag()
-        asking = Thread(target=_asking, args=(garbage, over), name="garbage")
-        asking.start()
+        strangers = [Thread(target=keeping(failed, work), name="stranger") for work in works]
+        for stranger in strangers:
+            stranger.start()
         try:
-            self._ordinary(lambda step: self._hostile_step(sender, step))
+            self._ordinary()
         finally:
             over.set()
-            asking.join()
+            for stranger in strangers:
+                stranger.join()
             sender.close()
+        if failed:
+            raise failed[0]
         self.report.sent = Counter(mutant.fate.value for mutant in sender.sent.values())
         self.report.kinds = len({mutant.kind for mutant in sender.sent.values()})
         self.report.not_taken, self.report.http = sender.refused, garbage.answers
         self._problem(garbage.errors, f"answers over HTTP were errors of the server: {garbage.answers}")
         return sender.sent
 
-    def _hostile_step(self, sender: Sender, step: int) -> None:
-        sender.send(islice(self._mutants, round(RATE * 0.9 * STEP_S)))
-        if step % TRANSACTION_EVERY == 0:
-            sender.transaction(islice(self._mutants, 5))
-        if step % OPEN_EVERY == OPEN_EVERY // 3:
-            sender.leave_open(next(one for one in self._mutants if one.topic == "activity"))
-        if step % BOMB_EVERY == BOMB_EVERY // 2:
-            sender.send_compressed(Mutants(step, events.clock_ms, lambda: None).bomb())
+    def _flood(self, sender: Sender) -> None:
+        mutants = Mutants(self.report.seed, events.clock_ms, self._victim)
+        drawn = iter(mutants)
+        for step in self._steps():
+            sender.send(islice(drawn, round(RATE * 0.9 * STEP_S)))
+            if step % BOMB_EVERY == BOMB_EVERY // 2:
+                sender.send_compressed(mutants.bomb())
+
+    def _transactions(self, sender: Sender) -> None:
+        drawn = iter(Mutants(self.report.seed + 1, events.clock_ms, self._victim))
+        for step in self._steps():
+            if step % TRANSACTION_EVERY == 0:
+                sender.transaction(islice(drawn, 5))
+            if step % OPEN_EVERY == OPEN_EVERY // 3:
+                sender.leave_open(next(one for one in drawn if one.topic == "activity"))
+
+    def _victim(self) -> int | None:
+        return self._posts[-1] if self._posts else None
 
     # Verdict
 

@@ -24,6 +24,7 @@ class Sender:
 
     def __init__(self, kafka: str, seed: int) -> None:
         self._kafka, self._random = kafka, random.Random(f"sender {seed}")
+        self._ends = random.Random(f"transactions {seed}")
         self.sent: dict[Place, Mutant] = {}
         self.refused: dict[str, int] = {}
         """What the broker or its client did not take, by error."""
@@ -61,7 +62,7 @@ class Sender:
 
     def transaction(self, mutants: Iterable[Mutant]) -> None:
         """All of them in one transaction, which is committed or aborted."""
-        commit = self._random.random() < 0.5
+        commit = self._ends.random() < 0.5
         self._in_transactions.begin_transaction()
         for mutant in mutants:
             self._produce(self._in_transactions, mutant if commit else _unseen(mutant))
