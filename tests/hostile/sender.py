@@ -66,10 +66,10 @@ class Sender:
         self._in_transactions.begin_transaction()
         for mutant in mutants:
             self._produce(self._in_transactions, mutant if commit else _unseen(mutant))
+        self._in_transactions.flush(30)  # or where the last ones went is never told
         if commit:
             self._in_transactions.commit_transaction(30)
         else:
-            self._in_transactions.flush(30)
             self._in_transactions.abort_transaction(30)
 
     def leave_open(self, mutant: Mutant) -> None:
