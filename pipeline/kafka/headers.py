@@ -6,8 +6,9 @@ trace spans the path (`tracing` puts a span of its own into it where spans are k
 made anew for each message. Headers come from strangers: nothing here raises for what they hold.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
+from operator import methodcaller
 from typing import Any, Protocol
 
 Header = tuple[str, bytes]
@@ -40,11 +41,19 @@ class Headed(Protocol):
 
 
 def headers_of(message: Headed) -> list[tuple[str, bytes | None]]:
-    """The headers of a message; none when one has a name that is not UTF-8, as the client then gives none."""
+    """The headers of a message; none when one has a name that is not UTF-8, as the client then gives none.
+
+    To be called once for a message. Of such a name confluent-kafka returns a list with a hole in it and an
+    exception beside it. A call from C checks for both and raises; Python's own specialised call instruction does
+    not, and whoever then unpacks the hole crashes the process (seen, Python 3.11.7, confluent-kafka 2.16).
+    """
     try:
-        return list(message.headers() or ())
+        return list(_headers(message) or ())
     except (UnicodeDecodeError, SystemError):
         return []
+
+
+_headers: Callable[[Headed], Any] = methodcaller("headers")
 
 
 def cloud_event(
