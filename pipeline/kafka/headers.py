@@ -44,8 +44,8 @@ def headers_of(message: Headed) -> list[tuple[str, bytes | None]]:
     """The headers of a message; none when one has a name that is not UTF-8, as the client then gives none.
 
     To be called once for a message. Of such a name confluent-kafka returns a list with a hole in it and an
-    exception beside it. A call from C checks for both and raises; Python's own specialised call instruction does
-    not, and whoever then unpacks the hole crashes the process (seen, Python 3.11.7, confluent-kafka 2.16).
+    exception beside it. A call from C checks for both and raises; Python's specialised call instruction does
+    not, and who unpacks the hole then crashes the process (seen: Python 3.11.7, confluent-kafka 2.16).
     """
     try:
         return list(_headers(message) or ())
