@@ -216,7 +216,7 @@ class Hostile:
 
     def _reconcile(self, sent: Mapping[Place, Mutant]) -> None:
         """What was sent against the dead letters."""
-        letters = {origin: why for message in self._letters() for origin, why in [_letter(message)]}
+        letters = dict(map(_letter, self._letters()))
         self.report.letters = Counter(reason for reason, _ in letters.values())
         wrong: dict[str, list[str]] = defaultdict(list)
         for place, mutant in sent.items():
@@ -317,7 +317,7 @@ def _letter(message: Message) -> tuple[Place, tuple[str, str]]:
         name: (value or b"").decode() for name, value in message.headers() or () if name.startswith(_ERRORS)
     }
     place = told[_ERRORS + "topic"], int(told[_ERRORS + "partition"]), int(told[_ERRORS + "offset"])
-    return place, (told[_ERRORS + "exception"], told[_ERRORS + "message"])
+    return place, (told[_ERRORS + "exception"], f"{told[_ERRORS + 'message']} (key {message.key()!r:.60})")
 
 
 def _samples(address: str) -> Iterator[tuple[str, float, int]]:

@@ -37,6 +37,7 @@ class Sender:
             "bootstrap.servers": self._kafka,
             "log_level": 0,
             "linger.ms": 20,
+            "enable.idempotence": True,  # or what a busy broker acknowledges late is there twice, once untold
             "partitioner": "murmur2_random",
             "message.max.bytes": 4 * BOMB_BYTES,
         }

@@ -22,7 +22,9 @@ def letter(place, reason):
         "exception": reason,
         "message": "why",
     }
-    return SimpleNamespace(headers=lambda: [(f"__streams.errors.{n}", v.encode()) for n, v in told.items()])
+    return SimpleNamespace(
+        key=lambda: b"1", headers=lambda: [(f"__streams.errors.{n}", v.encode()) for n, v in told.items()]
+    )
 
 
 HERE, ELSEWHERE = ("posts", 0, 7), ("posts", 1, 7)
