@@ -51,6 +51,10 @@ share.coordinator.state.topic.replication.factor=1
 share.coordinator.state.topic.min.isr=1
 group.initial.rebalance.delay.ms=0
 
+# Who leaves a transaction open holds up all who read its partitions committed: for no longer than clients ask
+# for by default, where the stock 15 minutes let any producer take as long.
+transaction.max.timeout.ms=60000
+
 # After a kill the controller refuses the new broker until the session of the old one has run out: with the
 # stock 9 s a restart took 13 s, now 8 s.
 broker.session.timeout.ms=4000

@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import HttpProcessingError
 
 from pipeline.errors import ConfigError
 
@@ -92,6 +93,11 @@ class Connection(web.RequestHandler):
         self.force_close()
         if transport is not None:
             transport.abort()
+
+    def log_exception(self, *args: Any, **named: Any) -> None:
+        """What is no HTTP is answered 400; a traceback each would let anybody fill the log."""
+        if not isinstance(named.get("exc_info"), HttpProcessingError):
+            super().log_exception(*args, **named)
 
     def force_close(self) -> None:
         """Close it; a client that does not read what is left has some time for it."""

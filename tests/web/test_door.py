@@ -154,3 +154,13 @@ async def test_beyond_the_bound_nobody_is_let_in_while_all_work(monkeypatch):
 async def working(server, most):
     while len(server.requests) < most:  # noqa: ASYNC110 - until the core was asked
         await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"\x16\x03\x01\x02\x00\x01", b"GET / HTTP/1.1\r\nA B: c\r\n\r\n", b"GET /\x00 HTTP/9\r\n\r\n"]
+)
+async def test_what_is_no_http_is_answered_and_fills_no_log(server, caplog, sent):
+    async with connected(server, sent) as (reader, _):
+        assert (await asyncio.wait_for(reader.read(65_536), 20)).startswith(b"HTTP/1.")
+
+    assert [record for record in caplog.records if record.name.startswith("aiohttp")] == []
