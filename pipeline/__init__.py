@@ -20,6 +20,9 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
 12. `agents.controller` how far every stage is behind, and what is done about it: pushes are shed, authors
      pulled, repairs deferred [`lag_status`, `burn`, `arrivals`, `control`, `containment`]
 
+What strangers send is let in by one rule (`admission`) before any stage, and one rule says which of two
+events about one thing counts (`order`).
+
 Under it: `records` and `codec` (what is on the wire), `topology` (topics, tiers, budgets, policy) and
 `names` (what the engines call a domain's), `kafka` (`loop`: nothing acknowledged before it is durable;
 `dead_letters`: nothing dropped in silence), `store` (six ports, Cassandra behind them). Around it: `ranker`
