@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.errors import EngineError, TidelineError, Unavailable, Unprocessable
@@ -19,6 +20,9 @@ from pipeline.kafka.headers import OURS
 from pipeline.names import HOME, Names
 
 Headers = Sequence[tuple[str, bytes]]
+
+_PAUSE_S = 0.5
+_log = structlog.get_logger()
 
 _BY_KEY = -1  # librdkafka: let the partitioner choose
 
@@ -165,7 +169,12 @@ class Outbox:
 
     def _poll(self) -> None:
         while not self._closing.is_set():
-            self._producer.poll(0.2)
+            try:
+                self._producer.poll(0.2)
+            except KafkaException as fatal:  # each message is told; without this thread none would be
+                error = fatal.args[0]
+                _log.error("outbox.fatal", error=error.str(), next=hint(error, "tideline status"))
+                self._closing.wait(_PAUSE_S)
 
 
 def _failure(topic: str, error: KafkaError) -> TidelineError:

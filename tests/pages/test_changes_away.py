@@ -30,9 +30,9 @@ class Counted:
     def __getattr__(self, name):
         method = getattr(self._port, name)
 
-        def counted(*given):
+        def counted(*given, **named):
             self._reads[name] += 1
-            return method(*given)
+            return method(*given, **named)
 
         return counted
 

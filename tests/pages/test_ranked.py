@@ -152,11 +152,15 @@ class Ranked(World):
 
 @st.composite
 def ranked_worlds(draw):
-    """Rounds are counted in posts that may be shown and in those that may not, so small ones hide nobody."""
+    """Rounds and what is pruned are counted in posts that may be shown, and in those that may not where no index
+    says so: narrow ones have posts of which nothing is to be said.
+    """
     authors = draw(author_list)
-    candidates = draw(st.sampled_from([3, 7, ALL, ALL]))
+    candidates, pruned = draw(st.sampled_from([3, 7, ALL, ALL])), draw(st.sampled_from([2, 5, 300]))
     if candidates < ALL:
         authors = [replace(author, fact="") for author in authors]
+    if candidates < ALL or pruned < 300:
+        authors = [replace(author, posts=dict.fromkeys(author.posts, "")) for author in authors]
     own = draw(st.sets(times, max_size=5))
     posts = [a.id_of(ms) for a in authors for ms in a.posts]
     some = st.sets(st.sampled_from(posts), max_size=3) if posts else st.just(set())
@@ -165,7 +169,7 @@ def ranked_worlds(draw):
         {post: draw(st.integers(1, 9)) for post in draw(some)},
         draw(some),
     )
-    widths = (candidates, draw(st.sampled_from([2, 5, 300])), 100)
+    widths = (candidates, pruned, 100)
     return Ranked(authors, own, known, diversity=draw(st.sampled_from([0.0, 0.5, 2.0])), widths=widths)
 
 
