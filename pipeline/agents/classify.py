@@ -104,25 +104,27 @@ class Classify:
         for post in published:
             self._route(post, graphs, records)
         await self._put_routes(before, records, published)
-        flagged = {post.record.author_id for post in accepted if _changes_flags(post.record)}
+        flagged = {  # what the index says of their posts may change
+            post.record.author_id
+            for post in accepted
+            if post.record.type == "deleted" or _edits_visibility(post.record)
+        }
         await changes.tell(self.emit, batch, authors=authors | flagged, posts=changed)
 
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
         stored, seats = await asyncio.gather(
-            self.posts.posts([post.record.post_id for post in accepted if _says_who_sees_it(post.record)]),
+            self.posts.posts([post.record.post_id for post in accepted if _sets_visibility(post.record)]),
             self.graph.author_graphs(authors),
         )
         gone = {post.post_id for post in stored.values() if post.gone}
         # two authors with one id, on two partitions at once: the later write has it, whole
-        lost = {
-            post.record.post_id: stored[post.record.post_id].author_id
-            for post in published
-            if post.record.post_id in stored
-            and stored[post.record.post_id].author_id != post.record.author_id
-        }
-        refused += [_not_the_owner(p, lost[p.record.post_id]) for p in published if p.record.post_id in lost]
-        published = [post for post in published if post.record.post_id not in lost]
+        owners = {post_id: post.author_id for post_id, post in stored.items()}
+        lost = [
+            p for p in published if owners.get(p.record.post_id, p.record.author_id) != p.record.author_id
+        ]
+        refused += [_not_the_owner(post, owners[post.record.post_id]) for post in lost]
+        published = [post for post in published if post not in lost]
         await self.emit.all(
             task
             for post in published
@@ -286,13 +288,12 @@ def _placed(post: Post) -> Placed[PostEvent]:
     return Placed(post.record, post.message.offset)
 
 
-def _says_who_sees_it(event: PostEvent) -> bool:
-    return event.type == "published" or (event.type == "edited" and event.visibility is not None)
+def _edits_visibility(event: PostEvent) -> bool:
+    return event.type == "edited" and event.visibility is not None
 
 
-def _changes_flags(event: PostEvent) -> bool:
-    """Whether an event about a post that is there may change what the index says of it."""
-    return event.type == "deleted" or (event.type == "edited" and event.visibility is not None)
+def _sets_visibility(event: PostEvent) -> bool:
+    return event.type == "published" or _edits_visibility(event)
 
 
 def _caused(
@@ -307,7 +308,7 @@ def _caused(
         yield post, repairs.RETRACT, event.at
         return
     found = stored.get(event.post_id)
-    if not _says_who_sees_it(event) or found is None or found.author_id != event.author_id:
+    if not _sets_visibility(event) or found is None or found.author_id != event.author_id:
         return
     at = order.of_post(event, post.message.offset).at
     if is_private(found.visibility):

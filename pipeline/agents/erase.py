@@ -15,18 +15,18 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.agents import changes
+from pipeline.agents import changes, repairs
+from pipeline.agents.erased import forgetting
 from pipeline.agents.graph import change_segment
 from pipeline.agents.pace import Pace
 from pipeline.agents.retract import Retract
 from pipeline.domain import containment, erasure, repair, snowflake
 from pipeline.domain.edges import SegmentPlan
 from pipeline.domain.erasure import ERASED, FOREVER, Step
-from pipeline.domain.policy import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.records import AccountEvent, AuthorClass, ErasedAccount, ErasureTask
+from pipeline.records import AccountEvent, ErasedAccount, ErasureTask
 from pipeline.store.ports import ReaderStore, Stores
 from pipeline.store.values import FIRST, AuthorGraph, Edge, Retraction
 
@@ -54,17 +54,12 @@ class Erasing:
         """Begin with those who are erased; the stage gets what is about others. An event of the same batch
         that is about them is dropped, wherever it stands: nothing is in force after an erasure.
         """
-        begun = [one for one in batch if isinstance(one.record, AccountEvent) and one.record.type == ERASED]
+        begun = [one for one in batch if _erases(one.record)]
         if not begun:
             return list(await self.handle_living(batch))
         await self._begin(begun)
-        gone = {one.record.user_id for one in begun}
-        left = [
-            replace(one, record=record)
-            for one in batch
-            if one not in begun and (record := erasure.without(one.record, gone.__contains__)) is not None
-        ]
-        return list(await self.handle_living(left)) if left else []
+        handle = forgetting(self.handle_living, {one.record.user_id for one in begun})
+        return list(await handle([one for one in batch if not _erases(one.record)]))
 
     async def _begin(self, events: Sequence[Delivery[AccountEvent]]) -> None:
         """First nothing new is taken, then nothing is shown, then nothing is kept."""
@@ -90,6 +85,10 @@ class Erasing:
             )
             for one in events
         )
+
+
+def _erases(record: object) -> bool:
+    return isinstance(record, AccountEvent) and record.type == ERASED
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,16 +146,16 @@ class Erase:
     async def _audience(self, cause: Delivery[ErasureTask]) -> ErasureTask | None:
         """A segment: its rows, newest posts first; when these are done its edges, and then itself."""
         task, author = cause.record, cause.record.account_id
-        graph, posts = self.stores.graph, self.stores.posts
+        graph = self.stores.graph
         segment = max(task.after, 0)
         if segment >= (await graph.author_graphs([author]))[author].segments:
             return None
         readers = (await graph.followers(author, segment)).ids
         asked = repair.posts_a_step(len(readers))
         oldest = snowflake.first_id(self.now_ms() - self.life_ms)
-        rows = await posts.recent(author, oldest, task.below, asked) if readers else []
-        entries = entries_of(await self.stores.routes.routes([author]), author)
-        pushed = [row.post_id for row in rows if class_of(row.post_id, entries) is not AuthorClass.PULL]
+        rows, pushed = (
+            await repairs.pushed(self.stores, author, oldest, task.below, asked) if readers else ([], [])
+        )
         await self.pace.take(len(readers) * (len(pushed) + 1))
         if pushed:
             await self.stores.timelines.retract([Retraction(readers, pushed, FOREVER)])
@@ -243,6 +242,6 @@ class Removals:
     async def handle(self, batch: Sequence[Delivery[Any]]) -> list[Refused]:
         """Each by who knows it."""
         accounts = [one for one in batch if isinstance(one.record, ErasureTask)]
-        repairs = [one for one in batch if not isinstance(one.record, ErasureTask)]
-        refused, _ = await asyncio.gather(self.retract.handle(repairs), self.erase.handle(accounts))
+        others = [one for one in batch if not isinstance(one.record, ErasureTask)]
+        refused, _ = await asyncio.gather(self.retract.handle(others), self.erase.handle(accounts))
         return refused

@@ -7,7 +7,7 @@ Guarantee  a record that comes after its stage has heard of the erasure leaves n
 Replay     drops it again
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -31,11 +31,13 @@ class ErasedAccounts:
         else:
             self._marks.add(key)
 
-    def __contains__(self, account_id: int) -> bool:
-        return bool(self._marks) and erasure.mark(account_id).encode() in self._marks
+    def __contains__(self, account_id: object) -> bool:
+        if not self._marks or not isinstance(account_id, int):
+            return False
+        return erasure.mark(account_id).encode() in self._marks
 
 
-def forgetting(handle: Handler, erased: ErasedAccounts) -> Handler:
+def forgetting(handle: Handler, erased: Container[int]) -> Handler:
     """The same stage, but for what is about erased accounts."""
 
     async def living(batch: Sequence[Delivery[Any]]) -> Iterable[Refused]:

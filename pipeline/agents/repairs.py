@@ -5,11 +5,13 @@ from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Any
 
 from pipeline.domain import repair
+from pipeline.domain.merge import Row
+from pipeline.domain.policy import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outgoing
-from pipeline.records import RepairTask
-from pipeline.store.ports import PostStore
+from pipeline.records import AuthorClass, RepairTask
+from pipeline.store.ports import PostStore, Stores
 
 Task = Delivery[RepairTask]
 
@@ -29,6 +31,13 @@ async def gone(posts: PostStore, post_ids: Sequence[int]) -> set[int]:
     other.
     """
     return {post.post_id for post in (await posts.posts(post_ids)).values() if post.gone}
+
+
+async def pushed(stores: Stores, author_id: int, lo: int, hi: int, limit: int) -> tuple[list[Row], list[int]]:
+    """The newest posts of an author with lo <= id < hi, and those of them that may have rows in timelines."""
+    rows = await stores.posts.recent(author_id, lo, hi, limit)
+    entries = entries_of(await stores.routes.routes([author_id]), author_id)
+    return rows, [row.post_id for row in rows if class_of(row.post_id, entries) is not AuthorClass.PULL]
 
 
 async def steps(

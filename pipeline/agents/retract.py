@@ -14,13 +14,13 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.agents import repairs
 from pipeline.agents.pace import Pace
 from pipeline.agents.repairs import RETRACT, Task, steps
 from pipeline.domain import repair, snowflake
-from pipeline.domain.policy import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
-from pipeline.records import AuthorClass, RepairTask
+from pipeline.records import RepairTask
 from pipeline.store.ports import Stores
 from pipeline.store.values import Retraction
 
@@ -49,12 +49,9 @@ class Retract:
         below = await self._not_relied_upon(task)
         if not below:
             return []
-        routes = await self.stores.routes.routes([task.author_id])
-        entries = entries_of(routes, task.author_id)
         asked = repair.posts_a_step(len(below))
         oldest = snowflake.first_id(self.now_ms() - self.life_ms)
-        rows = await self.stores.posts.recent(task.author_id, max(task.lo, oldest), task.hi, asked)
-        posts = [r.post_id for r in rows if class_of(r.post_id, entries) is not AuthorClass.PULL]
+        rows, posts = await repairs.pushed(self.stores, task.author_id, max(task.lo, oldest), task.hi, asked)
         if posts:
             await self.pace.take(len(below) * len(posts))
             await self.stores.timelines.retract(list(_retractions(below, posts, task.at * 1000)))
