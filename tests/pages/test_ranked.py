@@ -109,7 +109,13 @@ class Ranked(World):
         """The whole session."""
         candidates, pruned, _ = self.widths
         every = [at(ms, READER) for ms in self.own]
-        every += [a.id_of(ms) for a in self.authors if not a.fact for ms in a.posts if ms <= AS_OF]
+        every += [
+            author.id_of(ms)
+            for author in self.authors
+            if not author.fact
+            for ms in author.posts
+            if ms <= AS_OF and self._is_candidate(author, ms)
+        ]
         visible, start = set(self.shown()) - self.known.hidden, at(AS_OF - WINDOW)
         found = []
         for part in ([p for p in every if p >= start], [p for p in every if p < start]):
@@ -119,6 +125,11 @@ class Ranked(World):
                 best = self._greedy(left, {})[:pruned] if len(left) > pruned else left
                 found += [p for p in self._greedy(best, self.known.engaged) if p in visible]
         return found
+
+    def _is_candidate(self, author, ms):
+        """Not a post of which the index says that nobody may see it, unless a row in the window has it still."""
+        row = author.rows_kept or (author.owed(ms) and self.owed(ms))
+        return author.posts[ms] not in ("private", "deleted") or (row and ms >= AS_OF - WINDOW)
 
     def _greedy(self, left, engaged):
         order, above, left = [], {}, list(left)
@@ -152,15 +163,11 @@ class Ranked(World):
 
 @st.composite
 def ranked_worlds(draw):
-    """Rounds and what is pruned are counted in posts that may be shown, and in those that may not where no index
-    says so: narrow ones have posts of which nothing is to be said.
-    """
+    """Rounds are counted in posts that may be shown and in those that may not, so small ones hide nobody."""
     authors = draw(author_list)
-    candidates, pruned = draw(st.sampled_from([3, 7, ALL, ALL])), draw(st.sampled_from([2, 5, 300]))
+    candidates = draw(st.sampled_from([3, 7, ALL, ALL]))
     if candidates < ALL:
         authors = [replace(author, fact="") for author in authors]
-    if candidates < ALL or pruned < 300:
-        authors = [replace(author, posts=dict.fromkeys(author.posts, "")) for author in authors]
     own = draw(st.sets(times, max_size=5))
     posts = [a.id_of(ms) for a in authors for ms in a.posts]
     some = st.sets(st.sampled_from(posts), max_size=3) if posts else st.just(set())
@@ -169,7 +176,7 @@ def ranked_worlds(draw):
         {post: draw(st.integers(1, 9)) for post in draw(some)},
         draw(some),
     )
-    widths = (candidates, pruned, 100)
+    widths = (candidates, draw(st.sampled_from([2, 5, 300])), 100)
     return Ranked(authors, own, known, diversity=draw(st.sampled_from([0.0, 0.5, 2.0])), widths=widths)
 
 
