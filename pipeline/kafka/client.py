@@ -7,7 +7,7 @@ environment, never on a command line.
 
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,9 @@ _REFUSALS = {
     KafkaError._AUTHENTICATION: "it refuses the password",
     KafkaError._SSL: "no TLS connection",
 }
+
+_HANDSHAKE = "SSL routines"
+"""OpenSSL's name for where a handshake failed, in what librdkafka tells of it."""
 
 UNAUTHORIZED = (
     KafkaError.TOPIC_AUTHORIZATION_FAILED,
@@ -205,8 +208,19 @@ def knock(bootstrap: str) -> None:
         for error in heard:
             if error.code() in _REFUSALS:
                 raise refused(bootstrap, error)
-            if error.code() == KafkaError._ALL_BROKERS_DOWN:
-                return
+        if _away(heard):
+            return
+
+
+def _away(heard: Sequence[KafkaError]) -> bool:
+    """Whether no broker is there, by what librdkafka told so far.
+
+    A handshake that fails is now and then told as a broken connection first, which would be a broker that is
+    away, and as what it is with the next attempt.
+    """
+    return any(one.code() == KafkaError._ALL_BROKERS_DOWN for one in heard) and not any(
+        _HANDSHAKE in one.str() for one in heard
+    )
 
 
 def refused(bootstrap: str, error: KafkaError) -> EngineError:

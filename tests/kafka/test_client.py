@@ -6,6 +6,7 @@ import time
 
 import pytest
 from aiokafka.client import AIOKafkaClient
+from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
 from pipeline import apps
@@ -124,3 +125,25 @@ async def test_a_token_is_asked_for_again_when_it_is_about_to_expire(tmp_path):
 def test_tokens_are_never_asked_for_in_clear_text():
     with pytest.raises(ValueError, match="neither"):
         oauth.Source("http://provider/token", "id", "secret").token()
+
+
+DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")
+NOBODY = KafkaError(KafkaError._TRANSPORT, "h:1/bootstrap: Connect to ipv4#h:1 failed: Connection refused")
+BROKEN = KafkaError(
+    KafkaError._TRANSPORT, "h:1/bootstrap: error:0A000086:SSL routines::certificate verify failed"
+)
+
+
+@pytest.mark.parametrize(
+    ("heard", "away"),
+    [
+        ([], False),
+        ([NOBODY], False),
+        ([NOBODY, DOWN], True),
+        ([BROKEN, DOWN], False),
+        ([DOWN, BROKEN], False),
+    ],
+)
+def test_a_handshake_that_is_told_as_a_broken_connection_is_no_broker_that_is_away(heard, away):
+    """On a busy machine a third of the handshakes that fail are told like this first."""
+    assert client._away(heard) is away
