@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 
-from pipeline.gauges import Exactly, Newest
+from pipeline.telemetry.gauges import Exactly, Newest
 
 series = st.dictionaries(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), st.floats(0, 9))
 

@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.auth.keys import parse
 from pipeline.errors import ConfigError
-from pipeline.keys import parse
 
 
 def test_the_order_is_kept_and_spaces_are_forgiven():

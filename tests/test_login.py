@@ -2,8 +2,8 @@
 
 import pytest
 
+from pipeline.auth import login
 from pipeline.errors import ConfigError
-from pipeline.store import login
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.logs import OneLine, logfmt
+from pipeline.telemetry.logs import OneLine, logfmt
 
 PAIR = re.compile(r'([a-z_]+)=("(?:[^"\\]|\\.)*"|[^\s"=]*)(?: |$)')
 """A field as readers of logfmt take one."""

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from prometheus_client import Counter, Gauge, Histogram
 
-from pipeline import metrics, topology
+from pipeline import topology
+from pipeline.telemetry import metrics
 from tests import exported
 
 TOP = Path(__file__).parents[1]
@@ -19,7 +20,7 @@ UNITS = {"counter": "_total", "histogram": ("_seconds", "_width")}
 
 def test_what_is_exported_is_what_the_module_describes():
     """By name and type, with every stage imported: nobody makes a metric of their own."""
-    importlib.import_module("pipeline.worker")
+    importlib.import_module("pipeline.runtime.worker")
 
     assert exported.families() == {one.name: one.kind for one in metrics.DESCRIBED}
 

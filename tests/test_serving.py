@@ -2,10 +2,11 @@
 
 import pytest
 
-from pipeline import serving, topology, worker
+from pipeline import topology
+from pipeline.auth import home_keys
+from pipeline.config.settings import Settings
 from pipeline.errors import ConfigError
-from pipeline.local import instance
-from pipeline.settings import Settings
+from pipeline.runtime import serving, worker
 
 CURSORS = f"k1:{'c' * 32}"
 
@@ -18,13 +19,13 @@ def test_an_api_that_asks_for_tokens_has_keys(tmp_path):
         serving.token_keys(settings, wanted)
     assert "TIDELINE_TOKEN_KEYS" in caught.value.hint
 
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
     assert serving.token_keys(settings, wanted) is not None
 
 
 def test_one_that_asks_for_none_has_none(tmp_path):
     """Though the home has some."""
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
 
     assert serving.token_keys(Settings(home=tmp_path), topology.load(profile="small-graph")) is None
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pipeline.auth.tokens import LEEWAY_S, LONGEST, Caller, TokenError, TokenKeys, parse
 from pipeline.errors import ConfigError
-from pipeline.tokens import LEEWAY_S, LONGEST, Caller, TokenError, TokenKeys, parse
 
 OLD, NEW, OTHER = "o" * 32, "n" * 32, "x" * 32
 KEYS = parse(f"old:{OLD}")

@@ -19,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import topology
+from pipeline.audit import feeds, from_events
+from pipeline.auth.home_keys import tokens_of
 from pipeline.bench import demo_traffic, graph, probe, verdict
 from pipeline.bench.demo import PROFILE, SEED, Demo
 from pipeline.bench.demo_publish import Publisher
@@ -28,12 +30,12 @@ from pipeline.bench.kinds import Kinds
 from pipeline.bench.verdict import Latency
 from pipeline.bench.watch import Watch
 from pipeline.clock import now_ms
+from pipeline.config.settings import Settings
 from pipeline.domain.audit import KINDS, Ledger
 from pipeline.kafka.outbox import Outbox
-from pipeline.local.instance import Instance, find, tokens_of
-from pipeline.ops import audit, containment, feeds
-from pipeline.records import JournalEntry
-from pipeline.settings import Settings
+from pipeline.local.instance import Instance, find
+from pipeline.ops import containment
+from pipeline.wire.records import JournalEntry
 
 POSTS_A_SECOND = 25.0
 """What two cores carry beside everything else without being late, so that it is the burst that is seen."""
@@ -65,7 +67,7 @@ class Figures:
     acted_s: float | None
     journal: Sequence[JournalEntry]
     left: int
-    audit: audit.Report
+    audit: from_events.Report
 
     @property
     def ratio(self) -> float | None:

@@ -17,6 +17,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipeline import topology
+from pipeline.audit import feeds, from_events
+from pipeline.auth.home_keys import tokens_of
+from pipeline.auth.tokens import TokenKeys
 from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
 from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_traffic import Step
@@ -26,14 +29,14 @@ from pipeline.bench.kinds import Kinds
 from pipeline.bench.verdict import Figures, Latency
 from pipeline.bench.watch import Watch
 from pipeline.clock import now_ms
+from pipeline.config.settings import Settings
+from pipeline.control import lag
 from pipeline.domain.audit import Ledger
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
-from pipeline.local.instance import Instance, tokens_of
-from pipeline.ops import audit, dead_letters, feeds, lag
-from pipeline.records import FollowEvent
-from pipeline.settings import Settings
-from pipeline.tokens import TokenKeys
+from pipeline.local.instance import Instance
+from pipeline.ops import dead_letters
+from pipeline.wire.records import FollowEvent
 
 PROFILE = "small-graph"
 
@@ -177,17 +180,17 @@ class Demo:
         await self._look(self._settled, SETTLE_PATIENCE_S, done=lambda: self.moment.total)
         await asyncio.gather(*self.publisher.probes)
 
-    async def audited(self) -> audit.Report:
+    async def audited(self) -> from_events.Report:
         """Hold what readers are served against what was published."""
         touched = demo_traffic.touched(self.steps)
         readers = demo_readers.stratified(self.kinds.graph, self.steps, touched, self.kinds.of, SEED)
         moment = Moment("readers audited:", total=len(readers))
 
-        def progress(report: audit.Report) -> None:
+        def progress(report: from_events.Report) -> None:
             moment.done = report.readers
             self.view.show(moment)
 
-        return await audit.audit(
+        return await from_events.audit(
             self.running.api,
             readers,
             self.publisher.ledger,
@@ -198,7 +201,7 @@ class Demo:
             timeout_ms=self.kinds.topology.api.deadline_max_ms,
         )
 
-    async def figures(self, report: audit.Report) -> Figures:
+    async def figures(self, report: from_events.Report) -> Figures:
         """What all this measured."""
         rows, counts = self.moment.rows, self._posts_by_kind()
         letters = await asyncio.to_thread(dead_letters.newest, self.running.kafka, 1)

@@ -14,7 +14,7 @@ from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.publish import outgoing
-from pipeline.records import AccountEvent, PostEvent
+from pipeline.wire.records import AccountEvent, PostEvent
 
 _SOURCE = "tideline/demo"
 _AT_ONCE = 10_000

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from pipeline.bench.verdict import Figures, Latency
-from pipeline.ops.lag import StageLag
+from pipeline.control.lag import StageLag
 
 _LINE_EVERY_S = 5.0
 _RATE_OVER_S = 3.0

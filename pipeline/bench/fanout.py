@@ -24,23 +24,24 @@ from pathlib import Path
 
 import psutil
 
-from pipeline import shipped, topology
+from pipeline import topology
 from pipeline.bench.engines import Engines, engines_for
 from pipeline.bench.figures import Report, Turn
 from pipeline.bench.processes import Running, cpu_seconds, running
 from pipeline.bench.table import Table, table
 from pipeline.bench.workload import Workload
 from pipeline.clock import now_ms
+from pipeline.config import shipped
 from pipeline.domain import budgets
 from pipeline.domain.intake import Accepted
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import groups
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
-from pipeline.ops import topology_apply
 from pipeline.ops.publish import outgoing
-from pipeline.records import ReaderCohort
+from pipeline.runtime import topology_apply
 from pipeline.topology import Topology
+from pipeline.wire.records import ReaderCohort
 
 Progress = Callable[[str], None]
 

@@ -11,8 +11,8 @@ import sys
 
 from pipeline.bench.processes import say_ready
 from pipeline.bench.workload import Workload
+from pipeline.config.settings import Settings
 from pipeline.local import lifeline
-from pipeline.settings import Settings
 from pipeline.store.cassandra import open_stores
 
 

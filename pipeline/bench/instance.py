@@ -9,11 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from pipeline.config.settings import Settings
 from pipeline.errors import EngineError
 from pipeline.local import engines, instance, signals
 from pipeline.local.instance import Instance
 from pipeline.local.process import tail
-from pipeline.settings import Settings
 
 _POLL_S = 0.1
 _STOP_S = 60.0

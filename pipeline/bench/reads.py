@@ -20,19 +20,21 @@ from itertools import cycle
 
 import psutil
 
-from pipeline import metrics, serving, topology
+from pipeline import topology
 from pipeline.bench import graph, reads_contenders, reads_faults, reads_figures, reads_world
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.reads_figures import EmptyCaches, Figures, SlowAuthor
 from pipeline.bench.reads_ground import POSTS_A_SECOND, Ground
 from pipeline.bench.reads_load import interleaved, turn
 from pipeline.bench.watch import Watch
+from pipeline.config.settings import Settings
 from pipeline.local import control
 from pipeline.local.instance import Instance
-from pipeline.pages.caches import Sizes
-from pipeline.pages.query import Query
-from pipeline.resources import resources
-from pipeline.settings import Settings
+from pipeline.query.caches import Sizes
+from pipeline.query.timeline import Query
+from pipeline.runtime import serving
+from pipeline.runtime.resources import resources
+from pipeline.telemetry import metrics
 
 PROFILE = "small-graph"
 FAULTS = ("slow-author", "empty-caches")

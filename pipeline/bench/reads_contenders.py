@@ -26,10 +26,10 @@ from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import DEFAULT_LIMIT, PageRequest
 from pipeline.errors import Unavailable
 from pipeline.local.instance import Instance
-from pipeline.pages.cache import Cache
-from pipeline.pages.caches import Caches
-from pipeline.pages.page import Page
-from pipeline.pages.query import Query
+from pipeline.query.cache import Cache
+from pipeline.query.caches import Caches
+from pipeline.query.page import Page
+from pipeline.query.timeline import Query
 
 NO_PAGE = "no page"
 """What counts as degraded as well: the reader is told to come again."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from pipeline.domain.merge import Row
-from pipeline.pages.query import Query
+from pipeline.query.timeline import Query
 from pipeline.store.ports import GraphStore, PostStore, ReaderStore, Stores
 
 DELAY_S = 2.0

@@ -14,13 +14,14 @@ from pipeline.bench import graph, reads_world
 from pipeline.bench.reads_world import World
 from pipeline.bench.watch import Watch
 from pipeline.clock import now_ms
+from pipeline.control import lag
 from pipeline.domain.intake import Accepted
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance
-from pipeline.ops import lag, policy_forced
+from pipeline.ops import policy_forced
 from pipeline.ops.publish import outgoing
-from pipeline.records import AuthorClass, ForcedClass
+from pipeline.wire.records import AuthorClass, ForcedClass
 
 POSTS_A_SECOND = 4.0
 """While it is measured: of ten, three are by pulled authors, as a page has more of theirs."""

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from pipeline.pages.page import Page
+from pipeline.query.page import Page
 
 Ask = Callable[[int], Awaitable[Page | None]]
 """One read of a reader's feed; None where what comes back is no page of this process."""

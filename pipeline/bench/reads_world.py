@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pipeline.bench.graph import FollowGraph
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
-from pipeline.records import AccountEvent, FollowEvent
+from pipeline.wire.records import AccountEvent, FollowEvent
 
 PULLED, PUSHED = 20, 60
 """Authors a reader follows."""

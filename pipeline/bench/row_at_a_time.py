@@ -18,11 +18,11 @@ import faust
 from cassandra.cluster import Cluster, Session
 
 from pipeline.bench.processes import say_ready
-from pipeline.codec import decode
+from pipeline.config.settings import Settings
 from pipeline.domain import hints
 from pipeline.local import lifeline
-from pipeline.records import PostEvent
-from pipeline.settings import Settings
+from pipeline.wire.codec import decode
+from pipeline.wire.records import PostEvent
 
 IN_FLIGHT = 128
 """INSERTs under way at once: more won nothing."""

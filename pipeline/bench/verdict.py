@@ -4,9 +4,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pipeline.audit.from_events import Report
 from pipeline.bench.probe import Sighting
 from pipeline.domain.audit import KINDS
-from pipeline.ops.audit import Report
 
 LEAST_READERS = 500
 """An audit of fewer readers proves nothing."""

@@ -9,10 +9,10 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipeline.clock import now_ms
+from pipeline.control.lag import Lag, StageLag, topics_read
 from pipeline.kafka.offsets import Offsets
 from pipeline.local import instance
 from pipeline.local.instance import Instance
-from pipeline.ops.lag import Lag, StageLag, topics_read
 from pipeline.topology import Topology
 
 _TIMEOUT = aiohttp.ClientTimeout(total=2)
@@ -46,7 +46,7 @@ class Watch:
         self._offsets.__exit__(kind, error, trace)
 
     async def stages(self) -> list[StageLag]:
-        """How far every stage is behind, see `ops.lag`."""
+        """How far every stage is behind, see `control.lag`."""
         return await asyncio.to_thread(self._lag.snapshot)
 
     async def rows(self) -> dict[str, int]:

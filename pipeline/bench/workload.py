@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pipeline.domain import hints, segments, snowflake
-from pipeline.records import PostEvent
 from pipeline.store.values import Push, TimelineEntry
+from pipeline.wire.records import PostEvent
 
 CROWD = 50_000
 """Readers there are, at least; a larger audience draws from four times its size."""

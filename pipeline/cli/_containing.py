@@ -8,8 +8,8 @@ from pipeline.cli.running import echo, keyspace_of, local_time, names_of, print_
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
-    from pipeline.records import Containment
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
+    from pipeline.wire.records import Containment
 
 
 def _duration_ms(text: str) -> int:
@@ -43,7 +43,7 @@ def contain(
     from pipeline.domain.containment import OPERATOR, Kind
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
-    from pipeline.records import AuthorClass, Containment
+    from pipeline.wire.records import AuthorClass, Containment
 
     now = now_ms()
     until = now + _duration_ms(lasts) if lasts else 0
@@ -76,10 +76,11 @@ def contain(
 def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
     import asyncio
 
+    from pipeline.control import health_topic
+    from pipeline.control.lag import Lag
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import endpoints_of, kafka_of
-    from pipeline.ops import blast, health_topic
-    from pipeline.ops.lag import Lag
+    from pipeline.ops import blast
     from pipeline.store.cassandra import open_stores
 
     topology = topology_of(given)

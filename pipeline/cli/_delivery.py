@@ -20,7 +20,7 @@ from pipeline.ops.lines import Line, Source, in_background, opened
 from pipeline.ops.publish import Batch, Refusal, Report, Sent, deliver
 
 if TYPE_CHECKING:
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
 
 Batches = Callable[[AsyncIterator[list[Line]]], AsyncIterator[Batch]]
 

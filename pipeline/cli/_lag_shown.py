@@ -8,8 +8,8 @@ from pipeline.cli._tables import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.ops.health_topic import Said
-    from pipeline.ops.lag import PartitionLag, StageLag
+    from pipeline.control.health_topic import Said
+    from pipeline.control.lag import PartitionLag, StageLag
 
 _COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWIND": "red"}
 

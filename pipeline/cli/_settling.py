@@ -6,10 +6,10 @@ from pipeline.cli.running import topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
+    from pipeline.config.settings import Settings
+    from pipeline.control.lag import StageLag
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import Instance
-    from pipeline.ops.lag import StageLag
-    from pipeline.settings import Settings
 
 
 def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance | None") -> bool:
@@ -19,8 +19,8 @@ def settle(what: str, given: "Settings", offsets: "Offsets", instance: "Instance
 
     from pipeline.cli.lag import left
     from pipeline.cli.meter import Meter
+    from pipeline.control.lag import Lag, settled, topics_read, unprocessed
     from pipeline.local.instance import beside_api
-    from pipeline.ops.lag import Lag, settled, topics_read, unprocessed
 
     with Meter(what) as meter:
         looking = Lag(

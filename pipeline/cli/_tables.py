@@ -3,7 +3,7 @@
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from pipeline.printable import one_line, plain
+from pipeline.telemetry.printable import one_line, plain
 
 
 class Table(RichTable):

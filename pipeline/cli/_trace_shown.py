@@ -8,7 +8,7 @@ from pipeline.domain.visibility import is_private
 from pipeline.ops.trace import Trace
 from pipeline.ops.trace_reached import Reached
 from pipeline.ops.trace_topics import Hop
-from pipeline.records import AuthorClass
+from pipeline.wire.records import AuthorClass
 
 
 def document(found: Trace) -> dict[str, Any]:

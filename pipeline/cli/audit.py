@@ -13,10 +13,10 @@ from pipeline.clock import now_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
 
-    from pipeline.agents.verdicts import Found
+    from pipeline.audit.live import Tally
+    from pipeline.audit.verdicts import Found
     from pipeline.cli._tables import Table
-    from pipeline.ops.audit_live import Tally
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
     from pipeline.store.ports import Stores
 
 FOUND = 3
@@ -86,9 +86,9 @@ async def _audited(
 ) -> "Tally":
     from functools import partial
 
-    from pipeline.local.instance import tokens_of
-    from pipeline.ops import audit_live, feeds
-    from pipeline.ops.tiers_behind import tiers_behind
+    from pipeline.audit import feeds, live
+    from pipeline.auth.home_keys import tokens_of
+    from pipeline.control.tiers_behind import tiers_behind
     from pipeline.store.cassandra import open_stores
 
     api, kafka, cassandra, keyspace = _places(given)
@@ -97,11 +97,11 @@ async def _audited(
     session = feeds.session(tokens_of(given), wanted.api.deadline_max_ms)
     async with open_stores(cassandra, keyspace) as stores, session as client:
         serve = partial(feeds.over_http, client, api)
-        tally = audit_live.Tally()
+        tally = live.Tally()
         with Meter("Auditing") as meter, tiers_behind(kafka, wanted, now_ms) as behind:
-            auditor = audit_live.auditor_of(stores, wanted, serve, patience_ms, behind)
+            auditor = live.auditor_of(stores, wanted, serve, patience_ms, behind)
             showing = asyncio.create_task(_shown(tally, meter))
-            await audit_live.audit(drawn(stores), auditor.examine, tally)
+            await live.audit(drawn(stores), auditor.examine, tally)
             showing.cancel()
     return tally
 
@@ -132,7 +132,7 @@ async def _drawn(
     named: "Sequence[int]", number: int | None, seed: int, stores: "Stores"
 ) -> "AsyncIterator[int]":
     """The readers to look at; `number` None: all."""
-    from pipeline.agents import roll
+    from pipeline.audit import roll
 
     if named:
         for reader in named:
@@ -146,8 +146,8 @@ async def _drawn(
 
 
 def _table(tally: "Tally") -> "Table":
+    from pipeline.audit.live import ALL_KINDS
     from pipeline.cli._tables import Table
-    from pipeline.ops.audit_live import ALL_KINDS
 
     table = Table("author", "reader", "path", box=None, pad_edge=False)
     for title in ("posts", *ALL_KINDS):

@@ -35,11 +35,11 @@ def budget(
     1 over a window spends exactly what the objective allows; – is unknown.
     """
     from pipeline.cli.lag import BREACHED
+    from pipeline.control.health_topic import heard
+    from pipeline.control.lag import Lag, breached
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
     from pipeline.ops.budget import budgeted, of
-    from pipeline.ops.health_topic import heard
-    from pipeline.ops.lag import Lag, breached
 
     given = settings(home=home, profile=profile, domain=domain)
     kafka, topology = kafka_of(given), topology_of(given)

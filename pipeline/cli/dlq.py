@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
 
     from pipeline.cli._tables import Table
+    from pipeline.config.settings import Settings
     from pipeline.ops.dead_letter import DeadLetter
     from pipeline.ops.dead_letters_again import Again, Choice, Report
-    from pipeline.settings import Settings
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="0@17 2@4 …, as listed.")]
 ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it, and not only say what.")]

@@ -9,7 +9,7 @@ from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOpt
 from pipeline.cli.running import echo, print_json, topology_of
 
 if TYPE_CHECKING:
-    from pipeline.ops.lag import StageLag
+    from pipeline.control.lag import StageLag
 
 
 def register(app: typer.Typer) -> None:

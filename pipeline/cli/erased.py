@@ -9,8 +9,8 @@ from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOpt
 
 if TYPE_CHECKING:
     from pipeline.cli._tables import Table
+    from pipeline.config.settings import Settings
     from pipeline.ops.erased import Left
-    from pipeline.settings import Settings
 
 LEFT = 3
 """Exit code when something is left that does not go by itself."""

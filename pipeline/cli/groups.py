@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from pipeline.cli._tables import Table
+    from pipeline.control.lag import StageLag
     from pipeline.kafka.groups import Group, Member
-    from pipeline.ops.lag import StageLag
 
 
 def register(app: typer.Typer) -> None:
@@ -32,11 +32,11 @@ def groups(
     A group is `empty` when nobody is in it, `dead` when nobody ever was or its offsets are gone, and
     `unknown` when Kafka does not say. Of the controllers, the one with the partition acts.
     """
+    from pipeline.control.groups import document, with_controllers
+    from pipeline.control.lag import Lag
     from pipeline.kafka.groups import described
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
-    from pipeline.ops.groups import document, with_controllers
-    from pipeline.ops.lag import Lag
 
     given = settings(home=home, profile=profile, domain=domain)
     kafka, topology = kafka_of(given), topology_of(given)

@@ -14,8 +14,8 @@ from pipeline.clock import now_ms
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from pipeline.ops.health_topic import Said
-    from pipeline.ops.lag import StageLag
+    from pipeline.control.health_topic import Said
+    from pipeline.control.lag import StageLag
 
 BREACHED = 3
 """Exit code when a budget is used up, for who asks."""
@@ -55,10 +55,10 @@ def lag(
 
     from pipeline.cli._lag_shown import lag_table
     from pipeline.cli.meter import Meter
+    from pipeline.control.health_topic import document, heard
+    from pipeline.control.lag import Lag, breached, settled, topics_read
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, beside_api, find, kafka_of
-    from pipeline.ops.health_topic import document, heard
-    from pipeline.ops.lag import Lag, breached, settled, topics_read
 
     if watch and wait is not None:
         raise typer.BadParameter("--watch goes on until Ctrl-C; give one of them", param_hint="--wait")
@@ -120,7 +120,7 @@ def _shown(as_json: bool) -> "Iterator[Callable[[list[StageLag], Said], None]]":
     from rich.live import Live
 
     from pipeline.cli._lag_shown import lag_table
-    from pipeline.ops.health_topic import document
+    from pipeline.control.health_topic import document
 
     with suppress(KeyboardInterrupt):
         if as_json:

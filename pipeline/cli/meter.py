@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from pipeline.cli.running import echo
-from pipeline.printable import one_line
+from pipeline.telemetry.printable import one_line
 
 if TYPE_CHECKING:
     from rich.progress import Progress

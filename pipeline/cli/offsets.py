@@ -12,11 +12,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.cli._tables import Table
+    from pipeline.config.settings import Settings
+    from pipeline.control.lag import Consumer
+    from pipeline.control.task_weights import Weight
     from pipeline.domain.offset_reset import Reset
-    from pipeline.ops.lag import Consumer
     from pipeline.ops.offsets_plan import Plan, Position
-    from pipeline.ops.task_weights import Weight
-    from pipeline.settings import Settings
     from pipeline.topology import Topology
 
 StageArgument = Annotated[str, typer.Argument(metavar="STAGE", help="classify, fanout.large, DOMAIN/graph …")]
@@ -90,11 +90,11 @@ def reset(
     work: the plan says how many records and deliveries, and how long that takes at the rate measured last.
     Forward means never, and needs --skip-records.
     """
+    from pipeline.control.task_weights import row_seconds
     from pipeline.kafka.spans import spans
     from pipeline.local.instance import kafka_of
     from pipeline.ops import offsets_plan, offsets_reset
     from pipeline.ops.replay import KafkaGroups
-    from pipeline.ops.task_weights import row_seconds
 
     where = _reset(to_datetime, by_duration, to_earliest, to_latest, shift_by, to_offset)
     given, topology, name = _of(stage, domain, home, profile)
@@ -159,7 +159,7 @@ def _reset(
 
 def _of(stage: str, domain: str, home: "Path", profile: str) -> "tuple[Settings, Topology, str]":
     """`DOMAIN/STAGE` is the stage of that domain."""
-    from pipeline.names import split
+    from pipeline.config.names import split
 
     own, name = split(stage)
     if own and domain not in ("", own):

@@ -8,7 +8,7 @@ import typer
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
 
 DEFAULT_HOME = Path.home() / ".tideline"
 
@@ -52,7 +52,7 @@ def settings(**given: Any) -> "Settings":
     """
     from pydantic import ValidationError
 
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
 
     try:
         return Settings(**given)

@@ -13,8 +13,8 @@ from pipeline.clock import now_ms
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from pipeline.config.settings import Settings
     from pipeline.ops.policy_settings import InForce
-    from pipeline.settings import Settings
     from pipeline.store.ports import Stores
 
 _CHANGES = "push_below=N pull_above=N"
@@ -89,7 +89,7 @@ def force(
 
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_forced
-    from pipeline.records import AuthorClass, ForcedClass
+    from pipeline.wire.records import AuthorClass, ForcedClass
 
     forced = ForcedClass(author, AuthorClass(author_class), reason, now_ms())
     given = settings(home=home, domain=domain)

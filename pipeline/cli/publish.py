@@ -41,11 +41,11 @@ def publish(
     and another post. With a time, publishing it again is harmless. A line whose time the pipeline would
     refuse is refused here: one ahead of now, a post older than the window that does not say imported.
     """
-    from pipeline.admitting import limits_of
     from pipeline.cli import _delivery
     from pipeline.domain.intake import TOPICS
-    from pipeline.kafka.headers import LONGEST_NAME
     from pipeline.ops.publish import Times, batch_of
+    from pipeline.runtime.admitting import limits_of
+    from pipeline.wire.headers import LONGEST_NAME
 
     if topic and topic not in TOPICS:
         raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")

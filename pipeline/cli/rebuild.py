@@ -11,7 +11,7 @@ from pipeline.clock import now_ms
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from pipeline.settings import Settings
+    from pipeline.config.settings import Settings
 
 
 def register(app: typer.Typer) -> None:

@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.cli._tables import Table
+    from pipeline.config.names import Names
+    from pipeline.config.settings import Settings
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import Instance
-    from pipeline.names import Names
     from pipeline.ops.replay import Target
-    from pipeline.settings import Settings
 
 StagesArgument = Annotated[list[str] | None, typer.Argument(metavar="STAGE…", help="graph, fanout.large …")]
 

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pipeline.printable import one_line
+from pipeline.telemetry.printable import one_line
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pipeline.names import Names
-    from pipeline.settings import Settings
+    from pipeline.config.names import Names
+    from pipeline.config.settings import Settings
     from pipeline.topology import Topology
 
 
@@ -36,7 +36,7 @@ def topology_of(given: "Settings") -> "Topology":
 
 def names_of(given: "Settings") -> "Names":
     """What the topics of the domain are called, without reading a topology for the home feed."""
-    from pipeline.names import HOME
+    from pipeline.config.names import HOME
 
     return topology_of(given).names if given.domain else HOME
 
@@ -54,8 +54,8 @@ def keyspace_of(given: "Settings") -> str:
 
 def use_registry(given: "Settings", names: "Names") -> None:
     """Read records as the stages do: with the schema registry, where one is configured."""
-    from pipeline import codec
     from pipeline.kafka.registry import SchemaRegistry
+    from pipeline.wire import codec
 
     if given.schema_registry_url:
         codec.use(SchemaRegistry(given.schema_registry_url, names).lookups(waits=False))

@@ -34,8 +34,9 @@ def timeline(
     json: JsonOption = False,
 ) -> None:
     """Show a page of a reader's feed, asked of the running instance."""
-    from pipeline.local.instance import find, tokens_of
-    from pipeline.tokens import Caller
+    from pipeline.auth.home_keys import tokens_of
+    from pipeline.auth.tokens import Caller
+    from pipeline.local.instance import find
 
     given = settings(home=home)
     given_parts = {"limit": limit, "cursor": cursor, "mode": mode, "explain": 1 if explain else None}

@@ -28,8 +28,8 @@ def token(
 
     Without them it is signed with the key of the home. Whoever has the token is the reader until it expires.
     """
-    from pipeline.local.instance import tokens_of
-    from pipeline.tokens import Caller
+    from pipeline.auth.home_keys import tokens_of
+    from pipeline.auth.tokens import Caller
 
     keys = tokens_of(settings(home=home))
     if keys is None:

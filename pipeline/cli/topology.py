@@ -9,8 +9,8 @@ from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOpt
 from pipeline.cli.running import echo, print_json
 
 if TYPE_CHECKING:
-    from pipeline.ops.topology_apply import Cluster
-    from pipeline.ops.topology_plan import Plan
+    from pipeline.runtime.topology_apply import Cluster
+    from pipeline.runtime.topology_plan import Plan
     from pipeline.topology import Topology
 
 CHANGES = 3
@@ -37,8 +37,9 @@ def validate(profile: ProfileOption = "default", json: JsonOption = False) -> No
 
     Every problem is a line FILE:LINE: key: reason.
     """
-    from pipeline import ranker, topology
+    from pipeline import topology
     from pipeline.errors import ConfigError
+    from pipeline.runtime import ranker
 
     given = settings(profile=profile)
     try:
@@ -68,7 +69,7 @@ def diff(
     """Show what `apply` would change, and what only you can. Changes nothing."""
     import asyncio
 
-    from pipeline.ops.topology_apply import compare
+    from pipeline.runtime.topology_apply import compare
 
     plan = asyncio.run(compare(*_target(home, profile, domain)))
     _tell(plan, json=json, done="")
@@ -91,7 +92,7 @@ def apply(
     """
     import asyncio
 
-    from pipeline.ops import topology_apply
+    from pipeline.runtime import topology_apply
 
     plan = asyncio.run(topology_apply.apply(*_target(home, profile, domain), dry_run=dry_run))
     _tell(plan, json=json, done="not done, a dry run" if dry_run else "done")
@@ -115,7 +116,7 @@ def acls(
     from pipeline import topology
     from pipeline.kafka.acls import Acls
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import acls as permissions
+    from pipeline.runtime import acls as permissions
 
     given = settings(home=home, profile=profile)
     loaded = topology.load(given.topology, given.profile)
@@ -158,7 +159,7 @@ def observability(
 def _target(home: Any, profile: str, domain: str) -> "tuple[Topology, Cluster]":
     from pipeline import topology
     from pipeline.local.instance import endpoints_of
-    from pipeline.ops.topology_apply import Cluster
+    from pipeline.runtime.topology_apply import Cluster
 
     given = settings(home=home, profile=profile, domain=domain)
     loaded = topology.load(given.topology, given.profile).of(given.domain)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.domain import fields, intake, snowflake
-from pipeline.records import ActivityEvent, FollowEvent, PostEvent, TimelineRequest
+from pipeline.wire.records import ActivityEvent, FollowEvent, PostEvent, TimelineRequest
 
 INPUTS = (*intake.TOPICS, "timeline.requests")
 """The topics that strangers write to."""

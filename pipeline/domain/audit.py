@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 
 Event = AccountEvent | FollowEvent | PostEvent | PolicyEvent | ActivityEvent
 

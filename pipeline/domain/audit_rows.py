@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.domain import snowflake
 from pipeline.domain.audit import Finding, Ledger
-from pipeline.records import AuthorClass, RouteEntry
+from pipeline.wire.records import AuthorClass, RouteEntry
 
 ROW_MISSING, ROW_LEFT = "row_missing", "row_left"
 

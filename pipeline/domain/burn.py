@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
-from pipeline.records import Burn
+from pipeline.wire.records import Burn
 
 SEEN = 0.5
 """The share of a window's minutes that must have been seen: one bad minute after a start is not a bad day."""

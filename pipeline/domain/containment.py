@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.domain import rates
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 
 CONTROLLER, OPERATOR = "controller", "operator"
 

@@ -17,7 +17,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, READS, Kind, held, holds, key_of
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 
 REPAIRS = ("backfill", "retract")
 

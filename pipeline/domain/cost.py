@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pipeline.records import CostSample
+from pipeline.wire.records import CostSample
 
 ROW, PULL, READS = "row_seconds", "pull_seconds", "reads_per_second"
 """Seconds to write a timeline row; seconds to read an author for a page; pages a second a reader asks for."""

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import snowflake
 from pipeline.domain.policy import Entries
-from pipeline.records import AuthorClass
+from pipeline.wire.records import AuthorClass
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from pipeline.domain import segments
 from pipeline.domain.order import Version
-from pipeline.records import FollowEvent
+from pipeline.wire.records import FollowEvent
 
 
 @dataclass(frozen=True, slots=True)

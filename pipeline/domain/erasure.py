@@ -11,7 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
-from pipeline.records import (
+from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     ErasureTask,

@@ -32,7 +32,7 @@ from typing import Any
 
 from pipeline.domain import fields, made_ids, snowflake
 from pipeline.domain.fields import FieldError
-from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 
 Event = AccountEvent | FollowEvent | PostEvent | ActivityEvent | PolicyEvent
 Fields = dict[str, Any]

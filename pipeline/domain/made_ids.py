@@ -3,7 +3,7 @@ it is sent.
 
 An id has its post's millisecond and 22 bits of a hash, which is not many: among 2,400 posts of one
 millisecond two share an id with even odds. So every post has a chain of ids, `post_id_of(…, attempt)`, and
-the classify stage gives it the first that is no other's (`agents.numbering`).
+the classify stage gives it the first that is no other's (`stages.numbering`).
 """
 
 import struct
@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from hashlib import blake2b
 
 from pipeline.domain import snowflake
-from pipeline.records import PostEvent
+from pipeline.wire.records import PostEvent
 
 ATTEMPTS = 64
 """Ids a post may try. Of 100,000 posts of one millisecond, which is 1 in 42 ids, none needs ten."""

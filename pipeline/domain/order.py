@@ -20,7 +20,7 @@ Times in microseconds, which rows of older releases carry, are all smaller than 
 from dataclasses import dataclass
 
 from pipeline.domain.snowflake import EPOCH_MS, SEQUENCE_BITS, time_ms
-from pipeline.records import PostEvent
+from pipeline.wire.records import PostEvent
 
 OFFSETS = 1 << SEQUENCE_BITS
 """How many places on a partition are told apart within one millisecond."""

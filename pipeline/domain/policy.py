@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from pipeline.domain import cost, snowflake
 from pipeline.domain.containment import Contained
-from pipeline.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
+from pipeline.wire.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
 
 Entries = Sequence[RouteEntry]
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.domain import segments
-from pipeline.records import RepairTask
+from pipeline.wire.records import RepairTask
 
 ROWS = 1_000
 """Rows of one step: what one segment of followers costs."""

@@ -7,7 +7,7 @@ that is older may contradict one that is gone, and nobody can tell: it is not re
 
 from typing import Any
 
-from pipeline.records import PolicyEvent
+from pipeline.wire.records import PolicyEvent
 
 TAKE_DOWNS_MS = 10 * 86_400_000
 """`gc_grace_seconds` of `posts`: for so long a restored post is known to have been restored."""

@@ -15,8 +15,8 @@ from typing import Any
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 
+from pipeline.auth import oauth
 from pipeline.errors import ConfigError, EngineError
-from pipeline.kafka import oauth
 
 KNOWN = (
     "security.protocol",

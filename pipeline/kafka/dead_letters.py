@@ -8,10 +8,10 @@ came, so that a replay after a fix is judged as of then, however long the fix to
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline import metrics
-from pipeline.kafka.headers import APPENDED_AT
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
+from pipeline.telemetry import metrics
+from pipeline.wire.headers import APPENDED_AT
 
 TOPIC = "dead.letters"
 PREFIX = "__streams.errors."

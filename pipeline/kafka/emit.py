@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import Any
 
-from pipeline.codec import encode
+from pipeline.config.names import HOME, Names
 from pipeline.kafka import tracing
-from pipeline.kafka.headers import ENTERED_AT, ORIGIN_TS, Header, carry, cloud_event
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outbox, Outgoing
-from pipeline.names import HOME, Names
+from pipeline.wire.codec import encode
+from pipeline.wire.headers import ENTERED_AT, ORIGIN_TS, Header, carry, cloud_event
 
 
 class Emit:

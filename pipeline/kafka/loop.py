@@ -23,16 +23,16 @@ from typing import Any, TypeVar
 
 import structlog
 
-from pipeline import metrics
-from pipeline.codec import CodecError, NotYet, decode, must_ask
 from pipeline.domain.admission import Refusal
 from pipeline.domain.hold import Limit, Recent, Settled, bad
 from pipeline.errors import EngineError, Unavailable, Unprocessable
 from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
 from pipeline.kafka.dead_letters import DeadLetters
-from pipeline.kafka.headers import appended_at, entered_at, origin_ts
 from pipeline.kafka.messages import Delivery, Incoming, Refused
+from pipeline.telemetry import metrics
+from pipeline.wire.codec import CodecError, NotYet, decode, must_ask
+from pipeline.wire.headers import appended_at, entered_at, origin_ts
 
 Record = TypeVar("Record")
 Handler = Callable[[Sequence[Delivery[Any]]], Awaitable[Iterable[Refused]]]

@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_INVALID, Consumer, KafkaError, KafkaException
 
 from pipeline.kafka.bounds import Bounds, Partition
 from pipeline.kafka.client import settings
-from pipeline.kafka.headers import entered_at, headers_of
+from pipeline.wire.headers import entered_at, headers_of
 
 _GROUPS_AT_ONCE = 16
 

@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from pipeline.config.names import HOME, Names
 from pipeline.errors import EngineError, TidelineError, Unavailable, Unprocessable
 from pipeline.kafka.client import hint, settings
-from pipeline.kafka.headers import OURS
-from pipeline.names import HOME, Names
+from pipeline.wire.headers import OURS
 
 Headers = Sequence[tuple[str, bytes]]
 

@@ -19,7 +19,7 @@ from aiokafka.protocol.types import Array, Boolean, Float64, Int16, Int32, Schem
 
 from pipeline.errors import EngineError
 from pipeline.kafka.client import aio, security_of
-from pipeline.kafka.headers import OURS
+from pipeline.wire.headers import OURS
 
 USER, CLIENT, RATE = "user", "client-id", "producer_byte_rate"
 

@@ -16,12 +16,12 @@ from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import Request, urlopen
 
-from pipeline.codec import CodecError, NotYet, Registry, SchemaError
+from pipeline.config.names import HOME, Names
 from pipeline.domain.patience import Next, Patience
 from pipeline.errors import ConfigError, EngineError, Unavailable
-from pipeline.names import HOME, Names
-from pipeline.schemas import source
-from pipeline.topics import TOPICS
+from pipeline.wire.codec import CodecError, NotYet, Registry, SchemaError
+from pipeline.wire.schemas import source
+from pipeline.wire.topics import TOPICS
 
 TIMEOUT_S = 10.0
 

@@ -9,9 +9,9 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Message, Topic
 from pipeline.errors import EngineError
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.client import hint, settings
-from pipeline.kafka.headers import headers_of
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.unreadable import passed
+from pipeline.wire.headers import headers_of
 
 Span = tuple[int, int]
 """The first offset, and the one after the last."""

@@ -22,9 +22,9 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, T
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from pipeline.errors import ConfigError
-from pipeline.kafka.headers import TRACEPARENT
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.outbox import Outgoing
+from pipeline.wire.headers import TRACEPARENT
 
 _SILENT = trace.ProxyTracerProvider, trace.NoOpTracerProvider
 """What the API has while no provider is set, and what turns tracing off."""

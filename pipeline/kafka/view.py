@@ -13,12 +13,12 @@ from typing import Generic, Protocol, TypeVar
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
 
-from pipeline import metrics
-from pipeline.codec import decode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
 from pipeline.kafka.client import UNAUTHORIZED, hint, settings
 from pipeline.kafka.unreadable import passed
+from pipeline.telemetry import metrics
+from pipeline.wire.codec import decode
 
 Record = TypeVar("Record")
 Kind = TypeVar("Kind", contravariant=True)

@@ -10,10 +10,10 @@ import re
 import socket
 from pathlib import Path
 
+from pipeline.auth.login import login_of
 from pipeline.errors import ConfigError
 from pipeline.local import secure
 from pipeline.local.process import LOOPBACK
-from pipeline.store.login import login_of
 
 TITLE = "Cassandra"
 COORDINATE = "org.apache.cassandra:cassandra-all:5.0.7"

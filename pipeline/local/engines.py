@@ -20,12 +20,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from pipeline.config.settings import Settings
 from pipeline.errors import EngineError
 from pipeline.kafka import client
 from pipeline.local import cassandra, jars, kafka, logins, secure
 from pipeline.local.home import Endpoints, Home
 from pipeline.local.process import Child, start_java, stop, tail
-from pipeline.settings import Settings
 
 __all__ = ["Endpoints", "EngineStatus", "down", "status", "up"]
 

@@ -6,28 +6,22 @@ instance out. Also here: where the engines are, for every command that talks to 
 """
 
 import fcntl
-import os
-import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import orjson
-from pydantic import SecretStr
 
-from pipeline import keys, names, tokens
+from pipeline.config import names
+from pipeline.config.settings import Settings
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka import client
 from pipeline.local import logins
 from pipeline.local.home import Endpoints, keep_private
 from pipeline.local.process import Child
 from pipeline.local.worker import State, WorkerStatus
-from pipeline.settings import Settings
-from pipeline.tokens import TokenKeys
-
-_CURSORS, _TOKENS = "cursor.keys", "token.keys"
 
 
 class NoInstanceError(TidelineError):
@@ -121,49 +115,6 @@ def record(home: Path, instance: Instance) -> None:
     fresh = _file(home).with_suffix(".new")
     fresh.write_bytes(orjson.dumps(instance, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
     fresh.replace(_file(home))
-
-
-def cursor_keys(home: Path) -> Path:
-    """The file with the keys of this home's cursors, as TIDELINE_CURSOR_KEYS has them; made once, for its
-    owner alone. Keys are changed by putting a new one before the old one, and starting the instance again.
-    """
-    return _made_once(home / _CURSORS, f"home:{secrets.token_hex(32)}")
-
-
-def token_keys(home: Path) -> Path:
-    """The file with the keys of this home's reader tokens, as TIDELINE_TOKEN_KEYS has them; made likewise."""
-    return _made_once(home / _TOKENS, f"home:{secrets.token_hex(32)}")
-
-
-def _made_once(file: Path, content: str) -> Path:
-    try:
-        descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        if file.stat().st_uid == os.geteuid():
-            file.chmod(0o600)
-        return file
-    with open(descriptor, "w") as fresh:  # noqa: PTH123 - a descriptor, not a path
-        fresh.write(content)
-    return file
-
-
-def cursors_of(settings: Settings) -> Mapping[str, bytes] | None:
-    """The keys of cursors: those given, else those of the home; None where nobody has made any."""
-    text = _given_or_made(settings.cursor_keys, settings.home / _CURSORS)
-    return None if text is None else keys.parse(text, "TIDELINE_CURSOR_KEYS")
-
-
-def tokens_of(settings: Settings) -> TokenKeys | None:
-    """The keys of reader tokens, likewise."""
-    text = _given_or_made(settings.token_keys, settings.home / _TOKENS)
-    return None if text is None else tokens.parse(text)
-
-
-def _given_or_made(given: SecretStr, file: Path) -> str | None:
-    try:
-        return given.get_secret_value() or file.read_text()
-    except FileNotFoundError:
-        return None
 
 
 def endpoints_of(settings: Settings) -> Endpoints:

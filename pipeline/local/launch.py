@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 
 from pipeline import topology
+from pipeline.auth import home_keys
+from pipeline.config.settings import Settings
 from pipeline.errors import TidelineError
 from pipeline.local import engines, instance, process, secure, signals, users
 from pipeline.local.engines import Endpoints, Progress
@@ -23,8 +25,7 @@ from pipeline.local.logins import cassandra_file, kafka_file
 from pipeline.local.process import Child
 from pipeline.local.supervisor import Supervisor
 from pipeline.local.worker import Job
-from pipeline.ops import topology_apply
-from pipeline.settings import Settings
+from pipeline.runtime import topology_apply
 from pipeline.topology import Topology
 from pipeline.topology.specs import WITHOUT_TOPICS
 
@@ -106,8 +107,8 @@ def jobs_of(described: Instance, wanted: Topology, settings: Settings, ports: Ma
         "TIDELINE_CASSANDRA": described.cassandra,
         "TIDELINE_PROFILE": described.profile,
         "TIDELINE_KEYSPACE": described.keyspace,
-        "TIDELINE_CURSOR_KEYS": cursors or instance.cursor_keys(settings.home).read_text(),
-        "TIDELINE_TOKEN_KEYS": tokens or instance.token_keys(settings.home).read_text(),
+        "TIDELINE_CURSOR_KEYS": cursors or home_keys.cursor_keys(settings.home).read_text(),
+        "TIDELINE_TOKEN_KEYS": tokens or home_keys.token_keys(settings.home).read_text(),
         "TIDELINE_API": described.api_of(names.domain),
         "TIDELINE_METRICS_PORT": "0",  # each worker its own: `metrics/targets.json` has them
     }

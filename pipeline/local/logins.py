@@ -2,10 +2,10 @@
 
 from pathlib import Path
 
+from pipeline.auth import login
+from pipeline.config.settings import Settings
 from pipeline.kafka import client
 from pipeline.local.home import SECURE, Endpoints
-from pipeline.settings import Settings
-from pipeline.store import login
 
 ADMIN = "admin"
 

@@ -8,11 +8,8 @@ from pathlib import Path
 
 import orjson
 
-from pipeline import names
+from pipeline.config import names
 from pipeline.local.worker import WorkerStatus
-
-HOME = "home"
-"""The label `domain` of the home feed: a label without a value would be none."""
 
 
 def record(home: Path, workers: Iterable[WorkerStatus]) -> None:
@@ -27,5 +24,5 @@ def record(home: Path, workers: Iterable[WorkerStatus]) -> None:
 
 def _target(worker: WorkerStatus, port: int) -> dict[str, object]:
     domain, stage = names.split(worker.stage)
-    labels = {"domain": domain or HOME, "worker": stage, "number": str(worker.worker)}
+    labels = {"domain": domain or names.HOME, "worker": stage, "number": str(worker.worker)}
     return {"targets": [f"127.0.0.1:{port}"], "labels": labels}

@@ -7,13 +7,13 @@ workers may read and write tables.
 from collections.abc import Iterable
 from pathlib import Path
 
+from pipeline.auth import login
 from pipeline.kafka.acls import Acls
 from pipeline.kafka.client import read
 from pipeline.local import secure
 from pipeline.local.home import Endpoints
 from pipeline.local.logins import cassandra_file, kafka_file
-from pipeline.ops import acls
-from pipeline.store import login
+from pipeline.runtime import acls
 from pipeline.store.cassandra import connect, roles
 from pipeline.topology import Topology
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from pipeline.control.lag import Consumer, consumers
 from pipeline.domain import cost
 from pipeline.domain.capacity import Advice, Load, advise
 from pipeline.kafka import groups
@@ -19,7 +20,6 @@ from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
 from pipeline.ops import policy_explain
 from pipeline.ops.advise_work import Stretch, stretch, unit_of
-from pipeline.ops.lag import Consumer, consumers
 from pipeline.topology import Topology
 
 _LOOK_S = 0.25

@@ -8,11 +8,11 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from pipeline.codec import CodecError, decode
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.spans import Span, Spans
-from pipeline.records import FanoutTask
+from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.records import FanoutTask
 
 READ = 5_000
 """Records of a partition that are read at most; what lies behind them is taken to be like them."""

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.control.lag import StageLag
 from pipeline.domain import budgets
 from pipeline.domain.containment import Kind
-from pipeline.ops.lag import StageLag
-from pipeline.records import Containment, StageHealth
 from pipeline.store.ports import Stores
 from pipeline.topology import TierSpec, Topology
+from pipeline.wire.records import Containment, StageHealth
 
 Radius = dict[str, Any]
 """Plain values by name; None is unknown. `means` says it in words."""

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from pipeline.control.health import objective
+from pipeline.control.health_topic import Said
+from pipeline.control.lag import StageLag
 from pipeline.domain.burn import WINDOWS_S
-from pipeline.ops.health import objective
-from pipeline.ops.health_topic import Said
-from pipeline.ops.lag import StageLag
-from pipeline.records import Burn
 from pipeline.topology import Topology
+from pipeline.wire.records import Burn
 
 
 @dataclass(frozen=True, slots=True)

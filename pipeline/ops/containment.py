@@ -8,22 +8,22 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from pipeline.agents.controller import CONTAINMENT, JOURNAL, announced
 from pipeline.clock import now_ms
-from pipeline.codec import CodecError, decode
+from pipeline.config.names import HOME, Names
+from pipeline.control.controller import CONTAINMENT, JOURNAL, announced
 from pipeline.domain.containment import PATHS, READS, Kind, holds
 from pipeline.domain.control import REPAIRS, Change
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.headers import LONGEST_NAME, OURS
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.tail import tail
 from pipeline.kafka.view import whole
-from pipeline.names import HOME, Names
-from pipeline.records import Containment, JournalEntry
 from pipeline.topology import Topology
 from pipeline.topology.specs import WORKERS
+from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.headers import LONGEST_NAME, OURS
+from pipeline.wire.records import Containment, JournalEntry
 
 
 def read(bootstrap: str, names: Names = HOME, *, now_ms: int) -> list[Containment]:

@@ -3,15 +3,15 @@
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.codec import decode
+from pipeline.config.names import Names
 from pipeline.domain.erasure import IsErased, without
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import PREFIX, own_headers
-from pipeline.kafka.headers import appended_at
 from pipeline.kafka.messages import Incoming
-from pipeline.names import Names
-from pipeline.records import LetterDone
-from pipeline.topics import TOPICS
+from pipeline.wire.codec import decode
+from pipeline.wire.headers import appended_at
+from pipeline.wire.records import LetterDone
+from pipeline.wire.topics import TOPICS
 
 _PREVIEW_BYTES = 32
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
-from pipeline.codec import decode
+from pipeline.config.names import HOME, Names
 from pipeline.domain.erasure import mark
 from pipeline.errors import TidelineError
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import TOPIC
 from pipeline.kafka.spans import Span, Spans, spans
 from pipeline.kafka.tail import newest_last
-from pipeline.names import HOME, Names
 from pipeline.ops.dead_letter import DeadLetter, is_forgotten, letter_id, place_of, text
-from pipeline.records import LetterDone
+from pipeline.wire.codec import decode
+from pipeline.wire.records import LetterDone
 
 DONE = "dead.letters.done"
 

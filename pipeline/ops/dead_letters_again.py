@@ -12,23 +12,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from pipeline.admitting import admission_of
-from pipeline.codec import CodecError, decode, encode
+from pipeline.config.names import Names
+from pipeline.control.lag import consumers
 from pipeline.domain.admission import Refusal
 from pipeline.domain.containment import OPERATOR
 from pipeline.domain.tombstones import outlived
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
-from pipeline.kafka.headers import APPENDED_AT
 from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
 from pipeline.kafka.spans import spans
-from pipeline.names import Names
 from pipeline.ops.dead_letter import DeadLetter, Origin
 from pipeline.ops.dead_letters import DONE, Letters
-from pipeline.ops.lag import consumers
-from pipeline.records import LetterDone
-from pipeline.topics import TOPICS
+from pipeline.runtime.admitting import admission_of
 from pipeline.topology import Topology
+from pipeline.wire.codec import CodecError, decode, encode
+from pipeline.wire.headers import APPENDED_AT
+from pipeline.wire.records import LetterDone
+from pipeline.wire.topics import TOPICS
 
 AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
 """Letters sent together: an answer of the broker is waited for once for all of them."""

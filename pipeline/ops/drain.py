@@ -12,15 +12,15 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.clock import now_ms
+from pipeline.config.names import Names
+from pipeline.control.lag import Lag, StageLag, settled
 from pipeline.domain.containment import OPERATOR, Kind, held, holds, key_of
 from pipeline.errors import TidelineError
 from pipeline.kafka.offsets import Offsets
-from pipeline.names import Names
 from pipeline.ops import containment
-from pipeline.ops.lag import Lag, StageLag, settled
 from pipeline.ops.replay import KafkaGroups
-from pipeline.records import AuthorClass, Containment
 from pipeline.topology import Topology
+from pipeline.wire.records import AuthorClass, Containment
 
 EMPTY_S = 2.0
 """How long the tier stays empty before that is believed: classify may have had a batch in hand that it began

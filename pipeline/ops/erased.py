@@ -10,16 +10,16 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from pipeline.codec import decode
 from pipeline.domain.erasure import mark
 from pipeline.errors import TidelineError
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.spans import Spans, spans
 from pipeline.ops.dead_letter import DeadLetter, record_of
-from pipeline.records import ErasureTask
 from pipeline.store.cassandra import Database, connect
-from pipeline.topics import TOPICS
 from pipeline.topology import TopicSpec, Topology
+from pipeline.wire.codec import decode
+from pipeline.wire.records import ErasureTask
+from pipeline.wire.topics import TOPICS
 
 ACCOUNTS = ("user_id", "author_id", "reader_id", "account_id", "other_id", "follower_id")
 LISTS = ("follower_ids", "reader_ids", "ids")

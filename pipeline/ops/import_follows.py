@@ -14,7 +14,7 @@ from pipeline.domain.intake import Accepted
 from pipeline.kafka.outbox import Outgoing
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import Batch, Refusal, outgoing
-from pipeline.records import FollowEvent
+from pipeline.wire.records import FollowEvent
 
 SOURCE = "tideline/import"
 

@@ -3,13 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
+from pipeline.control.lag import Consumer, consumers
+from pipeline.control.task_weights import Weight, drain_s, most_of, tier_of, weigh
 from pipeline.domain.offset_reset import Reset, ToTime, new_offset, next_offset
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans
-from pipeline.ops.lag import Consumer, consumers
-from pipeline.ops.task_weights import Weight, drain_s, most_of, tier_of, weigh
 from pipeline.topology import Topology
 
 

@@ -16,10 +16,10 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.view import whole
 from pipeline.ops import containment as contained_now
 from pipeline.ops import policy_forced, policy_settings
-from pipeline.records import AuthorClass, Containment, CostSample, ForcedClass, RouteRecord, Suspension
 from pipeline.store.ports import Stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations
 from pipeline.topology import Topology
+from pipeline.wire.records import AuthorClass, Containment, CostSample, ForcedClass, RouteRecord, Suspension
 
 Record = TypeVar("Record")
 

@@ -4,10 +4,10 @@ Classify holds the topic whole and goes by it from the author's next post on. Po
 the class they have: forcing never moves what was pushed or pulled before.
 """
 
+from pipeline.config.names import HOME, Names
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
-from pipeline.names import HOME, Names
-from pipeline.records import ForcedClass
+from pipeline.wire.records import ForcedClass
 
 TOPIC = "policy.forced"
 

@@ -6,14 +6,14 @@ on; posts already classified keep the class they have.
 
 from dataclasses import dataclass
 
-from pipeline.codec import decode, encode
+from pipeline.config.names import HOME, Names
 from pipeline.errors import ConfigError
-from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import Outbox, Outgoing
 from pipeline.kafka.tail import tail
-from pipeline.names import HOME, Names
-from pipeline.records import PolicySettings
 from pipeline.topology import PolicySpec, rules
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.headers import cloud_event, published
+from pipeline.wire.records import PolicySettings
 
 TOPIC, KEY = "policy.settings", "policy"
 NAMES = ("push_below", "pull_above")

@@ -12,13 +12,13 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.codec import CodecError, encode
 from pipeline.domain.admission import Limits, clock
 from pipeline.domain.intake import Accepted, Rejected, parse
-from pipeline.kafka.headers import cloud_event, published
 from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
 from pipeline.ops.lines import LONGEST_LINE, Line
-from pipeline.records import PostEvent
+from pipeline.wire.codec import CodecError, encode
+from pipeline.wire.headers import cloud_event, published
+from pipeline.wire.records import PostEvent
 
 IN_FLIGHT = 8
 """Batches in flight: 8 blocks of lines keep the broker busy and stay below the outbox's own limit, past

@@ -7,10 +7,10 @@ again once the backfill has caught up. A dormant reader has nothing to rebuild: 
 
 from collections.abc import AsyncIterable, AsyncIterator, Sequence
 
+from pipeline.config.names import HOME, Names
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
-from pipeline.names import HOME, Names
-from pipeline.records import ActivityEvent
+from pipeline.wire.records import ActivityEvent
 
 _AT_ONCE = 1_000
 

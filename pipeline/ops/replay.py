@@ -11,11 +11,11 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Protocol
 
+from pipeline.control.lag import Consumer, consumers
 from pipeline.errors import ConfigError, EngineError, TidelineError
 from pipeline.kafka import groups
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
-from pipeline.ops.lag import Consumer, consumers
 from pipeline.topology import Topology
 
 WRITES_NOTHING = ("query",)

@@ -1,7 +1,7 @@
 """Where a post is now: what the tables hold of it, which messages carry it, and which of them are processed.
 
 Read from tables and topics alone, so it is right with every worker dead. Positions of groups are read before
-the topics: a message that is done by then has all it causes in a topic already (`ops.lag`), so a post without
+the topics: a message that is done by then has all it causes in a topic already (`control.lag`), so a post without
 anything that waits is written. What was not looked at, or not answered, is said, and never counts as done.
 """
 
@@ -12,10 +12,10 @@ from pipeline.domain import budgets, policy, snowflake
 from pipeline.errors import TidelineError
 from pipeline.ops.trace_reached import Reached, reached
 from pipeline.ops.trace_topics import Hop, Letter, look
-from pipeline.records import AuthorClass
 from pipeline.store.ports import Stores
 from pipeline.store.values import StoredPost
 from pipeline.topology import Topology
+from pipeline.wire.records import AuthorClass
 
 RECORDS = 50_000
 """Looked through in each partition, from the post's time on: more than a backlog that is still healthy."""

@@ -4,17 +4,17 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pipeline.codec import CodecError, decode
 from pipeline.domain import snowflake
 from pipeline.kafka import dead_letters
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
-from pipeline.records import ClassifiedPost, FanoutTask, PostEvent
-from pipeline.topics import TOPICS
 from pipeline.topology import Topology
+from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.headers import origin_ts
+from pipeline.wire.records import ClassifiedPost, FanoutTask, PostEvent
+from pipeline.wire.topics import TOPICS
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from pipeline.domain.engagement import Sketch
 from pipeline.domain.merge import Row
 from pipeline.domain.order import Version
 from pipeline.errors import Unavailable, Unprocessable
-from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     AuthorGraph,
     Claim,
@@ -34,6 +33,7 @@ from pipeline.store.values import (
     StoredPost,
     Window,
 )
+from pipeline.wire.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
 
 class StoreUnavailable(Unavailable):

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 from pipeline.domain.engagement import Sketch
 from pipeline.domain.order import Version
 from pipeline.domain.visibility import EVERYWHERE, is_private
-from pipeline.records import AccountEvent, PostEvent
+from pipeline.wire.records import AccountEvent, PostEvent
 
 NOT_COVERED = 2**63 - 1
 """`Edge.covered_from` while the push side is not known to hold the edge: everything is pulled."""

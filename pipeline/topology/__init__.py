@@ -1,7 +1,7 @@
 """What runs: topics, stages, tiers, policy, ranking and tables, as `topology/` says it, typed and checked.
 
 `load` reads a folder of seven YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
-them, and over that each domain, which runs beside the home feed under names of its own (`pipeline.names`). It
+them, and over that each domain, which runs beside the home feed under names of its own (`config.names`). It
 refuses whatever would not run: unknown keys, wrong types, names that lead nowhere, thresholds that contradict
 each other. In order: `tree` YAML with its line numbers · `files` what is laid over what · `specs` the types ·
 `rules` what no type can say · `tables` the CQL · `load` all of it together.

@@ -7,9 +7,9 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from pipeline import shipped
+from pipeline.config import shipped
+from pipeline.config.names import HOME, Names
 from pipeline.errors import ConfigError
-from pipeline.names import HOME, Names
 from pipeline.topology import files, rules, tables
 from pipeline.topology.files import DEFAULT
 from pipeline.topology.specs import (

@@ -4,8 +4,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from pipeline.records import FanoutTask
-from pipeline.topics import TOPICS
 from pipeline.topology.specs import (
     STAGES,
     WITHOUT_TOPICS,
@@ -18,6 +16,8 @@ from pipeline.topology.specs import (
     TopicSpec,
 )
 from pipeline.topology.tree import Keys
+from pipeline.wire.records import FanoutTask
+from pipeline.wire.topics import TOPICS
 
 Problem = tuple[Keys, str]
 

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import orjson
 from aiohttp import web
 
+from pipeline.auth.tokens import TokenKeys
 from pipeline.domain.rates import Rate
-from pipeline.pages.query import Query
-from pipeline.tokens import TokenKeys
+from pipeline.query.timeline import Query
 from pipeline.topology import ApiSpec
 from pipeline.web import health, openapi, problems, reads, request_ids
 from pipeline.web.answers import answer

@@ -9,7 +9,7 @@ import math
 import structlog
 from aiohttp import web
 
-from pipeline.tokens import Caller, TokenError
+from pipeline.auth.tokens import Caller, TokenError
 from pipeline.web.parameters import identifier, once
 from pipeline.web.parts import PARTS
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from aiohttp import web
 
-from pipeline.pages.query import Query
-from pipeline.tokens import TokenKeys
+from pipeline.auth.tokens import TokenKeys
+from pipeline.query.timeline import Query
 from pipeline.topology import ApiSpec
 from pipeline.web.limits import Limits
 

@@ -10,7 +10,7 @@ import structlog
 from aiohttp import web
 
 from pipeline.errors import Unavailable, Unprocessable
-from pipeline.pages import render
+from pipeline.query import render
 from pipeline.web import request_ids
 from pipeline.web.request_ids import Handler
 

@@ -7,11 +7,11 @@ GET /v1/readers/{reader_id}/following/{author_id}
 
 from aiohttp import web
 
-from pipeline import metrics
 from pipeline.clock import now_ms
 from pipeline.domain.page_request import BadRequest, integer, parse
-from pipeline.pages import render
-from pipeline.pages.page import Page
+from pipeline.query import render
+from pipeline.query.page import Page
+from pipeline.telemetry import metrics
 from pipeline.web.answers import answer
 from pipeline.web.callers import reader_asked_for
 from pipeline.web.parameters import identifier, once

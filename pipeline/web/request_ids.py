@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 from structlog.contextvars import bound_contextvars
 
-from pipeline import metrics
+from pipeline.telemetry import metrics
 
 HEADER = "X-Request-Id"
 

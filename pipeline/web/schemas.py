@@ -1,4 +1,4 @@
-"""What answers look like, as JSON Schema; `pages.render` makes them, and tests hold the two together."""
+"""What answers look like, as JSON Schema; `query.render` makes them, and tests hold the two together."""
 
 from typing import Any
 

@@ -15,13 +15,13 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import cli
+from pipeline.audit.from_events import Example, Report
 from pipeline.bench import demo
 from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_view import Moment, verdict
 from pipeline.bench.probe import Probe, Sighting
 from pipeline.bench.verdict import Figures, Latency, Tier, latency, percentile
 from pipeline.domain.audit import KINDS, Finding, Ledger
-from pipeline.ops.audit import Example, Report
 
 SEEN = Latency(60, 0, 0.05, 0.2)
 CLEAN = Figures(

@@ -15,7 +15,7 @@ from pipeline.bench.graph import FollowGraph
 from pipeline.bench.reads_faults import Counted, Reads, SlowAuthor
 from pipeline.bench.reads_figures import Contender, EmptyCaches, Figures
 from pipeline.bench.reads_load import Sample, Turns, interleaved, turn
-from pipeline.pages.page import Page
+from pipeline.query.page import Page
 
 
 def of(name, p50, p99):

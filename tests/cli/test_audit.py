@@ -4,11 +4,11 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import cli
-from pipeline.agents.verdicts import Found, Verdict
+from pipeline.audit.live import Tally
+from pipeline.audit.verdicts import Found, Verdict
 from pipeline.cli import audit
 from pipeline.domain.audit import Finding
 from pipeline.errors import TidelineError
-from pipeline.ops.audit_live import Tally
 
 
 def run(*arguments):

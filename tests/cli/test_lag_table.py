@@ -7,9 +7,9 @@ import pytest
 from rich.console import Console
 
 from pipeline.cli._lag_shown import clock, lag_table
-from pipeline.ops.health_topic import Said
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.records import StageHealth
+from pipeline.control.health_topic import Said
+from pipeline.control.lag import PartitionLag, StageLag
+from pipeline.wire.records import StageHealth
 
 NOW_MS = time.time_ns() // 1_000_000
 

@@ -3,7 +3,7 @@
 from pipeline.cli import _letter
 from pipeline.cli.running import echo
 from pipeline.kafka.dead_letters import dead_letter
-from pipeline.records import LetterDone
+from pipeline.wire.records import LetterDone
 from tests.ops.letters import kept, refused
 
 

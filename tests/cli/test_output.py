@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.cli._tables import Table
 from pipeline.cli.running import echo, json_text, print_table
-from pipeline.records import FanoutTask, PageChange, RepairTask
+from pipeline.wire.records import FanoutTask, PageChange, RepairTask
 from tests.engines.json_ids import numbers_that_lose_digits
 
 HOSTILE = "hi \x1b]0;owned\x07 \x1b[2J \u202e end\nforged \ud800"

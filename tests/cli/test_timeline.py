@@ -12,12 +12,13 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import cli
+from pipeline.auth import home_keys
+from pipeline.auth.tokens import Caller
+from pipeline.config.settings import Settings
 from pipeline.errors import TidelineError
 from pipeline.local import instance
 from pipeline.local.instance import Instance
 from pipeline.local.process import Child
-from pipeline.settings import Settings
-from pipeline.tokens import Caller
 
 ITEM = {
     "post_id": "900000000000000001",
@@ -124,11 +125,11 @@ def test_the_readers_token_is_shown_where_keys_are_known(timeline, api, tmp_path
     """Those of the home; without any the command asks as it is."""
     monkeypatch.delenv("TIDELINE_TOKEN_KEYS", raising=False)
     timeline("42")
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
     timeline("42")
 
     nothing, header = api.shown
-    keys = instance.tokens_of(Settings(home=tmp_path))
+    keys = home_keys.tokens_of(Settings(home=tmp_path))
     assert nothing is None
     assert keys.verify(header.removeprefix("Bearer ")) == Caller(42)
 

@@ -7,10 +7,10 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline import cli
+from pipeline.auth import home_keys
+from pipeline.auth.tokens import Caller
+from pipeline.config.settings import Settings
 from pipeline.errors import ConfigError, TidelineError
-from pipeline.local import instance
-from pipeline.settings import Settings
-from pipeline.tokens import Caller
 
 
 @pytest.fixture
@@ -23,17 +23,17 @@ def token(tmp_path, monkeypatch):
 @pytest.mark.parametrize(("words", "operator"), [([], False), (["--operator"], True)])
 def test_a_token_is_signed_with_the_key_of_the_home(token, tmp_path, words, operator):
     """For the reader it names."""
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
 
     result = token("42", *words)
 
-    keys = instance.tokens_of(Settings(home=tmp_path, token_keys=""))
+    keys = home_keys.tokens_of(Settings(home=tmp_path, token_keys=""))
     assert keys.verify(result.stdout.strip()) == Caller(42, operator)
 
 
 def test_a_token_is_valid_for_as_long_as_asked(token, tmp_path):
     """An hour without a word."""
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
 
     lives = [
         jwt.decode(token("42", *words).stdout.strip(), options={"verify_signature": False})["exp"]
@@ -46,7 +46,7 @@ def test_a_token_is_valid_for_as_long_as_asked(token, tmp_path):
 
 def test_given_keys_come_first(token, tmp_path, monkeypatch):
     """And the first of them signs."""
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
     monkeypatch.setenv("TIDELINE_TOKEN_KEYS", f"new:{'n' * 32},old:{'o' * 32}")
 
     assert jwt.get_unverified_header(token("42").stdout.strip())["kid"] == "new"

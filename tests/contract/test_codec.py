@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline import records, shipped
-from pipeline.codec import LARGEST, LARGEST_MADE, CodecError, decode, encode
-from pipeline.records import (
+from pipeline.config import shipped
+from pipeline.wire import records
+from pipeline.wire.codec import LARGEST, LARGEST_MADE, CodecError, decode, encode
+from pipeline.wire.records import (
     AuthorClass,
     FanoutTask,
     FollowEvent,
@@ -26,8 +27,8 @@ from pipeline.records import (
     TimelineReply,
     TimelineRequest,
 )
-from pipeline.schemas import file_name, lineage
-from pipeline.topics import TOPICS
+from pipeline.wire.schemas import file_name, lineage
+from pipeline.wire.topics import TOPICS
 
 KINDS = sorted({kind for kind in TOPICS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
 TASK = FanoutTask(794563922886656001, 4711, AuthorClass.PARTIAL, 0, 255, -42)

@@ -14,7 +14,7 @@ import jsonschema
 import pytest
 import yaml
 
-from pipeline import shipped
+from pipeline.config import shipped
 from pipeline.local import cassandra, kafka
 from pipeline.ops.observability import slo_rules
 

@@ -5,7 +5,6 @@ import pytest
 from pipeline.domain.engagement import hour_of
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.records import AccountEvent, PostEvent, RouteRecord, Suspension
 from pipeline.store.values import (
     FIRST,
     NOT_COVERED,
@@ -21,6 +20,7 @@ from pipeline.store.values import (
     TimelineEntry,
     Window,
 )
+from pipeline.wire.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
 T0 = 1_700_000_000_000
 LATE = 3_000_000_000_000

@@ -9,8 +9,8 @@ from pipeline.domain import hints
 from pipeline.domain.merge import Row
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import BUCKET_MS, EPOCH_MS, bucket_of, first_id
-from pipeline.records import PostEvent
 from pipeline.store.values import NOT_COVERED, Claim, Placed, StoredPost
+from pipeline.wire.records import PostEvent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

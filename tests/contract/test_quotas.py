@@ -6,7 +6,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.errors import EngineError
 from pipeline.kafka.quotas import Quotas
-from tests.agents.fakes import MemoryQuotas
+from tests.stages.fakes import MemoryQuotas
 from tests.waiting import eventually
 
 TOPIC = "quotas.test"

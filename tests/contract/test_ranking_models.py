@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import ranker, shipped, topology
+from pipeline import topology
+from pipeline.config import shipped
 from pipeline.domain.ranking import Features, Weighted, rank
 from pipeline.errors import ConfigError
+from pipeline.runtime import ranker
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = ROOT / "docs" / "examples" / "chronological_ranker"
@@ -73,7 +75,7 @@ def test_the_shipped_model_is_made_of_the_shipped_options():
 def test_the_shipped_model_is_declared_as_any_other_is():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
-    assert project["entry-points"][ranker.GROUP] == {"weighted": "pipeline.ranker:weighted"}
+    assert project["entry-points"][ranker.GROUP] == {"weighted": "pipeline.runtime.ranker:weighted"}
 
 
 def test_the_shipped_model_is_known_where_nothing_is_declared(monkeypatch):
@@ -126,13 +128,15 @@ def test_two_models_of_one_name_are_refused(tmp_path, site):
     with pytest.raises(ConfigError) as caught:
         ranker.load(topology.load().ranking)
 
-    assert caught.value.message == "ranking.model: weighted is other:make and pipeline.ranker:weighted"
+    assert (
+        caught.value.message == "ranking.model: weighted is other:make and pipeline.runtime.ranker:weighted"
+    )
 
 
 def test_the_same_model_told_of_twice_is_one(site):
     """A checkout installed twice, as an editable installation and a wheel."""
-    install(site, "once", {"weighted": "pipeline.ranker:weighted"})
-    install(site, "again", {"weighted": "pipeline.ranker:weighted"})
+    install(site, "once", {"weighted": "pipeline.runtime.ranker:weighted"})
+    install(site, "again", {"weighted": "pipeline.runtime.ranker:weighted"})
 
     assert isinstance(ranker.load(topology.load().ranking), Weighted)
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.records import AccountEvent
 from pipeline.store.values import FIRST, Edge, Placed
+from pipeline.wire.records import AccountEvent
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -7,8 +7,8 @@ import pytest
 
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
-from pipeline.records import AccountEvent, Suspension
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Placed, ReaderState, Relations
+from pipeline.wire.records import AccountEvent, Suspension
 
 T0 = 1_700_000_000_000
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.records import AuthorClass, RouteEntry, RouteRecord
+from pipeline.wire.records import AuthorClass, RouteEntry, RouteRecord
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -19,9 +19,10 @@ import pytest
 import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from pipeline import records, shipped
-from pipeline.schemas import file_name, fingerprint_of, lineage, versions
-from pipeline.topics import TOPICS
+from pipeline.config import shipped
+from pipeline.wire import records
+from pipeline.wire.schemas import file_name, fingerprint_of, lineage, versions
+from pipeline.wire.topics import TOPICS
 
 SCHEMAS = shipped.folder("schemas")
 FILES = sorted(SCHEMAS.glob("*.avsc"))

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.pages.reader_view import views
+from pipeline.query.reader_view import views
 from pipeline.store.values import Edge, Hide, Push, Retraction, TimelineEntry
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow, pytest.mark.asyncio(loop_scope="session")]

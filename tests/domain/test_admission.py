@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import fields, intake, snowflake
 from pipeline.domain.admission import INPUTS, MARKS, Limits, Refusal, admit
-from pipeline.records import (
+from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     FollowEvent,

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.domain.audit import Finding, Ledger, Served, compare
-from pipeline.records import AccountEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, FollowEvent, PolicyEvent, PostEvent
 
 READER, AUTHOR, OTHER = 1, 2, 3
 

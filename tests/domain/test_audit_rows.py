@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.domain.audit import Finding, Ledger
 from pipeline.domain.audit_rows import LATE_MS, class_in, compare_rows, on_its_way, path_owed
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.records import AuthorClass, FollowEvent, PolicyEvent, PostEvent, RouteEntry
+from pipeline.wire.records import AuthorClass, FollowEvent, PolicyEvent, PostEvent, RouteEntry
 
 PUSH, PARTIAL, PULL = AuthorClass
 READER, AUTHOR, STRANGER, MARGIN = 1, 10, 20, 10

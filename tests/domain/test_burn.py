@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.burn import WINDOWS_S, Freshness, alert, rates, restored
-from pipeline.records import Burn
+from pipeline.wire.records import Burn
 
 MINUTE, HOUR, DAY = 60, 3_600, 86_400
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.containment import Contained, Kind, Room, contained, held, holds, key_of
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
 NOW = 1_700_000_000_000

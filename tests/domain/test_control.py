@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind, held, holds, key_of
 from pipeline.domain.control import Hot, Rules, Seen, asks_who, broker_quotas, decide
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
 NOW, HOLD = 1_700_000_000_000, 10

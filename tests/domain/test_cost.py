@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.cost import COLD, Comparison, Costs, Mean, compare, measured, news, pull_is_cheaper
-from pipeline.records import CostSample
+from pipeline.wire.records import CostSample
 
 DAY_MS = 86_400_000
 COSTS = Costs(row_s=20e-6, pull_s=2e-3, reads_s=1 / 600)

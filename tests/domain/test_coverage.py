@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.coverage import EdgeCover, clip, pull_ranges, pushed, union
 from pipeline.domain.policy import class_of, collapse, prune
-from pipeline.records import AuthorClass, RouteEntry
+from pipeline.wire.records import AuthorClass, RouteEntry
 from tests.domain.examples import at_least
 
 MS = 4_194_304

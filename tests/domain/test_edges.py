@@ -1,8 +1,8 @@
 """What follow events change: any history of batches, crashes and replays ends as the naive model does.
 
-`Tables` is the graph stage in miniature: the steps of `pipeline/agents/graph.py` over dictionaries, so that
+`Tables` is the graph stage in miniature: the steps of `pipeline/stages/graph.py` over dictionaries, so that
 the rule can be cut off after any single write. The agent itself is held to the same model by
-`tests/agents/test_graph.py`.
+`tests/stages/test_graph.py`.
 """
 
 import pytest
@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.edges import EdgeNow, plan
 from pipeline.domain.order import Version
-from pipeline.records import FollowEvent
+from pipeline.wire.records import FollowEvent
 from tests.domain.examples import at_least
 
 AUTHOR, SIZE = 7, 2

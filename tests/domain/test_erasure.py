@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import erasure
 from pipeline.domain.erasure import Step, mark, without
-from pipeline.records import (
+from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     AuthorClass,

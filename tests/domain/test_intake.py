@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import snowflake
 from pipeline.domain.intake import TOPICS, Accepted, Rejected, parse
-from pipeline.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 
 T = 1_800_000_000_000
 MAX = 2**63 - 1
@@ -413,7 +413,7 @@ def test_no_value_at_all_raises(value, topic):
 @given(st.sampled_from([event for event, _, _ in EVENTS]), st.data())
 def test_one_broken_field_is_either_refused_by_its_name_or_harmless(event, data):
     """Whatever one field holds: the outcome is a refusal of that field or a record that can be encoded."""
-    from pipeline.codec import decode, encode
+    from pipeline.wire.codec import decode, encode
 
     field = data.draw(st.sampled_from([name for name in event if name != "topic"]))
     outcome = parse({**event, field: data.draw(json_values)}, default_topic=None)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import snowflake
 from pipeline.domain.made_ids import ATTEMPTS, chain, digest_of, digest_of_event, post_id_of
-from pipeline.records import PostEvent
+from pipeline.wire.records import PostEvent
 
 T, MAX = 1_800_000_000_000, 2**63 - 1
 

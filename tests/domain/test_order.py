@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.order import Version, of_post, time_of
 from pipeline.kafka.messages import Delivery, Incoming, version_of
-from pipeline.records import PolicyEvent, PostEvent
+from pipeline.wire.records import PolicyEvent, PostEvent
 
 JAN_2020 = 1_577_836_800_000
 FEB_2020 = JAN_2020 + 31 * 86_400_000

@@ -25,7 +25,7 @@ from pipeline.domain.policy import (
     route_for,
 )
 from pipeline.domain.snowflake import first_id
-from pipeline.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
+from pipeline.wire.records import AuthorClass, ForcedClass, RouteEntry, RouteRecord
 from tests.domain.examples import at_least
 
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain import repair
-from pipeline.records import RepairTask
+from pipeline.wire.records import RepairTask
 
 BOUND = 500
 

@@ -21,16 +21,16 @@ from cassandra.policies import WhiteListRoundRobinPolicy
 from confluent_kafka import Consumer, Message, Producer, TopicPartition
 
 from pipeline import topology
+from pipeline.auth.login import login_of
+from pipeline.config.settings import Settings
+from pipeline.control.lag import Lag, StageLag, settled, topics_read
 from pipeline.kafka.client import settings
 from pipeline.kafka.offsets import Offsets
 from pipeline.local import logins
 from pipeline.local.home import Endpoints
 from pipeline.local.instance import beside_api
-from pipeline.ops.lag import Lag, StageLag, settled, topics_read
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import batch_of
-from pipeline.settings import Settings
-from pipeline.store.login import login_of
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.model import Shown

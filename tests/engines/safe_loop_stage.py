@@ -1,4 +1,4 @@
-"""A stage as small as can be, for `test_safe_loop`: a Faust app with the safe loop, bound as `pipeline.apps` does.
+"""A stage as small as can be, for `test_safe_loop`: a Faust app with the safe loop, bound as `pipeline.runtime.apps` does.
 
 `python -m tests.engines.safe_loop_stage KAFKA TOPIC GROUP FOLDER` appends to FOLDER/log a line `began N` and a line
 `done N` for the reader N of each event. While FOLDER/hold names N, its batch stays open between the two. When
@@ -15,7 +15,7 @@ from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.faust_transport import App
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.outbox import Outbox
-from pipeline.records import ActivityEvent
+from pipeline.wire.records import ActivityEvent
 from tests.waiting import eventually_async
 
 BUFFER = 4096

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from pipeline.codec import decode
 from pipeline.domain.engagement import hour_of
-from pipeline.records import PageChange
+from pipeline.wire.codec import decode
+from pipeline.wire.records import PageChange
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

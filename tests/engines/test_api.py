@@ -14,9 +14,10 @@ from pathlib import Path
 import jwt
 import pytest
 
-from pipeline import shipped, tokens
+from pipeline.auth import tokens
+from pipeline.auth.tokens import Caller
+from pipeline.config import shipped
 from pipeline.local import lifeline
-from pipeline.tokens import Caller
 from tests.engines import events
 from tests.engines.harness import REPOSITORY, START_S, Answer, Instance
 from tests.waiting import eventually

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from confluent_kafka import Message
 
-from pipeline.codec import decode, encode
-from pipeline.records import TimelineReply, TimelineRequest
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import TimelineReply, TimelineRequest
 from tests.engines import events
 from tests.engines.dead_letters import letter_of
 from tests.engines.harness import Instance

@@ -8,8 +8,8 @@ from typing import Any
 import orjson
 import pytest
 
-from pipeline.codec import decode, encode
-from pipeline.records import RouteRecord
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import RouteRecord
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

@@ -7,7 +7,7 @@ import time
 
 from pipeline.domain.cost import COLD
 from pipeline.ops import policy_forced
-from pipeline.records import AuthorClass, ForcedClass
+from pipeline.wire.records import AuthorClass, ForcedClass
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.engines.test_push_and_pull import posting

@@ -15,7 +15,7 @@ import pytest
 
 from pipeline.kafka.quotas import Quotas
 from pipeline.ops import containment
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 from tests.engines import events
 from tests.engines.harness import REPOSITORY, Instance
 from tests.engines.test_isolation import LARGE, stopped

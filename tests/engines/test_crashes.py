@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from pipeline.codec import decode, encode
-from pipeline.records import TimelineReply, TimelineRequest
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import TimelineReply, TimelineRequest
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.engines.thresholds import thresholds

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from confluent_kafka import Message, Producer
 
-from pipeline.codec import encode
-from pipeline.records import (
+from pipeline.wire.codec import encode
+from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     FollowEvent,

@@ -6,11 +6,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipeline.codec import encode
 from pipeline.kafka.dead_letters import dead_letter
-from pipeline.kafka.headers import published
 from pipeline.kafka.messages import Incoming, Refused
-from pipeline.records import PostEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.headers import published
+from pipeline.wire.records import PostEvent
 from tests.engines import events
 from tests.engines.dead_letters import letter_of, letters
 from tests.engines.events import Event

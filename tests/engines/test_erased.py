@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from pipeline.codec import encode
-from pipeline.records import PostEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.records import PostEvent
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

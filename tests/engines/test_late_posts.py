@@ -13,7 +13,7 @@ import itertools
 import orjson
 
 from pipeline.ops import policy_forced
-from pipeline.records import AuthorClass, ForcedClass
+from pipeline.wire.records import AuthorClass, ForcedClass
 from tests.engines import events
 from tests.engines.dead_letters import letters
 from tests.engines.harness import Instance

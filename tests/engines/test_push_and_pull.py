@@ -6,8 +6,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from pipeline.codec import decode
-from pipeline.records import FanoutTask
+from pipeline.wire.codec import decode
+from pipeline.wire.records import FanoutTask
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

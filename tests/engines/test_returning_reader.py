@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from pipeline.codec import encode
-from pipeline.records import ActivityEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.records import ActivityEvent
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

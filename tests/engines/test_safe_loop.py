@@ -15,8 +15,8 @@ import pytest
 from confluent_kafka import Consumer, KafkaException, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.codec import encode
-from pipeline.records import ActivityEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.records import ActivityEvent
 from tests.kafka.strangers import Transaction, batch, bomb, produce
 from tests.waiting import eventually
 

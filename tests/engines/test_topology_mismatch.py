@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import shipped
+from pipeline.config import shipped
 from tests.engines.harness import Instance
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from pipeline.codec import decode
-from pipeline.records import ClassifiedPost
+from pipeline.wire.codec import decode
+from pipeline.wire.records import ClassifiedPost
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.waiting import eventually

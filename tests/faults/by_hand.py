@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pipeline.domain.containment import OPERATOR, Kind
 from pipeline.errors import EngineError
 from pipeline.ops import containment
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.faults.workload import REGIONS, producer_of

@@ -13,12 +13,12 @@ from threading import Thread
 
 import orjson
 
-from pipeline.codec import encode
 from pipeline.domain.containment import CONTROLLER
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.view import whole
 from pipeline.ops import containment, policy_settings
-from pipeline.records import ActivityEvent, Containment, PolicySettings
+from pipeline.wire.codec import encode
+from pipeline.wire.records import ActivityEvent, Containment, PolicySettings
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance

@@ -3,11 +3,11 @@
 from collections import Counter
 from itertools import islice
 
-from pipeline.admitting import limits_of
-from pipeline.codec import CodecError, decode
 from pipeline.domain.admission import Refusal, admit
-from pipeline.topics import TOPICS
+from pipeline.runtime.admitting import limits_of
 from pipeline.topology import load
+from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.topics import TOPICS
 from tests.hostile.mutants import FIRST_ID, KINDS, Fate, Mutants
 
 NOW = 1_800_000_000_000

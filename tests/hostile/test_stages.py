@@ -4,15 +4,15 @@ import random
 from collections import Counter
 from itertools import islice
 
-from pipeline.admitting import admission_of
-from pipeline.codec import CodecError, decode
 from pipeline.domain.admission import Refusal
-from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.topics import TOPICS
+from pipeline.runtime.admitting import admission_of
 from pipeline.topology import load
-from tests.agents.whole import Whole
+from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.headers import origin_ts
+from pipeline.wire.topics import TOPICS
 from tests.hostile.mutants import KINDS, Fate, Mutants
+from tests.stages.whole import Whole
 
 NUMBER = 1500
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.codec import decode, encode
-from pipeline.records import TimelineReply, TimelineRequest
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import TimelineReply, TimelineRequest
 from tests.engines import events
 from tests.engines.harness import Instance
 from tests.engines.test_replay import pages_of, tables_of, timelines_of, world

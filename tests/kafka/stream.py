@@ -6,12 +6,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from pipeline.codec import encode
 from pipeline.kafka import loop as module
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop
-from pipeline.records import ActivityEvent
-from tests.agents.fakes import RecordingOutbox
+from pipeline.wire.codec import encode
+from pipeline.wire.records import ActivityEvent
+from tests.stages.fakes import RecordingOutbox
 from tests.waiting import eventually_async
 
 

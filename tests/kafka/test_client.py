@@ -9,9 +9,10 @@ from aiokafka.client import AIOKafkaClient
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from pipeline import apps
+from pipeline.auth import oauth
 from pipeline.errors import ConfigError
-from pipeline.kafka import client, oauth
+from pipeline.kafka import client
+from pipeline.runtime import apps
 
 SCRAM = {
     "security.protocol": "SASL_PLAINTEXT",

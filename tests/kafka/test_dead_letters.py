@@ -2,13 +2,13 @@
 
 import pytest
 
-from pipeline.codec import CodecError, encode
 from pipeline.domain.admission import Refusal
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka import loop as module
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import NotDelivered, TooLarge
-from pipeline.records import ActivityEvent, PolicySettings
+from pipeline.wire.codec import CodecError, encode
+from pipeline.wire.records import ActivityEvent, PolicySettings
 from tests import exported
 from tests.kafka.stream import Handler, Outbox, Stream, event, running, until
 

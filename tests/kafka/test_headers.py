@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.kafka.headers import (
+from pipeline.wire.headers import (
     appended_at,
     carry,
     claimed_times,

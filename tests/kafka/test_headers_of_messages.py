@@ -5,7 +5,7 @@ import sys
 
 READ = """
 from confluent_kafka import Consumer, OFFSET_BEGINNING, Producer, TopicPartition
-from pipeline.kafka.headers import headers_of
+from pipeline.wire.headers import headers_of
 from tests.kafka.strangers import batch, produce
 
 RECORDS = 40

@@ -4,15 +4,15 @@ import asyncio
 
 import pytest
 
-from pipeline import metrics
 from pipeline.domain.hold import Limit
 from pipeline.errors import Unavailable
 from pipeline.kafka import loop as module
 from pipeline.kafka.batches import Unreadable
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.loop import SafeLoop, incoming, take
-from pipeline.records import ActivityEvent
 from pipeline.store.ports import StoreRefuses
+from pipeline.telemetry import metrics
+from pipeline.wire.records import ActivityEvent
 from tests.kafka.stream import Handler, Outbox, Stream, event, only_this_task, running, until
 
 

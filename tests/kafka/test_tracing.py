@@ -13,14 +13,14 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import StatusCode
 
+from pipeline.config.names import Names
 from pipeline.kafka import tracing
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.outbox import NotDelivered
-from pipeline.names import Names
-from pipeline.records import ActivityEvent, PageChange
-from tests.agents.fakes import RecordingOutbox
+from pipeline.wire.records import ActivityEvent, PageChange
 from tests.kafka.stream import DeadLetters, Outbox, Stream, event, running, until
+from tests.stages.fakes import RecordingOutbox
 
 TRACE, SPAN = 0x0AF7651916CD43DD8448EB211C80319C, 0xB7AD6B7169203331
 

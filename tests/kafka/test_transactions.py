@@ -10,13 +10,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.codec import decode, encode
 from pipeline.kafka.backlog import Backlog
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import spans
 from pipeline.kafka.tail import tail
 from pipeline.kafka.view import TopicView
-from pipeline.records import PolicySettings
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import PolicySettings
 from tests.kafka.strangers import Transaction, batch, bomb, produce
 from tests.waiting import eventually
 

@@ -3,12 +3,12 @@
 import struct
 import threading
 
-from pipeline import codec
-from pipeline.codec import CodecError, NotYet, Registry, encode
 from pipeline.errors import Unavailable
 from pipeline.kafka import loop as module
-from pipeline.records import ActivityEvent
-from pipeline.schemas import lineage
+from pipeline.wire import codec
+from pipeline.wire.codec import CodecError, NotYet, Registry, encode
+from pipeline.wire.records import ActivityEvent
+from pipeline.wire.schemas import lineage
 from tests.kafka.stream import Handler, Outbox, Stream, event, only_this_task, running, until
 
 

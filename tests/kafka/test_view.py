@@ -8,11 +8,11 @@ from functools import partial
 import pytest
 from confluent_kafka import Producer, TopicPartition
 
-from pipeline import metrics
-from pipeline.codec import decode, encode
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.view import TopicView
-from pipeline.records import PolicySettings
+from pipeline.telemetry import metrics
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import PolicySettings
 from tests.kafka.strangers import bomb, produce
 from tests.waiting import eventually
 

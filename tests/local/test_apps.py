@@ -6,7 +6,7 @@ import pytest
 from faust.assignor.partition_assignor import PartitionAssignor
 
 from pipeline import topology
-from pipeline.apps import _read_before
+from pipeline.runtime.apps import _read_before
 
 
 @pytest.mark.parametrize("stage", ["graph", "readers", "counters", "classify", "fanout.small", "query"])

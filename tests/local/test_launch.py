@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline import topology
+from pipeline.config.settings import Settings
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.local import process
 from pipeline.local.instance import Instance, NoInstanceError, beside_api
@@ -13,7 +14,6 @@ from pipeline.local.launch import jobs_of, ports_of, run, workers_by_stage
 from pipeline.local.process import Child
 from pipeline.local.secure import make_user
 from pipeline.local.worker import State, WorkerStatus
-from pipeline.settings import Settings
 
 
 def test_every_stage_has_its_workers_in_path_order():

@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from pipeline.auth import home_keys
 from pipeline.local import instance
 from pipeline.local.home import Home, keep_private
 
@@ -53,7 +54,7 @@ def test_a_folder_of_other_things_is_left_as_it_is(tmp_path, given):
     assert mode(folder) == given
 
 
-@pytest.mark.parametrize("made", [instance.cursor_keys, instance.token_keys])
+@pytest.mark.parametrize("made", [home_keys.cursor_keys, home_keys.token_keys])
 def test_files_with_secrets_are_closed_again(tmp_path, made):
     """As after a copy that lost its modes."""
     file = made(tmp_path)

@@ -15,6 +15,7 @@ from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
+from pipeline.auth import login
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import client
 from pipeline.kafka.outbox import NoSuchTopic, Outbox, Outgoing
@@ -24,10 +25,9 @@ from pipeline.kafka.view import whole
 from pipeline.local import secure, users
 from pipeline.local.engines import up
 from pipeline.local.logins import ADMIN, cassandra_file, kafka_file
-from pipeline.ops import topology_apply
-from pipeline.records import Containment
-from pipeline.store import login
+from pipeline.runtime import topology_apply
 from pipeline.store.cassandra import connect
+from pipeline.wire.records import Containment
 from tests.leftovers import taken_down
 
 pytestmark = [pytest.mark.engines, pytest.mark.slow]

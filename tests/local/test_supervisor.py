@@ -11,13 +11,14 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.auth import home_keys
+from pipeline.auth.tokens import Caller
+from pipeline.config.settings import Settings
 from pipeline.errors import TidelineError
 from pipeline.local import control, instance
 from pipeline.local.instance import NoInstanceError
 from pipeline.local.logs import Logs
 from pipeline.local.worker import State
-from pipeline.settings import Settings
-from pipeline.tokens import Caller
 from tests.waiting import eventually
 
 REPOSITORY = Path(__file__).parents[2]
@@ -316,31 +317,31 @@ def test_a_log_file_is_capped_and_the_one_before_is_kept(tmp_path, monkeypatch):
 
 def test_the_cursor_keys_are_made_once_for_their_owner_alone(tmp_path):
     settings = Settings(home=tmp_path, cursor_keys="")
-    assert instance.cursors_of(settings) is None
+    assert home_keys.cursors_of(settings) is None
 
-    file = instance.cursor_keys(tmp_path)
+    file = home_keys.cursor_keys(tmp_path)
     made = file.read_text()
 
-    assert instance.cursor_keys(tmp_path).read_text() == made
-    assert list(instance.cursors_of(settings)) == ["home"]
-    assert list(instance.cursors_of(Settings(home=tmp_path, cursor_keys=f"given:{'g' * 32}"))) == ["given"]
+    assert home_keys.cursor_keys(tmp_path).read_text() == made
+    assert list(home_keys.cursors_of(settings)) == ["home"]
+    assert list(home_keys.cursors_of(Settings(home=tmp_path, cursor_keys=f"given:{'g' * 32}"))) == ["given"]
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_the_token_keys_are_made_once_for_their_owner_alone(tmp_path):
     settings = Settings(home=tmp_path, token_keys="")
-    assert instance.tokens_of(settings) is None
+    assert home_keys.tokens_of(settings) is None
 
-    file = instance.token_keys(tmp_path)
-    token = instance.tokens_of(settings).sign(Caller(7), life_s=60)
+    file = home_keys.token_keys(tmp_path)
+    token = home_keys.tokens_of(settings).sign(Caller(7), life_s=60)
 
-    assert instance.token_keys(tmp_path) == file
-    assert instance.tokens_of(settings).verify(token) == Caller(7)
+    assert home_keys.token_keys(tmp_path) == file
+    assert home_keys.tokens_of(settings).verify(token) == Caller(7)
     assert file.stat().st_mode & 0o777 == 0o600
 
 
 def test_given_token_keys_come_before_those_of_the_home(tmp_path):
-    instance.token_keys(tmp_path)
+    home_keys.token_keys(tmp_path)
     given = Settings(home=tmp_path, token_keys=f"given:{'g' * 32}")
 
-    assert list(instance.tokens_of(given).secrets) == ["given"]
+    assert list(home_keys.tokens_of(given).secrets) == ["given"]

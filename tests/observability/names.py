@@ -1,6 +1,6 @@
-"""Which series there are: those of pipeline/metrics.py, `up`, and what the rules record."""
+"""Which series there are: those of pipeline/telemetry/metrics.py, `up`, and what the rules record."""
 
-from pipeline import metrics
+from pipeline.telemetry import metrics
 from tests.observability.promql import asked
 
 OF_TARGETS = {"domain", "worker", "number", "job", "instance"}

@@ -6,8 +6,8 @@ import re
 import pytest
 import yaml
 
-from pipeline import metrics
 from pipeline.ops.observability import dashboards
+from pipeline.telemetry import metrics
 from tests.observability.names import OF_SLOTH, series, unknown
 from tests.observability.test_rules import RECORDED, SHIPPED
 

@@ -33,7 +33,7 @@ def test_the_shipped_files_are_those_of_the_shipped_topology():
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.get("alert") or rule["record"])
 def test_every_metric_and_label_of_a_rule_exists(rule):
-    """Whoever renames a metric in pipeline/metrics.py hears of it here."""
+    """Whoever renames a metric in pipeline/telemetry/metrics.py hears of it here."""
     known = series() | dict.fromkeys(RECORDED, OF_SLOTH)
 
     assert unknown(rule["expr"], known) == []

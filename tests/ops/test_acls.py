@@ -5,8 +5,8 @@ import pytest
 from pipeline import topology
 from pipeline.errors import ConfigError
 from pipeline.kafka.acls import Acl
-from pipeline.ops import acls
-from pipeline.topics import TOPICS
+from pipeline.runtime import acls
+from pipeline.wire.topics import TOPICS
 
 INPUTS = {"accounts", "follows", "posts", "activity", "policy"}
 

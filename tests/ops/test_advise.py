@@ -7,12 +7,12 @@ import pytest
 from confluent_kafka import Consumer, Producer
 
 from pipeline.cli import _advice_shown as shown
-from pipeline.codec import encode
 from pipeline.domain.capacity import Load, advise
 from pipeline.kafka.messages import Incoming
 from pipeline.ops.advise import Rate, Seen, _busy, _Look, _speed, seen
 from pipeline.ops.advise_work import READ, Piece, Stretch, stretch, unit_of
-from pipeline.records import AuthorClass, CostSample, FanoutTask
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, CostSample, FanoutTask
 from tests.ops.test_lag import Bench, now_ms
 from tests.waiting import eventually
 

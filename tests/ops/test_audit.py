@@ -3,10 +3,10 @@
 import pytest
 from aiohttp import web
 
+from pipeline.audit import from_events
 from pipeline.domain.audit import KINDS, Ledger
 from pipeline.errors import TidelineError
-from pipeline.ops import audit
-from pipeline.records import FollowEvent, PostEvent
+from pipeline.wire.records import FollowEvent, PostEvent
 
 READERS, AUTHOR, STRANGER = range(1, 41), 100, 200
 POSTS = range(1000, 1120)
@@ -80,7 +80,7 @@ async def aiohttp_server():
 
 
 async def audited(api, ledger, **more):
-    return await audit.audit(api.url, READERS, ledger, since_ms=0, class_of=lambda _: "pull", **more)
+    return await from_events.audit(api.url, READERS, ledger, since_ms=0, class_of=lambda _: "pull", **more)
 
 
 async def test_feeds_as_they_must_be_are_clean(api, ledger):
@@ -122,7 +122,7 @@ async def test_a_thousand_faults_are_counted_and_twenty_shown(api, ledger):
     report = await audited(api, ledger)
 
     assert report.found == {"missing": 40 * 120}
-    assert len(report.examples) == audit.KEPT_EXAMPLES
+    assert len(report.examples) == from_events.KEPT_EXAMPLES
 
 
 async def test_a_degraded_page_proves_nothing(api, ledger):
@@ -137,7 +137,7 @@ async def test_a_degraded_page_proves_nothing(api, ledger):
 async def test_requests_at_once_are_bounded(api, ledger):
     await audited(api, ledger)
 
-    assert 1 <= api.most_open <= audit.CONCURRENCY
+    assert 1 <= api.most_open <= from_events.CONCURRENCY
 
 
 async def test_progress_is_told_reader_by_reader(api, ledger):

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 
 from pipeline import topology
-from pipeline.agents.verdicts import Found, Verdict
+from pipeline.audit import live
+from pipeline.audit.live import Tally, auditor_of
+from pipeline.audit.verdicts import Found, Verdict
 from pipeline.domain.audit import Feed, Finding
 from pipeline.errors import TidelineError
-from pipeline.ops import audit_live
-from pipeline.ops.audit_live import Tally, auditor_of
 from pipeline.store.memory import memory_stores
 
 PUSH, PULL = ("push", "active", "push"), ("pull", "dormant", "pull")
@@ -38,7 +38,7 @@ def test_counts_are_by_class_cohort_and_path():
     assert document["breakdown"] == [
         {
             **dict(zip(("author_class", "cohort", "path"), labels, strict=True)),
-            **dict.fromkeys(audit_live.ALL_KINDS, 0),
+            **dict.fromkeys(live.ALL_KINDS, 0),
             "posts": posts,
             kind: 1,
         }
@@ -66,7 +66,7 @@ def test_rows_that_are_left_over_are_counted_and_leave_it_clean():
 def test_examples_are_kept_up_to_a_bound_and_faults_counted_beyond():
     tally = tally_of(*[verdict(*[found("missing", post) for post in range(15)])] * 2)
 
-    assert (len(tally.examples), tally.faults) == (audit_live.KEPT_EXAMPLES, 30)
+    assert (len(tally.examples), tally.faults) == (live.KEPT_EXAMPLES, 30)
 
 
 async def readers(*ids):
@@ -75,7 +75,7 @@ async def readers(*ids):
 
 
 async def test_every_reader_is_examined_a_bounded_number_at_once(monkeypatch):
-    monkeypatch.setattr(audit_live, "WAITING", 3)
+    monkeypatch.setattr(live, "WAITING", 3)
     open_now, most = 0, 0
 
     async def examine(reader_id):
@@ -87,7 +87,7 @@ async def test_every_reader_is_examined_a_bounded_number_at_once(monkeypatch):
         return verdict()
 
     tally = Tally()
-    await audit_live.audit(readers(*range(20)), examine, tally)
+    await live.audit(readers(*range(20)), examine, tally)
 
     assert (tally.readers, most) == (20, 3)
 
@@ -97,7 +97,7 @@ async def test_a_reader_who_cannot_be_looked_at_ends_it():
         raise TidelineError("away", "tideline status")
 
     with pytest.raises(TidelineError, match="away"):
-        await audit_live.audit(readers(1, 2), examine, Tally())
+        await live.audit(readers(1, 2), examine, Tally())
 
 
 async def no_feed(reader_id, down_to):

@@ -2,11 +2,10 @@
 
 import pytest
 
-from pipeline.agents import health_metrics
-from pipeline.ops import lag_metrics
-from pipeline.ops.controller_metrics import Told
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.records import AuthorClass, Containment, JournalEntry, StageHealth
+from pipeline.control import health_metrics, lag_metrics
+from pipeline.control.controller_metrics import Told
+from pipeline.control.lag import PartitionLag, StageLag
+from pipeline.wire.records import AuthorClass, Containment, JournalEntry, StageHealth
 from tests import exported
 
 LAGS = [StageLag("classify", "g", None, (PartitionLag("posts", 0, 3, 4, 1, 500, 0.5),))]

@@ -9,13 +9,13 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.codec import encode
+from pipeline.config.names import HOME
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.dead_letters import dead_letter
-from pipeline.names import HOME
 from pipeline.ops import dead_letters
 from pipeline.ops.dead_letters_again import Choice, again
-from pipeline.records import LetterDone, PostEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.records import LetterDone, PostEvent
 from tests.ops.letters import CAME, refused
 
 TOPICS = [("dead.letters", 4, 1), ("dead.letters.done", 1, 1), ("posts", 4, 1), ("accounts.erased", 1, 1)]

@@ -5,17 +5,17 @@ from dataclasses import replace
 import pytest
 
 from pipeline import topology
-from pipeline.codec import encode
+from pipeline.config.names import HOME, Names
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import cut, dead_letter
 from pipeline.kafka.outbox import NotDelivered, TooLarge
-from pipeline.names import HOME, Names
 from pipeline.ops.dead_letter import record_of
 from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of, refused_again
-from pipeline.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent
-from tests.agents.fakes import RecordingOutbox
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent
 from tests.ops.letters import CAME, kept, refused
+from tests.stages.fakes import RecordingOutbox
 
 PLACES = frozenset({("posts", partition) for partition in range(4)})
 NOW = CAME + 3_600_000

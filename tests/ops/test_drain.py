@@ -5,10 +5,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.errors import TidelineError
 from pipeline.ops.drain import EMPTY_S, Drain
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.records import AuthorClass, Containment
+from pipeline.wire.records import AuthorClass, Containment
 
 NOW = 1_790_000_000_000
 

@@ -5,12 +5,12 @@ from dataclasses import asdict
 import pytest
 
 from pipeline import topology
-from pipeline.codec import encode
 from pipeline.kafka.dead_letters import dead_letter
 from pipeline.kafka.messages import Incoming
 from pipeline.ops.erased import Left, Sought, Trace, _Found, _names
-from pipeline.records import Containment, FollowEvent, PageChange, PolicyEvent, PostEvent
 from pipeline.topology import TopicSpec
+from pipeline.wire.codec import encode
+from pipeline.wire.records import Containment, FollowEvent, PageChange, PolicyEvent, PostEvent
 from tests.ops.letters import refused
 
 GONE, TEXT = 7_777_777, "their words"

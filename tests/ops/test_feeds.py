@@ -3,13 +3,13 @@
 import structlog
 from aiohttp import web
 
-from pipeline import tokens
-from pipeline.ops import feeds
-from pipeline.records import PostEvent
+from pipeline.audit import feeds
+from pipeline.auth import tokens
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Placed
+from pipeline.wire.records import PostEvent
 from tests.engines.events import now, post_id_at
-from tests.pages.cores import core
+from tests.query.cores import core
 
 READER = 7
 

@@ -2,10 +2,10 @@
 
 import pytest
 
-from pipeline.codec import encode
-from pipeline.names import HOME, Names
+from pipeline.config.names import HOME, Names
 from pipeline.ops.dead_letter import is_forgotten
-from pipeline.records import AccountEvent, FollowEvent, PostEvent
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AccountEvent, FollowEvent, PostEvent
 from tests.ops.letters import kept
 
 GONE = 7

@@ -5,10 +5,10 @@ from dataclasses import replace
 import pytest
 
 from pipeline import topology
-from pipeline.codec import decode, encode
-from pipeline.ops.health import Health, objective
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.records import Burn, ShardHealth, StageHealth
+from pipeline.control.health import Health, objective
+from pipeline.control.lag import PartitionLag, StageLag
+from pipeline.wire.codec import decode, encode
+from pipeline.wire.records import Burn, ShardHealth, StageHealth
 
 TOPOLOGY = topology.load()
 START_MS = 1_767_225_600_000

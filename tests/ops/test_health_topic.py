@@ -7,12 +7,12 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline.codec import encode
+from pipeline.config.names import HOME, Names
+from pipeline.control.health_topic import Said, document, heard, newest
+from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.errors import EngineError
-from pipeline.names import HOME, Names
-from pipeline.ops.health_topic import Said, document, heard, newest
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.records import ShardHealth, StageHealth
+from pipeline.wire.codec import encode
+from pipeline.wire.records import ShardHealth, StageHealth
 from tests.waiting import eventually
 
 NOW_MS = 1_767_225_600_000

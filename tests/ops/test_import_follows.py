@@ -8,11 +8,11 @@ from itertools import count
 
 import pytest
 
-from pipeline.codec import decode
 from pipeline.domain.snowflake import EPOCH_MS
 from pipeline.ops import import_follows
 from pipeline.ops.lines import Line
-from pipeline.records import FollowEvent
+from pipeline.wire.codec import decode
+from pipeline.wire.records import FollowEvent
 
 T = 1_700_000_000_000
 author_ids = count(random.getrandbits(60))  # the broker is shared: authors of this test alone

@@ -1,4 +1,4 @@
-"""`ops.lag` against a real Kafka, with no worker alive: ages are right, and unknown never counts as nothing.
+"""`control.lag` against a real Kafka, with no worker alive: ages are right, and unknown never counts as nothing.
 
 Every test has topics and groups of its own, in the shape of the shipped topology.
 """
@@ -14,12 +14,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
+from pipeline.config.names import Names
+from pipeline.control import lag
+from pipeline.control.lag import Lag, PartitionLag, StageLag
 from pipeline.domain.admission import INPUTS
 from pipeline.kafka.offsets import Offsets
-from pipeline.names import Names
-from pipeline.ops import lag
-from pipeline.ops.lag import Lag, PartitionLag, StageLag
-from pipeline.topics import FOLLOWED
+from pipeline.wire.topics import FOLLOWED
 from tests.kafka.strangers import Transaction
 from tests.waiting import eventually
 

@@ -19,10 +19,11 @@ from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from typer.testing import CliRunner
 
-from pipeline import cli, shipped, topology
-from pipeline.codec import encode
+from pipeline import cli, topology
+from pipeline.config import shipped
 from pipeline.kafka.offsets import Offsets
-from pipeline.records import Burn, ShardHealth, StageHealth
+from pipeline.wire.codec import encode
+from pipeline.wire.records import Burn, ShardHealth, StageHealth
 from tests.waiting import eventually
 
 

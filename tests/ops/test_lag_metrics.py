@@ -2,8 +2,8 @@
 
 import pytest
 
-from pipeline.ops import lag_metrics
-from pipeline.ops.lag import PartitionLag, StageLag
+from pipeline.control import lag_metrics
+from pipeline.control.lag import PartitionLag, StageLag
 from tests import exported
 
 LAG, LAG_S = "kafka_consumergroup_group_lag", "kafka_consumergroup_group_lag_seconds"

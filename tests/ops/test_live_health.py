@@ -5,10 +5,10 @@ import time
 
 import pytest
 
-from pipeline.codec import encode
+from pipeline.control.live_health import LiveHealth
 from pipeline.kafka import groups
-from pipeline.ops.live_health import LiveHealth
-from pipeline.records import AuthorClass, FanoutTask
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, FanoutTask
 from tests.ops.test_lag_commands import Domain
 from tests.waiting import eventually
 

@@ -8,11 +8,11 @@ import pytest
 from confluent_kafka import Consumer, Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 
-from pipeline import shipped
-from pipeline.codec import encode
+from pipeline.config import shipped
 from pipeline.kafka import groups
 from pipeline.kafka.offsets import Offsets
-from pipeline.records import AuthorClass, CostSample, FanoutTask
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, CostSample, FanoutTask
 from tests.waiting import eventually
 
 T0 = 1_790_000_000_000

@@ -3,14 +3,14 @@
 import pytest
 
 from pipeline import topology
-from pipeline.codec import encode
+from pipeline.control.task_weights import READ, Weight, drain_s, weigh
 from pipeline.domain.offset_reset import ShiftBy, ToEarliest, ToLatest, ToOffset, ToTime
 from pipeline.errors import ConfigError, EngineError, TidelineError
 from pipeline.kafka.messages import Incoming
 from pipeline.ops.offsets_plan import Position, consumer_of, places_of, plan, standing
 from pipeline.ops.offsets_reset import execute, lost, refuse_active, refuse_skipping
-from pipeline.ops.task_weights import READ, Weight, drain_s, weigh
-from pipeline.records import AuthorClass, FanoutTask
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, FanoutTask
 
 LOADED = topology.load(profile="small-graph")
 LARGE, CLASSIFY = consumer_of(LOADED, "fanout.large"), consumer_of(LOADED, "classify")

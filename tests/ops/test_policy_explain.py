@@ -12,9 +12,9 @@ from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.ops import policy_explain
 from pipeline.ops.policy_explain import InForce, Span
-from pipeline.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
+from pipeline.wire.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
 
 READER, AUTHOR, NOW, DAY = 1, 7, 1_700_000_000_000, 86_400_000
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL

@@ -9,7 +9,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 from pipeline import topology
 from pipeline.errors import ConfigError
 from pipeline.ops.policy_settings import InForce, changed
-from pipeline.records import PolicySettings
+from pipeline.wire.records import PolicySettings
 
 FILES = topology.load(profile="small-graph").policy
 """push_below 1000, pull_above 5000."""

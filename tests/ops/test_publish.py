@@ -7,14 +7,14 @@ from itertools import count
 
 import pytest
 
-from pipeline.codec import decode
 from pipeline.domain.admission import Limits
 from pipeline.domain.snowflake import first_id
-from pipeline.kafka.headers import origin_ts
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import MAX_LEAD_MS, Batch, Times, batch_of, deliver
-from pipeline.records import ActivityEvent, PostEvent
+from pipeline.wire.codec import decode
+from pipeline.wire.headers import origin_ts
+from pipeline.wire.records import ActivityEvent, PostEvent
 from tests.waiting import eventually
 
 T = 1_700_000_000_000  # long ago: imported

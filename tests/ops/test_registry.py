@@ -20,15 +20,15 @@ import pytest
 from confluent_kafka.admin import AdminClient
 
 from pipeline import topology
-from pipeline.codec import Codec, CodecError, NotYet
 from pipeline.errors import ConfigError, EngineError, Unavailable
 from pipeline.kafka.registry import SchemaRegistry, subjects
-from pipeline.ops.topology_apply import Cluster, apply, compare
-from pipeline.ops.topology_plan import RegisterSchema
-from pipeline.records import AuthorClass, FanoutTask, PostEvent
-from pipeline.schemas import source
+from pipeline.runtime.topology_apply import Cluster, apply, compare
+from pipeline.runtime.topology_plan import RegisterSchema
 from pipeline.store.cassandra import connect
 from pipeline.topology import TopicSpec
+from pipeline.wire.codec import Codec, CodecError, NotYet
+from pipeline.wire.records import AuthorClass, FanoutTask, PostEvent
+from pipeline.wire.schemas import source
 
 TASK = FanoutTask(1, 2, AuthorClass.PUSH, 3, 4, 5)
 

@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from pipeline.ops.lag import PartitionLag, StageLag
-from pipeline.ops.tiers_behind import TiersBehind
+from pipeline.control.lag import PartitionLag, StageLag
+from pipeline.control.tiers_behind import TiersBehind
 
 
 def tier(name, *ages_s):

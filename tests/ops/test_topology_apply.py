@@ -20,8 +20,8 @@ from pipeline import topology
 from pipeline.cli import topology as command
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka.admin import Admin, TopicState
-from pipeline.ops.topology_apply import Cluster, apply, check, compare
-from pipeline.ops.topology_plan import ChangeTables, CreateTopic, Plan, RaisePartitions, SetConfig
+from pipeline.runtime.topology_apply import Cluster, apply, check, compare
+from pipeline.runtime.topology_plan import ChangeTables, CreateTopic, Plan, RaisePartitions, SetConfig
 from pipeline.store.cassandra import connect
 from pipeline.topology import TopicSpec, Topology
 

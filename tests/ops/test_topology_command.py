@@ -9,8 +9,8 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from pipeline import shipped
 from pipeline.cli import topology as command
+from pipeline.config import shipped
 from pipeline.errors import ConfigError
 
 

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import names, shipped, topology
+from pipeline import topology
+from pipeline.config import names, shipped
+from pipeline.config.names import HOME, Names
+from pipeline.control.lag import consumers
 from pipeline.errors import ConfigError
 from pipeline.kafka.registry import subjects
-from pipeline.names import HOME, Names
-from pipeline.ops.lag import consumers
-from pipeline.topics import TOPICS
+from pipeline.wire.topics import TOPICS
 
 CHANNEL = """apiVersion: tideline/v1
 kind: Domain

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import shipped, topology
+from pipeline import topology
+from pipeline.config import shipped
 from pipeline.topology import TierSpec, TopicSpec
 from pipeline.topology.specs import ActSpec
 

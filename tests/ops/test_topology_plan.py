@@ -3,7 +3,14 @@
 import pytest
 
 from pipeline.kafka.admin import TopicState
-from pipeline.ops.topology_plan import CreateTopic, Mismatch, Plan, RaisePartitions, SetConfig, plan_topics
+from pipeline.runtime.topology_plan import (
+    CreateTopic,
+    Mismatch,
+    Plan,
+    RaisePartitions,
+    SetConfig,
+    plan_topics,
+)
 from pipeline.topology import TopicSpec
 
 SPEC = TopicSpec(name="posts", partitions=4, replicas=2, configs={"retention.ms": "1000"})

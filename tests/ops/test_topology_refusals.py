@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import shipped, topology
+from pipeline import topology
+from pipeline.config import shipped
 from pipeline.errors import ConfigError
 
 

@@ -9,15 +9,15 @@ import pytest
 from confluent_kafka import Producer
 
 from pipeline.cli import _trace_shown as shown
-from pipeline.codec import encode
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import dead_letter
 from pipeline.kafka.messages import Incoming, Refused
 from pipeline.ops.trace import trace
-from pipeline.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteEntry, RouteRecord
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph, Placed
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteEntry, RouteRecord
 from tests.ops.test_lag import Bench, now_ms
 
 AUTHOR, PUSH, PULL = 7, AuthorClass.PUSH, AuthorClass.PULL

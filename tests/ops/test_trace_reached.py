@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from pipeline.domain.snowflake import first_id
 from pipeline.ops.trace_reached import MOST, reached
 from pipeline.ops.trace_topics import zigzag
-from pipeline.records import AuthorClass, RouteEntry
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     AuthorGraph,
@@ -19,6 +18,7 @@ from pipeline.store.values import (
     SegmentChange,
     TimelineEntry,
 )
+from pipeline.wire.records import AuthorClass, RouteEntry
 
 AUTHOR, NOW, MARGIN = 7, 1_700_000_000_000, 2_000
 POST = first_id(NOW)

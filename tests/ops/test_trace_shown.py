@@ -6,8 +6,8 @@ from pipeline.cli._trace_shown import verdict, visible
 from pipeline.ops.trace import Trace
 from pipeline.ops.trace_reached import Reached
 from pipeline.ops.trace_topics import Hop
-from pipeline.records import AuthorClass
 from pipeline.store.values import StoredPost
+from pipeline.wire.records import AuthorClass
 
 STORED = StoredPost(5, 7, 1, "public", "", "", (), None, deleted=False, taken_down=frozenset())
 TASK = Hop("fanout.small", "task", "fanout.small", 0, 3, 1, True, 0, (0, 0))

@@ -9,15 +9,16 @@ from typing import Any
 import aiohttp
 from multidict import CIMultiDict
 
-from pipeline import tokens, topology
+from pipeline import topology
+from pipeline.auth import tokens
+from pipeline.auth.tokens import Caller
 from pipeline.clock import now_ms
 from pipeline.domain.snowflake import first_id
-from pipeline.records import PostEvent
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge, Placed
-from pipeline.tokens import Caller
 from pipeline.web import api, door
-from tests.pages.cores import core
+from pipeline.wire.records import PostEvent
+from tests.query.cores import core
 
 READER, AUTHOR, STRANGER = 7, 8, 9
 KEYS = tokens.parse(f"k1:{'s' * 64}")

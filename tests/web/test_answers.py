@@ -5,8 +5,8 @@ from functools import partial
 
 import pytest
 
-from pipeline import metrics
-from pipeline.tokens import Caller
+from pipeline.auth.tokens import Caller
+from pipeline.telemetry import metrics
 from pipeline.web import reads
 from pipeline.web.answers import COMPRESSED_FROM, accepts_gzip
 from tests.web.server import AUTHOR, KEYS, READER, TIMELINE

@@ -8,7 +8,7 @@ import jwt
 import pytest
 import structlog
 
-from pipeline.tokens import Caller, parse
+from pipeline.auth.tokens import Caller, parse
 from tests.web.server import AUTHOR, KEYS, READER, STRANGER, TIMELINE, Server, problem
 
 SECRET = "s" * 64

@@ -5,7 +5,7 @@ On memory stores; `tests/engines/test_api.py` asks a real process on real engine
 
 import asyncio
 
-from pipeline.tokens import Caller
+from pipeline.auth.tokens import Caller
 from tests.web.fuzz import fuzz
 
 EXAMPLES = 12

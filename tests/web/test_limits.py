@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.auth.tokens import Caller
 from pipeline.domain.rates import Rate, take
-from pipeline.tokens import Caller
 from pipeline.web.limits import Limits
 from tests.web.server import AUTHOR, KEYS, READER, STRANGER, TIMELINE, Server, problem
 

@@ -1,3 +1,3 @@
 """What Prometheus and Grafana read: rules that follow from a topology (`slo_rules`), alerts that are the same
-for all (`alert_rules`), `dashboards`; `files` writes them. Which metrics there are: `pipeline/metrics.py`.
+for all (`alert_rules`), `dashboards`; `files` writes them. Which metrics there are: `telemetry.metrics`.
 """

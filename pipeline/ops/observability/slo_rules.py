@@ -8,9 +8,9 @@ ratio, so these say nothing of writers that are dead: `alert_rules` do.
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.config.names import HOME
 from pipeline.errors import ConfigError
-from pipeline.local.targets import HOME
-from pipeline.metrics import LAG_BUCKETS
+from pipeline.telemetry.metrics import LAG_BUCKETS
 from pipeline.topology import TierSpec, Topology
 
 Rule = dict[str, Any]

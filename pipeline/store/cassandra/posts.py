@@ -12,10 +12,10 @@ from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.snowflake import bucket_of, first_id
 from pipeline.domain.visibility import is_private
-from pipeline.records import PostEvent
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
 from pipeline.store.values import Claim, Placed, Reservation, StoredPost
+from pipeline.wire.records import PostEvent
 
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""

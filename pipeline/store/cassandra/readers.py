@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequen
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.records import AccountEvent, Suspension
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
 from pipeline.store.values import NOT_COVERED, Hidden, Hide, Placed, ReaderState, Relations
+from pipeline.wire.records import AccountEvent, Suspension
 
 _MENTIONING = ("relations_by_reader", "hidden_by_reader", "affinity_by_reader")
 """Where a reader's rows name other accounts."""

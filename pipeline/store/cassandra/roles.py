@@ -4,9 +4,9 @@ import asyncio
 import time
 from dataclasses import replace
 
+from pipeline.auth.login import Login, login_of, use
 from pipeline.errors import EngineError
 from pipeline.store.cassandra.session import Database, connect
-from pipeline.store.login import Login, login_of, use
 
 _DEFAULT = "cassandra"
 """The superuser of a fresh Cassandra, and its password."""

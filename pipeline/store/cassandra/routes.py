@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import orjson
 
 from pipeline.domain.erasure import FOREVER
-from pipeline.records import AuthorClass, RouteEntry, RouteRecord
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import write_time_of
+from pipeline.wire.records import AuthorClass, RouteEntry, RouteRecord
 
 
 class CassandraRoutes:

@@ -23,12 +23,12 @@ from cassandra.policies import (
 )
 from cassandra.query import SimpleStatement, tuple_factory
 
+from pipeline.auth.login import login_of
 from pipeline.errors import EngineError
 from pipeline.store.cassandra.landing import Landing
 from pipeline.store.cassandra.retry import FAILURES, pauses, refused, transient
 from pipeline.store.cassandra.ring import Ring, cut
 from pipeline.store.cassandra.wire import Batch, EncodedBatches, Mutation, Statement
-from pipeline.store.login import login_of
 from pipeline.store.ports import StoreRefuses, StoreUnavailable
 
 BATCHES_IN_FLIGHT = 12

@@ -7,9 +7,9 @@ from pipeline.domain import made_ids, order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.visibility import is_private
-from pipeline.records import PostEvent
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Claim, Placed, Reservation, StoredPost
+from pipeline.wire.records import PostEvent
 
 
 class MemoryPosts:

@@ -7,9 +7,9 @@ from itertools import islice
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.records import AccountEvent, Suspension
 from pipeline.store.memory.cells import Clock, Table
 from pipeline.store.values import Hidden, Hide, Placed, ReaderState, Relations
+from pipeline.wire.records import AccountEvent, Suspension
 
 
 class MemoryReaders:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from pipeline.records import RouteRecord
+from pipeline.wire.records import RouteRecord
 
 
 class MemoryRoutes:

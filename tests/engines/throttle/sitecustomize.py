@@ -11,7 +11,7 @@ import sys
 def _throttle(seconds: float) -> None:
     import asyncio
 
-    from pipeline.agents.fanout import Fanout
+    from pipeline.runtime.wiring.fanout import Fanout
 
     handle = Fanout.handle
 

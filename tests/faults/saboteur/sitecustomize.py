@@ -15,16 +15,16 @@ def _sabotage(how: str) -> None:
     from functools import partial
 
     import faust
+    from pipeline.runtime.wiring.classify import Classify
+    from pipeline.runtime.wiring.fanout import Fanout
 
-    from pipeline import resources, stages
-    from pipeline.agents import controller
-    from pipeline.agents.classify import Classify
-    from pipeline.agents.fanout import Fanout
+    from pipeline.control import controller
     from pipeline.kafka.loop import SafeLoop, incoming
+    from pipeline.runtime import resources, wiring
     from pipeline.topology.specs import PolicySpec
 
     safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
-    put_routes, cache, decide = Classify._put_routes, stages.SegmentCache, controller.decide
+    put_routes, cache, decide = Classify._put_routes, wiring.SegmentCache, controller.decide
 
     # What makes races wide, and harms nobody who keeps to the rules: `nothing` has it too, and stays clean.
 
@@ -102,7 +102,7 @@ def _sabotage(how: str) -> None:
             controller.decide = never_over
         case "no-margin":
             PolicySpec.margin_ms = property(lambda _: 0)
-            stages.SegmentCache = old_cache
+            wiring.SegmentCache = old_cache
         case _:
             raise ValueError(how)
 

@@ -1,0 +1,297 @@
+"""What each stage is made of: its ports, its views, its settings, in path order. No logic."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from aiohttp import web
+
+from pipeline.audit import feeds
+from pipeline.audit.auditor import Auditor
+from pipeline.audit.live import auditor_of
+from pipeline.auth.home_keys import tokens_of
+from pipeline.clock import now_ms
+from pipeline.control import health_topic
+from pipeline.control.controller import HEALTH, Classified, Controller
+from pipeline.control.controller_metrics import Told
+from pipeline.control.costs import MeanCost, tell
+from pipeline.control.groups import CONTROLLERS
+from pipeline.control.live_health import LiveHealth
+from pipeline.control.live_lag import LiveLag
+from pipeline.control.throttle import Throttle
+from pipeline.control.tiers_behind import tiers_behind
+from pipeline.domain import cost
+from pipeline.domain.arrivals import Arrivals
+from pipeline.domain.budgets import Tier
+from pipeline.domain.containment import Kind, Room, contained
+from pipeline.domain.control import Rules
+from pipeline.domain.policy import Influences, Thresholds
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.leader import Leader
+from pipeline.kafka.loop import Handler
+from pipeline.kafka.quotas import Quotas
+from pipeline.runtime import serving
+from pipeline.runtime.resources import Resources
+from pipeline.runtime.wiring.active_readers import ActiveReaders
+from pipeline.runtime.wiring.ask import Ask
+from pipeline.runtime.wiring.backfill import Backfill
+from pipeline.runtime.wiring.classify import Classify, Post, Window
+from pipeline.runtime.wiring.counters import Counters
+from pipeline.runtime.wiring.erase import Erase, Erasing, Removals
+from pipeline.runtime.wiring.fanout import Fanout
+from pipeline.runtime.wiring.graph import Graph
+from pipeline.runtime.wiring.pace import Pace
+from pipeline.runtime.wiring.policy import Policy
+from pipeline.runtime.wiring.readers import Readers
+from pipeline.runtime.wiring.retract import Retract
+from pipeline.runtime.wiring.segment_cache import SegmentCache
+from pipeline.runtime.wiring.sweep import Sweep
+from pipeline.runtime.wiring.warmth import Warmth
+from pipeline.topology import TierSpec, Topology
+from pipeline.web import api
+
+CACHED_SEGMENTS = 512
+"""Segments a writer remembers: about half a million followers, 50 MB."""
+
+DEFAULT_ROWS_PER_S = 5_000
+"""Repairs where the topology names no rate: a tenth of what two cores can write."""
+
+ROWS_REMEMBERED = 100_000
+"""Rows that a measured cost is the mean of: a burst."""
+
+
+def graph(r: Resources) -> Handler:
+    """Follows → followers_by_author, following_by_reader, repairs."""
+    spec = r.topology.policy
+    return Graph(
+        store=r.stores.graph,
+        routes=r.stores.routes,
+        emit=r.emit("graph"),
+        now_ms=now_ms,
+        segment_size=spec.segment_size,
+        margin_ms=spec.margin_ms,
+    ).handle
+
+
+def readers(r: Resources) -> Handler:
+    """accounts, activity → reader_state, reader.cohorts, repairs."""
+    spec, emit = r.topology.policy, r.emit("readers")
+    routes, costs = r.view("author.routes"), r.view("costs")
+
+    def measured() -> cost.Costs | None:
+        return cost.measured(costs.values())
+
+    dormant = Sweep(r.stores.readers, emit, now_ms, spec.dormant_after_ms)
+    r.background(dormant.run())
+    warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
+    living = Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+    return Erasing(r.stores.readers, emit, living).handle
+
+
+def counters(r: Resources) -> Handler:
+    """Activity → engagement_by_post."""
+    return Counters(r.stores.counters, now_ms).handle
+
+
+def policy(r: Resources) -> Handler:
+    """Policy → relations_by_reader, author.suspensions, take-downs, repairs."""
+    return Policy(r.stores, r.emit("policy"), r.topology.policy.tasks_per_post).handle
+
+
+def classify(r: Resources) -> Handler:
+    """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
+    spec, tiers = r.topology.policy, r.topology.tiers.values()
+    changed, forced, costs = r.view("policy.settings"), r.view("policy.forced"), r.view("costs")
+    in_force, room = r.view("containment").get, Room()
+
+    def thresholds() -> Thresholds:
+        now = changed.get("policy") or spec
+        return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
+
+    def influences(delivery: Post, tier: str) -> Influences:
+        post = delivery.record
+        most = contained(
+            in_force,
+            author_id=post.author_id,
+            tier=tier,
+            region=post.region or "",
+            now_ms=now_ms(),
+            room=lambda record: room(record, delivery.entered_ms),
+        )
+        return Influences(forced.get(post.author_id), most, cost.measured(costs.values()))
+
+    return Classify(
+        posts=r.stores.posts,
+        graph=r.stores.graph,
+        routes=r.stores.routes,
+        emit=r.emit("classify"),
+        thresholds=thresholds,
+        window=Window(spec.window_ms, spec.row_life_ms),
+        tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
+        fanout_topics={tier.name: tier.topic for tier in tiers},
+        shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},
+        tasks_per_post=spec.tasks_per_post,
+        influences=influences,
+    ).handle
+
+
+def fanout(tier: str, r: Resources) -> Handler:
+    """fanout.TIER → timeline_by_reader."""
+    spec, name = r.topology.policy, f"fanout.{tier}"
+    topic = r.topology.tiers[tier].topic
+    fresh_s = spec.margin_ms / 2000
+    cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
+    active = ActiveReaders(max_age_s=fresh_s)
+    active.age_s = r.view("reader.cohorts", active).age_s
+    rows, emit = MeanCost(ROWS_REMEMBERED), r.emit(name)
+    r.background(tell({f"{cost.ROW}@{name}": rows}, emit, now_ms))
+    return Fanout(
+        tier=tier,
+        topic=topic,
+        shards=r.topology.topics[topic].partitions,
+        timelines=r.stores.timelines,
+        followers=cache,
+        active=active,
+        emit=emit,
+        now_ms=now_ms,
+        life_ms=spec.row_life_ms,
+        rows_took=rows.observe,
+        frozen=partial(serving.contained_by(r), Kind.FREEZE, tier),
+    ).handle
+
+
+def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
+    """How a repair stage speaks, and at which pace it works."""
+    rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
+    busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
+    deferred = partial(serving.contained_by(r), Kind.DEFER, stage)
+    r.stack.callback(busy.close)
+    return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), time.monotonic)
+
+
+def backfill(r: Resources) -> Handler:
+    """fanout.backfill → timeline_by_reader."""
+    spec = r.topology.policy
+    return Backfill(r.stores, *repairs("backfill", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
+
+
+def retract(r: Resources) -> Handler:
+    """fanout.retract, account.erasures → removals."""
+    spec = r.topology.policy
+    shared = r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms
+    return Removals(Retract(*shared), Erase(*shared)).handle
+
+
+def query(r: Resources) -> Handler:
+    """timeline.requests → timeline.replies."""
+    return Ask(serving.pages(r, "query")[0], r.emit("query"), now_ms).handle
+
+
+def http_api(r: Resources) -> web.Application:
+    """HTTP → a page."""
+    core, views = serving.pages(r, "api")
+    keys = serving.token_keys(r.settings, r.topology)
+    return api.create(core, r.topology.api, keys, lambda: {view.topic: view.positions() for view in views})
+
+
+async def auditor(r: Resources) -> Auditor:
+    """The API, the tables and the lag of the tiers → metrics of what differs."""
+    client = await r.stack.enter_async_context(
+        feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
+    )
+    asked = feeds.ApiOrCore(client, lambda: r.settings.api or None, lambda: serving.core_of(r)[0])
+    behind = r.stack.enter_context(tiers_behind(r.kafka, r.topology, now_ms))
+    return auditor_of(r.stores, r.topology, asked.feed, behind=behind)
+
+
+async def controller(r: Resources) -> Controller:
+    """The lag of every stage → pipeline.health, containment."""
+    names, tiers = r.topology.names, r.topology.tiers.values()
+    arrivals = Arrivals()
+    classified = Classified(
+        arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers], now_ms
+    )
+    r.view("posts.classified", classified, lost=lambda: None)  # what was missed is old news
+    in_force = r.view("containment")
+    look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=now_ms)
+    r.stack.callback(look.close)
+    look.health.restore(health_topic.newest(r.kafka, names).values())
+    leader = Leader(r.kafka, names.topic(HEALTH), names.group(CONTROLLERS))
+    r.stack.callback(leader.close)
+    told = Told(leader, lambda: look.lags)
+    r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing
+    return Controller(
+        look=look,
+        in_force=in_force.values,
+        arrivals=arrivals,
+        throttle=Throttle(Quotas(r.kafka)),
+        rules={one.name: _rules(one) for one in tiers if one.act is not None},
+        leads=leader,
+        emit=r.emit("controller"),
+        now_ms=now_ms,
+        told=told,
+    )
+
+
+def _rules(tier: TierSpec) -> Rules:
+    """What the topology says of a tier that is behind."""
+    assert tier.act is not None
+    act = tier.act
+    return Rules(
+        lag_budget_s=tier.lag_budget,
+        release=act.release,
+        shed=act.shed,
+        rate=act.rate,
+        pull=act.pull,
+        narrow=act.narrow,
+        hold_s=act.hold_seconds,
+        hot_share=act.hot_share,
+        rate_per_minute=act.rate_per_minute,
+        bound=act.bound,
+    )
+
+
+STAGES: dict[str, Callable[[Resources], Handler]] = {
+    "graph": graph,
+    "readers": readers,
+    "counters": counters,
+    "policy": policy,
+    "classify": classify,
+    "backfill": backfill,
+    "retract": retract,
+    "query": query,
+}
+
+
+WATCHERS: dict[str, Callable[[Resources], Awaitable[Auditor | Controller]]] = {
+    "auditor": auditor,
+    "controller": controller,
+}
+
+
+def stage_names(topology: Topology) -> list[str]:
+    """Every stage of the path in the order data meets them; `api` is the HTTP process, `auditor` asks it, and
+    `controller` watches all the others.
+    """
+    tiers = [f"fanout.{tier}" for tier in topology.tiers]
+    return [
+        "graph",
+        "readers",
+        "counters",
+        "policy",
+        "classify",
+        *tiers,
+        "backfill",
+        "retract",
+        "query",
+        "api",
+        "auditor",
+        "controller",
+    ]
+
+
+def handler_of(stage: str, r: Resources) -> Handler:
+    """The stage bound to its ports."""
+    kind, _, tier = stage.partition(".")
+    return fanout(tier, r) if kind == "fanout" else STAGES[stage](r)

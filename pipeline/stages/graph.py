@@ -1,0 +1,241 @@
+"""Graph: follow events become segments of followers and their mirror on the reader's side.
+
+Reads      follows, edge.marks (key: the followed author; both partitions of an author come to one process,
+           the only writer of its edges)
+Writes     followers_by_author, following_by_reader, author_stats.{followers, segments}; fanout.backfill for
+           new edges of authors that have posted, fanout.retract for removed ones; page.changes
+Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
+           holds the edge: the mirror is written first as not covered, then the segment, then the count,
+           then the task to write what was posted before, and only then the bound from which pushes can be
+           relied on, one margin ahead of now; who comes back has left the old segment before
+Replay     changes nothing: an edge is a register in the order of events (`docs/ordering.md`); a half-done
+           one is found by its missing bound and finished in the segment it was given
+Budget     none of its own: a lagging graph delays new edges, never posts
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from itertools import chain
+from typing import Any
+
+from pipeline.domain import repair, snowflake
+from pipeline.domain.admission import EDGE_MARKS
+from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
+from pipeline.domain.order import Version
+from pipeline.kafka.emit import Emit
+from pipeline.kafka.messages import Delivery, Refused, version_of
+from pipeline.kafka.outbox import Outgoing
+from pipeline.stages import changes, marks, repairs
+from pipeline.store.ports import GraphStore, RouteStore
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
+from pipeline.wire.records import FollowEvent
+
+Event = Delivery[FollowEvent]
+
+EVER = 0
+"""The bound of an edge to an author who has not posted. Whatever they post is stored after the segments are
+durable, its tasks name the segments there are by then, and no writer can remember older ones.
+"""
+
+
+@dataclass(slots=True)
+class _Author:
+    """The work on one author in one batch: counts as read, then as changed."""
+
+    graph: AuthorGraph
+    lives: list[int | None]
+    edges: Mapping[int, Edge]
+    plan: Plan
+
+    @property
+    def segments(self) -> int:
+        """At least one after any event, also a lone unfollow: none means that no edge is stored."""
+        return max(self.graph.segments, 1, *(segment + 1 for segment in self.plan.changes))
+
+    def edge(self, reader: int, follows: bool, version: Version, segment: int) -> Edge:
+        """A new version of a reader's edge, not covered yet."""
+        stored = self.edges.get(reader)
+        seen = 0 if stored is None else stored.seen
+        place = version.place
+        return Edge(reader, self.graph.author_id, follows, version.at, segment, place=place, seen=seen)
+
+    def bound_of(self, reader: int, bound: int) -> int:
+        """The bound of a reader who joins: above any that an earlier backfill has fulfilled."""
+        stored = self.edges.get(reader)
+        return bound if stored is None or bound == EVER else max(bound, stored.caught_up + 1)
+
+    def counted(self) -> AuthorGraph:
+        return AuthorGraph(self.graph.author_id, sum(live or 0 for live in self.lives), self.segments)
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """The graph stage. `now_ms`: the wall clock, read once the segments are durable."""
+
+    store: GraphStore
+    routes: RouteStore
+    emit: Emit
+    now_ms: Callable[[], int]
+    segment_size: int
+    margin_ms: int
+
+    async def handle(self, batch: Sequence[Delivery[FollowEvent]]) -> list[Refused]:
+        """Apply a batch: all authors in each step together, in the order the guarantee needs."""
+        events: dict[int, list[Event]] = defaultdict(list)
+        marked: list[Event] = []
+        for delivery in batch:
+            if delivery.record.type in EDGE_MARKS:
+                marked.append(delivery)
+            else:
+                events[delivery.record.author_id].append(delivery)
+        await self._follow(events)
+        upkeep = marks.Marks(self.store, self.emit, partial(change_segment, self.store), self._bound)
+        await upkeep.handle(marked)
+        heard = chain(*events.values(), marked)
+        await changes.tell(
+            self.emit, batch, readers={reader for event in heard for reader in event.record.follower_ids}
+        )
+        return []
+
+    async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:
+        graphs = await self.store.author_graphs(events)
+        authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
+
+        grown = [
+            AuthorGraph(a.graph.author_id, a.graph.followers, a.segments)
+            for a in authors
+            if a.segments > a.graph.segments
+        ]
+        await self.store.put_author_graphs(grown)
+        await _all(
+            self._change(a, n, SegmentPlan(remove=readers, check=True))
+            for a in authors
+            for n, readers in a.plan.vacated.items()
+        )
+        await self.store.put_edges([e for a in authors for e in _intents(a)])
+        await self.store.put_edges([e for a in authors for e in _removals(a)])
+        await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
+        await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
+        posted = await self.routes.routes([a.graph.author_id for a in authors])
+        bound = self._bound()
+        bounds = {a.graph.author_id: bound if a.graph.author_id in posted else EVER for a in authors}
+        await self.emit.all(
+            message
+            for a in authors
+            if a.graph.author_id in posted
+            for message in self._repairs(a, bound, events[a.graph.author_id][-1])
+        )
+        await self.store.put_edges([e for a in authors for e in _settled(a, bounds[a.graph.author_id])])
+
+    def _bound(self) -> int:
+        """From here on all writers will know what is durable now."""
+        return snowflake.first_id(self.now_ms() + self.margin_ms)
+
+    def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
+        """What was posted before those who join came, and what those who leave have still got.
+
+        Rows for those who join are as of just after the follow: an unfollow of the same time, which the
+        follow came after, must not take them away.
+        """
+        author_id = author.graph.author_id
+        joins: dict[tuple[int, int], list[int]] = defaultdict(list)
+        leaves: dict[int, list[int]] = defaultdict(list)
+        for reader, (version, _) in author.plan.joins.items():
+            joins[version.at + 1, author.bound_of(reader, bound)].append(reader)
+        for reader, (version, segment) in author.plan.gone.items():
+            if segment >= 0:
+                leaves[version.at].append(reader)
+        missed = (
+            repair.for_readers(author_id, readers, hi=hi, at=at, covered_from=hi)
+            for (at, hi), readers in joins.items()
+        )
+        kept = (
+            repair.for_readers(author_id, readers, hi=snowflake.MAX_ID, at=at)
+            for at, readers in leaves.items()
+        )
+        for topic, tasks in ((repairs.BACKFILL, missed), (repairs.RETRACT, kept)):
+            yield from repairs.messages(self.emit, topic, str(author_id), chain.from_iterable(tasks), cause)
+
+    async def _planned(self, graph: AuthorGraph, deliveries: Sequence[Event]) -> _Author:
+        events = [(delivery.record, version_of(delivery)) for delivery in deliveries]
+        readers = list({reader for event, _ in events for reader in event.follower_ids})
+        edges: dict[int, Edge] = {}
+        lives: list[int | None] = []
+        if graph.segments:
+            edges, lives = await asyncio.gather(
+                self.store.edges(graph.author_id, readers),
+                self.store.segment_lives(graph.author_id, graph.segments),
+            )
+        stored = {
+            reader: EdgeNow(edge.follows, edge.version, edge.segment, edge.covered_from != NOT_COVERED)
+            for reader, edge in edges.items()
+        }
+        planned = plan(events, stored, [live or 0 for live in lives], self.segment_size)
+        author = _Author(graph, lives, edges, planned)
+        author.lives += [None] * (author.segments - len(lives))
+        return author
+
+    async def _change(self, author: _Author, segment: int, wanted: SegmentPlan) -> None:
+        author.lives[segment] = await change_segment(
+            self.store, author.graph.author_id, segment, wanted, author.lives[segment]
+        )
+
+
+async def change_segment(
+    store: GraphStore, author_id: int, segment: int, wanted: SegmentPlan, live: int | None
+) -> int | None:
+    """Make the segment as wanted; returns its live count.
+
+    A lost race or a doubt means: look who is there, and try again.
+    """
+    check = wanted.check
+    while True:
+        add, remove, warm = wanted.add, wanted.remove, wanted.warm
+        if check:
+            touched = [*add, *remove, *warm]
+            present = await store.members(author_id, segment, touched)
+            add = [reader for reader in add if reader not in present]
+            remove = [reader for reader in remove if reader in present]
+            warm = {reader: since for reader, since in warm.items() if reader in present}
+        if not add and not remove and not warm:
+            return live
+        change = SegmentChange(author_id, segment, live, tuple(add), tuple(remove), tuple(warm.items()))
+        if await store.change_segment(change):
+            return change.live
+        fresh = await store.segment_lives(author_id, segment + 1)
+        live, check = fresh[segment], True
+
+
+async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """All at once; when one fails none goes on, so that none of them meets the next attempt."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for change in changes:
+                group.create_task(change)
+    except ExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+def _intents(author: _Author) -> list[Edge]:
+    """Joining edges before their segments: seen by the reader, everything pulled."""
+    return [author.edge(reader, True, *joined) for reader, joined in author.plan.joins.items()]
+
+
+def _removals(author: _Author) -> list[Edge]:
+    return [author.edge(reader, False, *gone) for reader, gone in author.plan.gone.items()]
+
+
+def _settled(author: _Author, bound: int) -> list[Edge]:
+    """Joined edges with the bound from which pushes can be relied on, and edges that only moved in time."""
+    joined = [
+        replace(author.edge(reader, True, *joined), covered_from=author.bound_of(reader, bound))
+        for reader, joined in author.plan.joins.items()
+    ]
+    refreshed = [
+        replace(author.edges[reader], at=version.at, place=version.place)
+        for reader, version in author.plan.refreshed.items()
+    ]
+    return joined + refreshed
