@@ -24,8 +24,9 @@ What strangers send is let in by one rule (`admission`) before any stage, and on
 events about one thing counts (`order`).
 
 Under it: `wire` (records and codec), `topology` (topics, tiers, budgets, policy), `kafka` (`loop`: nothing
-acknowledged before it is durable; `dead_letters`: nothing dropped in silence), `store` (six ports, Cassandra
-behind them). Around it: `runtime` runs a stage in a process; `control` says how far everything is behind and acts,
-`audit` whether readers see what they should; `ops` looks after them, `local` runs real engines and a supervisor on
-one machine, `bench` measures, `cli` is the command `tideline`. All rooms: docs/architecture.md.
+acknowledged before it is durable; `dead_letters`: nothing dropped in silence), `store` (six ports,
+Cassandra behind them). Around it: `runtime` runs a stage in a process; `control` says how far everything is
+behind and acts, `audit` whether readers see what they should; `ops` looks after them, `local` runs real
+engines and a supervisor on one machine, `bench` measures, `cli` is the command `tideline`. All rooms:
+docs/architecture.md.
 """

@@ -1,8 +1,9 @@
 """Where a post is now: what the tables hold of it, which messages carry it, and which of them are processed.
 
-Read from tables and topics alone, so it is right with every worker dead. Positions of groups are read before
-the topics: a message that is done by then has all it causes in a topic already (`control.lag`), so a post without
-anything that waits is written. What was not looked at, or not answered, is said, and never counts as done.
+Read from tables and topics alone, so it is right with every worker dead. Positions of groups are read
+before the topics: a message that is done by then has all it causes in a topic already (`control.lag`), so a
+post without anything that waits is written. What was not looked at, or not answered, is said, and never
+counts as done.
 """
 
 import asyncio
