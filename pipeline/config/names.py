@@ -12,7 +12,7 @@ from pipeline.errors import ConfigError
 LONGEST_KEYSPACE = 48
 """Characters; Cassandra's own limit."""
 
-HOME = "home"
+HOME_LABEL = "home"
 """The label `domain` of the home feed's metrics: a label without a value would be none."""
 
 

@@ -24,5 +24,5 @@ def record(home: Path, workers: Iterable[WorkerStatus]) -> None:
 
 def _target(worker: WorkerStatus, port: int) -> dict[str, object]:
     domain, stage = names.split(worker.stage)
-    labels = {"domain": domain or names.HOME, "worker": stage, "number": str(worker.worker)}
+    labels = {"domain": domain or names.HOME_LABEL, "worker": stage, "number": str(worker.worker)}
     return {"targets": [f"127.0.0.1:{port}"], "labels": labels}

@@ -21,7 +21,7 @@ from pipeline.kafka.watchdog import Watchdog
 from pipeline.runtime.admitting import admission_of
 from pipeline.runtime.resources import Resources
 from pipeline.runtime.wiring import handler_of
-from pipeline.runtime.wiring.erased import ErasedAccounts, forgetting
+from pipeline.stages.erased import ErasedAccounts, forgetting
 from pipeline.topology import TierSpec, Topology
 from pipeline.wire.topics import TOPICS
 

@@ -33,21 +33,21 @@ from pipeline.kafka.loop import Handler
 from pipeline.kafka.quotas import Quotas
 from pipeline.runtime import serving
 from pipeline.runtime.resources import Resources
-from pipeline.runtime.wiring.active_readers import ActiveReaders
-from pipeline.runtime.wiring.ask import Ask
-from pipeline.runtime.wiring.backfill import Backfill
-from pipeline.runtime.wiring.classify import Classify, Post, Window
-from pipeline.runtime.wiring.counters import Counters
-from pipeline.runtime.wiring.erase import Erase, Erasing, Removals
-from pipeline.runtime.wiring.fanout import Fanout
-from pipeline.runtime.wiring.graph import Graph
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.policy import Policy
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.retract import Retract
-from pipeline.runtime.wiring.segment_cache import SegmentCache
-from pipeline.runtime.wiring.sweep import Sweep
-from pipeline.runtime.wiring.warmth import Warmth
+from pipeline.stages.active_readers import ActiveReaders
+from pipeline.stages.ask import Ask
+from pipeline.stages.backfill import Backfill
+from pipeline.stages.classify import Classify, Post, Window
+from pipeline.stages.counters import Counters
+from pipeline.stages.erase import Erase, Erasing, Removals
+from pipeline.stages.fanout import Fanout
+from pipeline.stages.graph import Graph
+from pipeline.stages.pace import Pace
+from pipeline.stages.policy import Policy
+from pipeline.stages.readers import Readers
+from pipeline.stages.retract import Retract
+from pipeline.stages.segment_cache import SegmentCache
+from pipeline.stages.sweep import Sweep
+from pipeline.stages.warmth import Warmth
 from pipeline.topology import TierSpec, Topology
 from pipeline.web import api
 

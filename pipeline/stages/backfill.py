@@ -20,9 +20,9 @@ from pipeline.domain.merge import Row
 from pipeline.domain.policy import Entries, class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.repairs import BACKFILL, Task, gone, steps
 from pipeline.stages import changes
+from pipeline.stages.pace import Pace
+from pipeline.stages.repairs import BACKFILL, Task, gone, steps
 from pipeline.store.ports import Stores
 from pipeline.store.values import Push, TimelineEntry
 from pipeline.wire.records import AuthorClass, RepairTask

@@ -21,11 +21,11 @@ from pipeline.domain.erasure import ERASED, FOREVER, Step
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.runtime.wiring.erased import forgetting
-from pipeline.runtime.wiring.graph import change_segment
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.retract import Retract
 from pipeline.stages import changes, repairs
+from pipeline.stages.erased import forgetting
+from pipeline.stages.graph import change_segment
+from pipeline.stages.pace import Pace
+from pipeline.stages.retract import Retract
 from pipeline.store.ports import ReaderStore, Stores
 from pipeline.store.values import FIRST, AuthorGraph, Edge, Retraction
 from pipeline.wire.records import AccountEvent, ErasedAccount, ErasureTask

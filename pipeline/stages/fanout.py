@@ -22,8 +22,8 @@ from pipeline.domain.coverage import EdgeCover, pushed
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.kafka.outbox import Outgoing
-from pipeline.runtime.wiring.active_readers import ActiveReaders
-from pipeline.runtime.wiring.segment_cache import SegmentCache
+from pipeline.stages.active_readers import ActiveReaders
+from pipeline.stages.segment_cache import SegmentCache
 from pipeline.store.ports import TimelineStore
 from pipeline.store.values import Followers, Push, TimelineEntry
 from pipeline.telemetry import metrics

@@ -19,8 +19,8 @@ from pipeline.domain.cohorts import Change, Known, Outcome, after
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
-from pipeline.runtime.wiring.warmth import Activity, Warmth
 from pipeline.stages import changes, repairs
+from pipeline.stages.warmth import Activity, Warmth
 from pipeline.store.ports import ReaderStore
 from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState
 from pipeline.wire.records import AccountEvent, ActivityEvent, ReaderCohort

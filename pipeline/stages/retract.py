@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from pipeline.domain import repair, snowflake
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.repairs import RETRACT, Task, steps
 from pipeline.stages import repairs
+from pipeline.stages.pace import Pace
+from pipeline.stages.repairs import RETRACT, Task, steps
 from pipeline.store.ports import Stores
 from pipeline.store.values import Retraction
 from pipeline.wire.records import RepairTask

@@ -1,11 +1,10 @@
 """The classify stage on in-memory stores, for `test_classify` and `test_classify_refusals`."""
 
-from pipeline.runtime.wiring.classify import Classify, Window
-
 from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import NO_INFLUENCES, Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
+from pipeline.stages.classify import Classify, Window
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph
 from pipeline.wire.records import PostEvent

@@ -1,10 +1,10 @@
 """The graph stage on an in-memory store, its tables in plain sight, and the model they must end as."""
 
 from hypothesis import strategies as st
-from pipeline.runtime.wiring.graph import Graph
 
 from pipeline.domain import snowflake
 from pipeline.kafka.emit import Emit
+from pipeline.stages.graph import Graph
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import NOT_COVERED

@@ -4,13 +4,13 @@ import json
 from types import SimpleNamespace
 
 import pytest
-from pipeline.runtime.wiring.ask import Ask
 
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NoSuchTopic, TooLarge
 from pipeline.stages import ask as module
+from pipeline.stages.ask import Ask
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.records import TimelineReply, TimelineRequest
 from tests.stages.fakes import RecordingOutbox

@@ -3,13 +3,6 @@
 from dataclasses import dataclass, field
 
 import pytest
-from pipeline.runtime.wiring.backfill import Backfill
-from pipeline.runtime.wiring.classify import Classify, Window
-from pipeline.runtime.wiring.graph import Graph
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.policy import Policy
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.warmth import Warmth
 
 from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import Thresholds
@@ -17,6 +10,13 @@ from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.stages import changes
+from pipeline.stages.backfill import Backfill
+from pipeline.stages.classify import Classify, Window
+from pipeline.stages.graph import Graph
+from pipeline.stages.pace import Pace
+from pipeline.stages.policy import Policy
+from pipeline.stages.readers import Readers
+from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge, Placed
 from pipeline.wire.records import (

@@ -6,10 +6,10 @@ from collections import defaultdict
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.runtime.wiring.counters import Counters
 
 from pipeline.domain.engagement import HOUR_MS, KEPT_HOURS
 from pipeline.kafka.messages import Delivery, Incoming
+from pipeline.stages.counters import Counters
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.wire.records import ActivityEvent

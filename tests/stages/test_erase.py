@@ -3,9 +3,6 @@
 from collections import deque
 
 import pytest
-from pipeline.runtime.wiring.erase import TASKS, Erase, Erasing, Removals
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.retract import Retract
 
 from pipeline.domain.engagement import hour_of
 from pipeline.domain.erasure import FOREVER, Step, mark
@@ -13,6 +10,9 @@ from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
+from pipeline.stages.erase import TASKS, Erase, Erasing, Removals
+from pipeline.stages.pace import Pace
+from pipeline.stages.retract import Retract
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     FIRST,

@@ -1,8 +1,7 @@
 """Nothing about an erased account reaches a stage, and nobody else loses anything by it."""
 
-from pipeline.runtime.wiring.erased import ErasedAccounts, forgetting
-
 from pipeline.domain.erasure import mark
+from pipeline.stages.erased import ErasedAccounts, forgetting
 from pipeline.telemetry import metrics
 from pipeline.wire.records import ErasedAccount, FollowEvent, PostEvent
 from tests.stages.fakes import deliver

@@ -2,10 +2,9 @@
 
 from itertools import permutations
 
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.warmth import Warmth
-
 from pipeline.kafka.emit import Emit
+from pipeline.stages.readers import Readers
+from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import ReaderState
 from pipeline.wire.records import ActivityEvent

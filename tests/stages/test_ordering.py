@@ -10,12 +10,12 @@ import asyncio
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.runtime.wiring.graph import Graph
-from pipeline.runtime.wiring.policy import Policy
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.warmth import Warmth
 
 from pipeline.kafka.emit import Emit
+from pipeline.stages.graph import Graph
+from pipeline.stages.policy import Policy
+from pipeline.stages.readers import Readers
+from pipeline.stages.warmth import Warmth
 from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
 from tests.domain.examples import at_least
 from tests.stages.classifier import AUTHOR, OTHER, T0, World, post_id

@@ -3,11 +3,11 @@
 from itertools import permutations
 
 import pytest
-from pipeline.runtime.wiring.policy import Policy
 
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
+from pipeline.stages.policy import Policy
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph, Placed, Relations
 from pipeline.wire.records import FollowEvent, PolicyEvent, PostEvent, RepairTask, Suspension

@@ -7,14 +7,14 @@ from itertools import permutations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from pipeline.runtime.wiring.active_readers import ActiveReaders
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.sweep import Sweep
-from pipeline.runtime.wiring.warmth import Warmth
 
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
+from pipeline.stages.active_readers import ActiveReaders
+from pipeline.stages.readers import Readers
+from pipeline.stages.sweep import Sweep
+from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, ReaderState
 from pipeline.wire.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask

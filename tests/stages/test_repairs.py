@@ -1,13 +1,13 @@
 """Backfill and retract: rows that were missed come, rows that have no business go, whatever happens in between."""
 
 import pytest
-from pipeline.runtime.wiring.backfill import Backfill
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.retract import Retract
 
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
+from pipeline.stages.backfill import Backfill
+from pipeline.stages.pace import Pace
+from pipeline.stages.retract import Retract
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     NOT_COVERED,

@@ -9,18 +9,6 @@ import asyncio
 from collections import defaultdict
 from itertools import islice
 
-from pipeline.runtime.wiring.active_readers import ActiveReaders
-from pipeline.runtime.wiring.backfill import Backfill
-from pipeline.runtime.wiring.classify import Classify, Window
-from pipeline.runtime.wiring.fanout import Fanout
-from pipeline.runtime.wiring.graph import Graph
-from pipeline.runtime.wiring.pace import Pace
-from pipeline.runtime.wiring.policy import Policy
-from pipeline.runtime.wiring.readers import Readers
-from pipeline.runtime.wiring.retract import Retract
-from pipeline.runtime.wiring.segment_cache import SegmentCache
-from pipeline.runtime.wiring.warmth import Warmth
-
 from pipeline.domain.budgets import Tier
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.page_request import parse
@@ -30,6 +18,17 @@ from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
 from pipeline.query.caches import Caches, Sizes
 from pipeline.query.known_routes import ByAuthor
+from pipeline.stages.active_readers import ActiveReaders
+from pipeline.stages.backfill import Backfill
+from pipeline.stages.classify import Classify, Window
+from pipeline.stages.fanout import Fanout
+from pipeline.stages.graph import Graph
+from pipeline.stages.pace import Pace
+from pipeline.stages.policy import Policy
+from pipeline.stages.readers import Readers
+from pipeline.stages.retract import Retract
+from pipeline.stages.segment_cache import SegmentCache
+from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode, encode

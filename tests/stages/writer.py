@@ -2,12 +2,11 @@
 
 import asyncio
 
-from pipeline.runtime.wiring.active_readers import ActiveReaders
-from pipeline.runtime.wiring.fanout import Fanout
-from pipeline.runtime.wiring.segment_cache import SegmentCache
-
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
+from pipeline.stages.active_readers import ActiveReaders
+from pipeline.stages.fanout import Fanout
+from pipeline.stages.segment_cache import SegmentCache
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import Followers

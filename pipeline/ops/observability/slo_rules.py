@@ -8,7 +8,7 @@ ratio, so these say nothing of writers that are dead: `alert_rules` do.
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.config.names import HOME
+from pipeline.config.names import HOME_LABEL
 from pipeline.errors import ConfigError
 from pipeline.telemetry.metrics import LAG_BUCKETS
 from pipeline.topology import TierSpec, Topology
@@ -41,7 +41,7 @@ def groups(topology: Topology) -> Iterator[Rule]:
                     f"tier {one.names.stage(tier.name)}: freshness is not counted at {tier.lag_budget:g} s",
                     f"a lag_budget of one of {edges}",
                 )
-            domain = one.names.domain or HOME
+            domain = one.names.domain or HOME_LABEL
             yield {"name": f"slo.{domain}.fanout.{tier.name}", "rules": [*_rules(domain, tier)]}
 
 

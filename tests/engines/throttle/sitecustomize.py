@@ -11,7 +11,7 @@ import sys
 def _throttle(seconds: float) -> None:
     import asyncio
 
-    from pipeline.runtime.wiring.fanout import Fanout
+    from pipeline.stages.fanout import Fanout
 
     handle = Fanout.handle
 

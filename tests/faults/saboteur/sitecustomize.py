@@ -15,12 +15,12 @@ def _sabotage(how: str) -> None:
     from functools import partial
 
     import faust
-    from pipeline.runtime.wiring.classify import Classify
-    from pipeline.runtime.wiring.fanout import Fanout
 
     from pipeline.control import controller
     from pipeline.kafka.loop import SafeLoop, incoming
     from pipeline.runtime import resources, wiring
+    from pipeline.stages.classify import Classify
+    from pipeline.stages.fanout import Fanout
     from pipeline.topology.specs import PolicySpec
 
     safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
