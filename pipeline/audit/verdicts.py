@@ -7,6 +7,7 @@ import structlog
 
 from pipeline.domain.audit import Finding
 from pipeline.domain.audit_rows import LATE, PUSH, ROW_LEFT, ROW_MISSING
+from pipeline.path import tier_stage
 from pipeline.telemetry import metrics
 
 LOGGED_FINDINGS = 20
@@ -42,9 +43,9 @@ class Found:
     def where(self) -> str:
         """Where to look first: the stage that should have brought the post, or the table it is gone from."""
         if self.finding.kind == LATE:
-            return f"fanout.{self.tier}"
+            return tier_stage(self.tier)
         if self.finding.kind == ROW_MISSING or (self.finding.kind == "missing" and self.finding.path == PUSH):
-            return f"fanout.{self.tier} or timeline_by_reader"
+            return f"{tier_stage(self.tier)} or timeline_by_reader"
         return "author.routes or the API" if self.finding.kind == "missing" else "the API"
 
     @property

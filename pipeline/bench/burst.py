@@ -35,6 +35,7 @@ from pipeline.domain.audit import KINDS, Ledger
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance, find
 from pipeline.ops import containment
+from pipeline.path import tier_stage
 from pipeline.wire.records import JournalEntry
 
 POSTS_A_SECOND = 25.0
@@ -194,7 +195,7 @@ def _acted_s(entries: Sequence[JournalEntry], breach_ms: int | None) -> float | 
 @asynccontextmanager
 async def _throttled(home: Path) -> AsyncIterator[None]:
     """The writer of the large tier runs a thirtieth of the time."""
-    pid = next(one.pid or 0 for one in find(home).workers if one.stage == f"fanout.{THROTTLED}")
+    pid = next(one.pid or 0 for one in find(home).workers if one.stage == tier_stage(THROTTLED))
 
     async def stop_and_go() -> None:
         while True:
@@ -238,7 +239,7 @@ async def _breach(watch: Watch, budget_s: float) -> AsyncIterator[_Breach]:
         since: int | None = None
         while True:
             for one in await watch.stages():
-                if one.stage == f"fanout.{THROTTLED}" and one.age_s is not None:
+                if one.stage == tier_stage(THROTTLED) and one.age_s is not None:
                     found.worst_s = max(found.worst_s, one.age_s)
                     since = (since or now_ms()) if one.age_s > budget_s else None
                     found.first_ms = found.first_ms or since

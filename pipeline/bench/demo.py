@@ -36,6 +36,7 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance
 from pipeline.ops import dead_letters
+from pipeline.path import tier_stage
 from pipeline.wire.records import FollowEvent
 
 PROFILE = "small-graph"
@@ -209,7 +210,7 @@ class Demo:
             name: verdict.Tier(
                 rows=rows[name],
                 lag_budget_s=tier.lag_budget,
-                worst_age_s=self.moment.worst_age_s[f"fanout.{name}"],
+                worst_age_s=self.moment.worst_age_s[tier_stage(name)],
                 visible=verdict.latency(self.publisher.probe.sightings, [name], counts),
             )
             for name, tier in self.kinds.topology.tiers.items()

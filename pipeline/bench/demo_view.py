@@ -12,6 +12,7 @@ from rich.text import Text
 
 from pipeline.bench.verdict import Figures, Latency
 from pipeline.control.lag import StageLag
+from pipeline.path import tier_of
 
 _LINE_EVERY_S = 5.0
 _RATE_OVER_S = 3.0
@@ -131,11 +132,11 @@ def _tiers(moment: Moment) -> Table:
     for name in ("rows", "behind", "oldest", "budget", "spent"):
         table.add_column(name, justify="right", min_width=9)
     for stage in moment.stages:
-        tier = stage.stage.removeprefix("fanout.")
+        tier = tier_of(stage.stage)
         age, spent, budget = stage.age_s, stage.spent, stage.lag_budget_s
         table.add_row(
             stage.stage,
-            f"{moment.rows[tier]:,}" if tier in moment.rows else "",
+            f"{moment.rows[tier]:,}" if tier is not None and tier in moment.rows else "",
             "unknown" if stage.lag is None else f"{stage.lag:,}",
             "unknown" if age is None else f"{age:.1f} s" if age else "",
             "" if budget is None else f"{budget:g} s",

@@ -39,6 +39,7 @@ from pipeline.kafka import groups
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.publish import outgoing
+from pipeline.path import tier_stage
 from pipeline.runtime import topology_apply
 from pipeline.topology import Topology
 from pipeline.wire.records import ReaderCohort
@@ -168,7 +169,7 @@ class Bench:
         """The processes of a contender, by the name under which their CPU time is told."""
         python = [sys.executable, "-m"]
         if contender == "pipeline":
-            stages = ("classify", f"fanout.{self._tier()}")
+            stages = ("classify", tier_stage(self._tier()))
             return {stage: [*python, "pipeline", "worker", stage] for stage in stages}
         if contender == "row-at-a-time":
             return {"row-at-a-time": [*python, "pipeline.bench.row_at_a_time", f"{_GROUPS}row"]}

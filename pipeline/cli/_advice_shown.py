@@ -5,6 +5,7 @@ from typing import Any
 
 from pipeline.domain.capacity import NEVER, Drain
 from pipeline.ops.advise import Rate, Seen
+from pipeline.path import tier_of
 
 _NO_HEADROOM = 1.1
 """CPUs in use from which on another worker would find no room: 1 / 1.1 of all."""
@@ -109,9 +110,8 @@ def _says(seen: Seen) -> Iterator[str]:
         if seen.backlog:
             yield f"nothing to go by, as it is not known what a worker does: {_why_unknown(seen)}"
         return
-    section, name = ("tiers", seen.stage.removeprefix("fanout."))
-    if name == seen.stage:
-        section = "stages"
+    tier = tier_of(seen.stage)
+    section, name = ("stages", seen.stage) if tier is None else ("tiers", tier)
     told = "it never drains" if advice.best.seconds == NEVER else f"it drains in {advice.best.seconds:,.0f} s"
     if advice.workers is not None:
         yield f"{_count(advice.workers, 'worker')} ({section}.yaml: {name}.workers): {told}"

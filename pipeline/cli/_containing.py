@@ -6,6 +6,7 @@ import typer
 
 from pipeline.cli.running import echo, keyspace_of, local_time, names_of, print_json, topology_of
 from pipeline.clock import now_ms
+from pipeline.path import tier_stage
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
@@ -94,7 +95,7 @@ def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
     with Offsets(kafka_of(given)) as offsets:
         lags = {one.stage: one for one in Lag(offsets, topology, now_ms=now_ms).snapshot()}
     if record.kind in ("shed", "freeze"):
-        health = health_topic.newest(kafka_of(given), names_of(given)).get(f"fanout.{record.target}")
+        health = health_topic.newest(kafka_of(given), names_of(given)).get(tier_stage(record.target))
         return blast.of_tier(topology, record, lags, health)
     return blast.of_stage(record, lags)
 

@@ -4,6 +4,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from pipeline.cli._tables import Table
+from pipeline.path import tier_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,7 +51,7 @@ def colour(stage: "StageLag", status: str) -> str:
 
 def deliveries(stage: "StageLag", said: "Said") -> str:
     """What the lag of a tier weighs; nothing for stages that deliver nothing."""
-    return number(said.pending(stage)) if stage.stage.startswith("fanout.") else ""
+    return number(said.pending(stage)) if tier_of(stage.stage) else ""
 
 
 def spending(stage: "StageLag") -> tuple[str, str]:

@@ -22,6 +22,7 @@ from pipeline.domain.control import Change, Hot, Rules, Seen, asks_who, decide
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outgoing
+from pipeline.path import tier_of
 from pipeline.wire.records import AuthorClass, ClassifiedPost, Containment, JournalEntry, StageHealth
 
 LOOK_S = 1.0
@@ -110,8 +111,8 @@ class Classified:
 
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:
     """Tiers as the rules see them."""
-    tiers = (one for one in healths if one.stage.startswith("fanout."))
-    return {one.stage.removeprefix("fanout."): Seen(one.age_s, one.pending) for one in tiers}
+    tiers = ((tier_of(one.stage), one) for one in healths)
+    return {tier: Seen(one.age_s, one.pending) for tier, one in tiers if tier is not None}
 
 
 def announced(emit: Emit, change: Change, now_ms: int, by: str = "") -> list[Outgoing]:

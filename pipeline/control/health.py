@@ -12,6 +12,7 @@ from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.domain import burn, lag_status
 from pipeline.domain.burn import Freshness
 from pipeline.domain.lag_status import Look, Status, Window
+from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.records import Burn, ShardHealth, StageHealth
 
@@ -21,7 +22,7 @@ _HANDED_ON_MS = 60_000
 
 def objective(topology: Topology, stage: str) -> float:
     """The share of its looks at which a stage with a lag budget must be inside it."""
-    tiers = {f"fanout.{name}": tier.objective for name, tier in topology.tiers.items()}
+    tiers = {tier_stage(name): tier.objective for name, tier in topology.tiers.items()}
     return tiers.get(stage, burn.OBJECTIVE)
 
 

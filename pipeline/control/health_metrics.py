@@ -4,13 +4,13 @@ from collections.abc import Sequence
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind
 from pipeline.domain.lag_status import Status
+from pipeline.path import tier_of
 from pipeline.telemetry import metrics
 from pipeline.telemetry.gauges import Exactly, Labels
 from pipeline.wire.records import Containment, JournalEntry, StageHealth
 
 _OF_MANY: dict[str, str] = {Kind.PULL: "authors", Kind.RATE: "authors", Kind.THROTTLE: "users"}
 """The target of what is done to authors and users: their names are no labels."""
-_TIER = "fanout."
 
 _status, _budget = Exactly(metrics.STAGE_STATUS), Exactly(metrics.LAG_BUDGET)
 _burn, _pending = Exactly(metrics.BURN_RATE), Exactly(metrics.PENDING_DELIVERIES)
@@ -34,9 +34,9 @@ def health(stages: Sequence[StageHealth]) -> None:
     )
     _pending.show(
         {
-            (one.stage.removeprefix(_TIER),): one.pending
+            (tier,): one.pending
             for one in stages
-            if one.stage.startswith(_TIER) and one.pending is not None
+            if (tier := tier_of(one.stage)) is not None and one.pending is not None
         }
     )
 

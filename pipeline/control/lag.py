@@ -22,13 +22,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from pipeline import path
 from pipeline.domain import budgets
 from pipeline.domain.admission import INPUTS
 from pipeline.domain.offset_reset import next_offset
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
+from pipeline.path import FOLLOWED, tier_of
 from pipeline.topology import Topology
-from pipeline.wire.topics import FOLLOWED
 
 POLL_S = 0.1
 """Between two looks while waiting: a look costs the broker two small requests."""
@@ -221,14 +222,14 @@ class Lag:
 
 
 def consumers(topology: Topology, *, api: bool) -> Iterator[Consumer]:
-    """Every consumer in path order: the tiers come between the stages that write and those that read."""
-    for name, stage in topology.stages.items():
-        if stage.topics and name != "query":
+    """Every consumer in path order; what the API follows comes last."""
+    for name in path.names(topology.tiers):
+        tier = tier_of(name)
+        if tier is not None:
+            spec = topology.tiers[tier]
+            yield Consumer(name, spec.group, tuple(topology.places([spec.topic])), spec.lag_budget)
+        elif (stage := topology.stages.get(name)) is not None and stage.topics:
             yield Consumer(name, stage.group, tuple(topology.places(stage.topics)), stage.lag_budget)
-    for name, tier in topology.tiers.items():
-        yield Consumer(f"fanout.{name}", tier.group, tuple(topology.places([tier.topic])), tier.lag_budget)
-    query = topology.stages["query"]
-    yield Consumer("query", query.group, tuple(topology.places(query.topics)))
     if api:
         yield Consumer("api", "", tuple(topology.places(FOLLOWED)))
 

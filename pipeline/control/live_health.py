@@ -8,6 +8,7 @@ from pipeline.control.lag import Lag, StageLag
 from pipeline.control.task_weights import of_task
 from pipeline.kafka.backlog import Backlog
 from pipeline.kafka.offsets import Offsets
+from pipeline.path import tier_of
 from pipeline.topology import Topology
 from pipeline.wire.records import StageHealth
 
@@ -38,7 +39,7 @@ class LiveHealth:
         return self.health.seen(self.lags, self._now_ms())
 
     def _pending(self, stage: StageLag) -> int | None:
-        if not stage.stage.startswith("fanout.") or stage.unknown:
+        if tier_of(stage.stage) is None or stage.unknown:
             return None
         ends = {(one.topic, one.partition): one.end or 0 for one in stage.partitions}
         nexts = {(one.topic, one.partition): (one.end or 0) - (one.lag or 0) for one in stage.partitions}

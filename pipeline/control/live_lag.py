@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from pipeline.control.lag import Lag
 from pipeline.kafka.offsets import Offsets
+from pipeline.path import tier_stage
 from pipeline.topology import Topology
 
 _LOOK_S = 1.0
@@ -38,7 +39,7 @@ class LiveLag:
 
     def _watch(self) -> None:
         with Offsets(self._kafka) as offsets:
-            tiers = [f"fanout.{tier}" for tier in self._topology.tiers]
+            tiers = [tier_stage(tier) for tier in self._topology.tiers]
             lag = Lag(offsets, self._topology, now_ms=self._now_ms, only=tiers)
             while self._asked.wait() and not self._closing.is_set():
                 self._asked.clear()

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from pipeline.control.lag import Lag, breached
 from pipeline.kafka.offsets import Offsets
+from pipeline.path import tier_of, tier_stage
 from pipeline.topology import Topology
 
 _LOOK_S = 1.0
@@ -35,9 +36,10 @@ class TiersBehind:
 
     def _look(self) -> Mapping[str, int]:
         return {
-            stage.stage.removeprefix("fanout."): min(known)
+            tier: min(known)
             for stage in self._lag.snapshot()
-            if breached([stage])
+            if (tier := tier_of(stage.stage)) is not None
+            and breached([stage])
             and (known := [one.oldest_ms for one in stage.partitions if one.oldest_ms is not None])
         }
 
@@ -46,5 +48,5 @@ class TiersBehind:
 def tiers_behind(kafka: str, topology: Topology, now_ms: Callable[[], int]) -> Iterator[TiersBehind]:
     """Looks at the tiers of this topology until the block ends."""
     with Offsets(kafka) as offsets:
-        tiers = [f"fanout.{tier}" for tier in topology.tiers]
+        tiers = [tier_stage(tier) for tier in topology.tiers]
         yield TiersBehind(Lag(offsets, topology, now_ms=now_ms, only=tiers))

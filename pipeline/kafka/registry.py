@@ -19,9 +19,9 @@ from urllib.request import Request, urlopen
 from pipeline.config.names import HOME, Names
 from pipeline.domain.patience import Next, Patience
 from pipeline.errors import ConfigError, EngineError, Unavailable
+from pipeline.path import RECORDS
 from pipeline.wire.codec import CodecError, NotYet, Registry, SchemaError
 from pipeline.wire.schemas import source
-from pipeline.wire.topics import TOPICS
 
 TIMEOUT_S = 10.0
 
@@ -32,7 +32,7 @@ _JSON = "application/vnd.schemaregistry.v1+json"
 
 def subjects(names: Names = HOME) -> dict[str, type[Any]]:
     """By subject, the record whose current schema has to be registered there."""
-    return {f"{names.topic(topic)}-value": record for topic, record in TOPICS.items() if record is not bytes}
+    return {f"{names.topic(topic)}-value": record for topic, record in RECORDS.items() if record is not bytes}
 
 
 class SchemaRegistry:

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import psutil
 
-from pipeline import topology
+from pipeline import path, topology
 from pipeline.auth import home_keys
 from pipeline.config.settings import Settings
 from pipeline.errors import TidelineError
@@ -25,9 +25,9 @@ from pipeline.local.logins import cassandra_file, kafka_file
 from pipeline.local.process import Child
 from pipeline.local.supervisor import Supervisor
 from pipeline.local.worker import Job
+from pipeline.path import tier_of
 from pipeline.runtime import topology_apply
 from pipeline.topology import Topology
-from pipeline.topology.specs import WITHOUT_TOPICS
 
 
 def run(
@@ -131,13 +131,14 @@ def _is_secured(settings: Settings) -> bool:
 
 
 def workers_by_stage(wanted: Topology) -> dict[str, int]:
-    """How many processes each stage has, in path order: one API, and none of those who watch, unless the
-    topology says so.
-    """
-    stages = {name: spec.workers for name, spec in wanted.stages.items()}
-    tiers = {f"fanout.{name}": spec.workers for name, spec in wanted.tiers.items()}
-    last = {name: stages.pop(name, 1 if name == "api" else 0) for name in ("query", *WITHOUT_TOPICS)}
-    return {**stages, **tiers, **last}
+    """How many processes each stage has, in path order: as the topology says, else one or none."""
+
+    def workers(stage: str) -> int:
+        tier = tier_of(stage)
+        spec = wanted.stages.get(stage) if tier is None else wanted.tiers[tier]
+        return int(path.STAGES[stage].always) if spec is None else spec.workers
+
+    return {stage: workers(stage) for stage in path.names(wanted.tiers)}
 
 
 def ports_of(wanted: int, home: Path, topologies: Iterable[Topology]) -> dict[str, int]:

@@ -20,6 +20,7 @@ from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
 from pipeline.ops import policy_explain
 from pipeline.ops.advise_work import Stretch, stretch, unit_of
+from pipeline.path import tier_of
 from pipeline.topology import Topology
 
 _LOOK_S = 0.25
@@ -158,7 +159,7 @@ def _seen(
     workers: Mapping[str, int],
     costs: Mapping[str, float],
 ) -> Seen:
-    tier = stage.stage.startswith("fanout.")
+    tier = tier_of(stage.stage) is not None
     first, last = looks[0], looks[-1]
     starts = reader.at_time(dict.fromkeys(stage.places, since_ms))
 

@@ -6,6 +6,7 @@ from typing import Any
 from pipeline.control.lag import StageLag
 from pipeline.domain import budgets
 from pipeline.domain.containment import Kind
+from pipeline.path import tier_stage
 from pipeline.store.ports import Stores
 from pipeline.topology import TierSpec, Topology
 from pipeline.wire.records import Containment, StageHealth
@@ -37,7 +38,7 @@ def of_tier(
 ) -> Radius:
     """Of what is done to a tier."""
     names, tier = list(topology.tiers), topology.tiers[record.target]
-    lag = lags.get(f"fanout.{record.target}")
+    lag = lags.get(tier_stage(record.target))
     waiting = None if lag is None else lag.lag
     known: Radius = {
         "tier": record.target,

@@ -7,6 +7,7 @@ from pipeline.control.health import objective
 from pipeline.control.health_topic import Said
 from pipeline.control.lag import StageLag
 from pipeline.domain.burn import WINDOWS_S
+from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.records import Burn
 
@@ -39,7 +40,7 @@ class Budget:
 def budgeted(topology: Topology) -> list[str]:
     """The stages that have a lag budget: the tiers, and repairs."""
     repairs = [name for name, stage in topology.stages.items() if stage.lag_budget is not None]
-    return [*repairs, *(f"fanout.{name}" for name in topology.tiers)]
+    return [*repairs, *(tier_stage(name) for name in topology.tiers)]
 
 
 def of(stages: Sequence[StageLag], said: Said, topology: Topology) -> Iterable[Budget]:

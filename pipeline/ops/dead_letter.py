@@ -8,10 +8,10 @@ from pipeline.domain.erasure import IsErased, without
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import PREFIX, own_headers
 from pipeline.kafka.messages import Incoming
+from pipeline.path import RECORDS
 from pipeline.wire.codec import decode
 from pipeline.wire.headers import appended_at
 from pipeline.wire.records import LetterDone
-from pipeline.wire.topics import TOPICS
 
 _PREVIEW_BYTES = 32
 
@@ -158,7 +158,7 @@ def is_forgotten(letter: DeadLetter, names: Names, erased: IsErased) -> bool:
 def _record(letter: DeadLetter, names: Names) -> Any:
     """Raises TidelineError for bytes that hold no record."""
     came_from = letter.origin.topic if letter.origin else ""
-    kind = next((kind for topic, kind in TOPICS.items() if names.topic(topic) == came_from), bytes)
+    kind = next((kind for topic, kind in RECORDS.items() if names.topic(topic) == came_from), bytes)
     if kind is bytes:
         raise TidelineError(f"no record is known to travel on {came_from or 'a topic it does not name'}")
     return decode(letter.kept.value or b"", kind)

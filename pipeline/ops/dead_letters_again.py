@@ -23,12 +23,12 @@ from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
 from pipeline.kafka.spans import spans
 from pipeline.ops.dead_letter import DeadLetter, Origin
 from pipeline.ops.dead_letters import DONE, Letters
+from pipeline.path import RECORDS
 from pipeline.runtime.admitting import admission_of
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode, encode
 from pipeline.wire.headers import APPENDED_AT
 from pipeline.wire.records import LetterDone
-from pipeline.wire.topics import TOPICS
 
 AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
 """Letters sent together: an answer of the broker is waited for once for all of them."""
@@ -118,7 +118,7 @@ def refused_again(topology: Topology, now_ms: Callable[[], int]) -> Callable[[De
     Whatever the reason is that it was kept for. Raises Unavailable when a schema registry does not answer.
     """
     admit = admission_of(topology)
-    kinds = {topology.names.topic(topic): kind for topic, kind in TOPICS.items() if kind is not bytes}
+    kinds = {topology.names.topic(topic): kind for topic, kind in RECORDS.items() if kind is not bytes}
 
     def refused(letter: DeadLetter) -> str:
         origin = letter.origin

@@ -19,6 +19,7 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.offsets import Offsets
 from pipeline.ops import containment
 from pipeline.ops.replay import KafkaGroups
+from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.records import AuthorClass, Containment
 
@@ -64,7 +65,7 @@ class Drain:
         if not settled([self.look()]) and not self.works():
             raise TidelineError(
                 f"{self.tier} would never be empty: nobody works on it",
-                f"`tideline stage start fanout.{self.tier}`, or when it is frozen"
+                f"`tideline stage start {tier_stage(self.tier)}`, or when it is frozen"
                 f" `tideline contain release freeze {self.tier}`",
             )
         now = self.now_ms()
@@ -140,7 +141,7 @@ async def drain(
 ) -> None:
     """Empty a tier, see `Drain.run`. Raises ConfigError when there is no such tier."""
     containment.check(Kind.SHED, tier, topology)
-    stage, hold = f"fanout.{tier}", Contain(bootstrap, topology.names)
+    stage, hold = tier_stage(tier), Contain(bootstrap, topology.names)
     looking = Lag(offsets, topology, now_ms=now_ms, only=[stage])
 
     def works() -> bool:

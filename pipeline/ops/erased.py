@@ -15,11 +15,11 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.spans import Spans, spans
 from pipeline.ops.dead_letter import DeadLetter, record_of
+from pipeline.path import RECORDS
 from pipeline.store.cassandra import Database, connect
 from pipeline.topology import TopicSpec, Topology
 from pipeline.wire.codec import decode
 from pipeline.wire.records import ErasureTask
-from pipeline.wire.topics import TOPICS
 
 ACCOUNTS = ("user_id", "author_id", "reader_id", "account_id", "other_id", "follower_id")
 LISTS = ("follower_ids", "reader_ids", "ids")
@@ -175,13 +175,13 @@ def _names(sought: Sought, topic: str, message: Incoming, topology: Topology) ->
     value = message.value or b""
     if value and sought.in_key(message.key or b""):
         return True
-    if TOPICS[topic] is bytes:
+    if RECORDS[topic] is bytes:
         record, _ = record_of(DeadLetter(message), topology.names)
         return sought.in_bytes(value) if record is None else sought.in_row(record)
     if not value:
         return False
     try:
-        return sought.in_row(asdict(decode(value, TOPICS[topic])))
+        return sought.in_row(asdict(decode(value, RECORDS[topic])))
     except TidelineError:
         return sought.in_bytes(value)
 

@@ -11,6 +11,7 @@ from typing import Protocol
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka.bounds import Partition
 from pipeline.ops.offsets_plan import Plan
+from pipeline.path import tier_of
 
 WORDS = {"classify": "posts"}
 """What the records of a stage are called where they are not tasks of a tier."""
@@ -44,7 +45,7 @@ def refuse_skipping(plan: Plan) -> None:
 
 def lost(plan: Plan) -> str:
     """What readers would lack."""
-    word = WORDS.get(plan.stage, "tasks" if plan.stage.startswith("fanout.") else "records")
+    word = WORDS.get(plan.stage, "tasks" if tier_of(plan.stage) else "records")
     about = "about " if plan.deliveries and plan.deliveries.estimated else ""
     rows = f" ({about}{plan.deliveries.deliveries:,} deliveries)" if plan.deliveries else ""
     return f"{plan.skipped:,} {word}{rows} would never be processed: readers would lack what they bring"

@@ -16,6 +16,7 @@ from pipeline.errors import ConfigError, EngineError, TidelineError
 from pipeline.kafka import groups
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
+from pipeline.path import tier_of
 from pipeline.topology import Topology
 
 WRITES_NOTHING = ("query",)
@@ -104,8 +105,8 @@ def _target(topology: Topology, offsets: Offsets, one: Consumer) -> Target:
 
 def _rows(topology: Topology, stage: str, records: int | None) -> int | None:
     """A task writes one segment at most, and puts the rest of its range back as a record of its own."""
-    tier = topology.tiers.get(stage.removeprefix("fanout."))
-    if records is None or tier is None or not stage.startswith("fanout."):
+    tier = topology.tiers.get(tier_of(stage) or "")
+    if records is None or tier is None:
         return None
     size = topology.policy.segment_size
     return records * (size if tier.max_followers is None else min(size, tier.max_followers))

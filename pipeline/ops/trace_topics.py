@@ -10,11 +10,11 @@ from pipeline.kafka.bounds import Partition
 from pipeline.kafka.messages import Incoming
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
+from pipeline.path import RECORDS, tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode
 from pipeline.wire.headers import origin_ts
 from pipeline.wire.records import ClassifiedPost, FanoutTask, PostEvent
-from pipeline.wire.topics import TOPICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,7 @@ def look(bootstrap: str, topology: Topology, post_id: int, records: int) -> Look
 
 def _stages(topology: Topology) -> dict[str, tuple[str, str]]:
     """By topic that a post goes through, the stage that processes it, and its group."""
-    tiers = {tier.topic: (f"fanout.{name}", tier.group) for name, tier in topology.tiers.items()}
+    tiers = {tier.topic: (tier_stage(name), tier.group) for name, tier in topology.tiers.items()}
     return {"posts": ("classify", topology.stages["classify"].group), **tiers}
 
 
@@ -140,7 +140,7 @@ def _record(
 ) -> PostEvent | ClassifiedPost | FanoutTask | None:
     """What a message says about the post; None when it is about another, or cannot be read."""
     try:
-        record: Any = decode(message.value or b"", TOPICS[kafka[message.topic]])
+        record: Any = decode(message.value or b"", RECORDS[kafka[message.topic]])
     except CodecError:
         return None
     return record if record.post_id == post_id else None

@@ -18,12 +18,12 @@ from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.faust_transport import App
 from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.watchdog import Watchdog
+from pipeline.path import RECORDS, tier_of
 from pipeline.runtime.admitting import admission_of
 from pipeline.runtime.resources import Resources
 from pipeline.runtime.wiring import handler_of
 from pipeline.stages.erased import ErasedAccounts, forgetting
 from pipeline.topology import TierSpec, Topology
-from pipeline.wire.topics import TOPICS
 
 
 def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watchdog]:
@@ -31,9 +31,9 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
 
     Every setting here has cost somebody data.
     """
-    spec = r.topology.tiers.get(stage.removeprefix("fanout.")) or r.topology.stages[stage]
+    spec = r.topology.tiers.get(tier_of(stage) or "") or r.topology.stages[stage]
     topics = [spec.topic] if isinstance(spec, TierSpec) else list(spec.topics)
-    records = {r.topology.topics[topic].name: TOPICS[topic] for topic in topics}
+    records = {r.topology.topics[topic].name: RECORDS[topic] for topic in topics}
     places = r.topology.places(topics)
     buffer = 4096
     app = App(

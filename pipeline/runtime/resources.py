@@ -12,11 +12,11 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.registry import SchemaRegistry
 from pipeline.kafka.view import Kept, TopicView
+from pipeline.path import RECORDS
 from pipeline.store.cassandra import open_stores
 from pipeline.store.ports import Stores
 from pipeline.topology import Topology
 from pipeline.wire import codec
-from pipeline.wire.topics import TOPICS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Resources:
         self, topic: str, kept: Kept[Any] | None = None, *, lost: Callable[[], None] | None = None
     ) -> TopicView[Any]:
         """A topic, read to its end, or with `lost` from its end on, and followed until the process stops."""
-        decode = partial(codec.decode, expected=TOPICS[topic])
+        decode = partial(codec.decode, expected=RECORDS[topic])
         name = self.topology.names.topic(topic)
         view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, lost=lost)
         view.start()

@@ -31,6 +31,7 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.leader import Leader
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.quotas import Quotas
+from pipeline.path import tier_of, tier_stage
 from pipeline.runtime import serving
 from pipeline.runtime.resources import Resources
 from pipeline.stages.active_readers import ActiveReaders
@@ -48,7 +49,7 @@ from pipeline.stages.retract import Retract
 from pipeline.stages.segment_cache import SegmentCache
 from pipeline.stages.sweep import Sweep
 from pipeline.stages.warmth import Warmth
-from pipeline.topology import TierSpec, Topology
+from pipeline.topology import TierSpec
 from pipeline.web import api
 
 CACHED_SEGMENTS = 512
@@ -138,7 +139,7 @@ def classify(r: Resources) -> Handler:
 
 def fanout(tier: str, r: Resources) -> Handler:
     """fanout.TIER → timeline_by_reader."""
-    spec, name = r.topology.policy, f"fanout.{tier}"
+    spec, name = r.topology.policy, tier_stage(tier)
     topic = r.topology.tiers[tier].topic
     fresh_s = spec.margin_ms / 2000
     cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
@@ -252,7 +253,7 @@ def _rules(tier: TierSpec) -> Rules:
     )
 
 
-STAGES: dict[str, Callable[[Resources], Handler]] = {
+HANDLERS: dict[str, Callable[[Resources], Handler]] = {
     "graph": graph,
     "readers": readers,
     "counters": counters,
@@ -262,36 +263,16 @@ STAGES: dict[str, Callable[[Resources], Handler]] = {
     "retract": retract,
     "query": query,
 }
-
+"""The stages that process topics, but for those of tiers."""
 
 WATCHERS: dict[str, Callable[[Resources], Awaitable[Auditor | Controller]]] = {
     "auditor": auditor,
     "controller": controller,
 }
-
-
-def stage_names(topology: Topology) -> list[str]:
-    """Every stage of the path in the order data meets them; `api` is the HTTP process, `auditor` asks it, and
-    `controller` watches all the others.
-    """
-    tiers = [f"fanout.{tier}" for tier in topology.tiers]
-    return [
-        "graph",
-        "readers",
-        "counters",
-        "policy",
-        "classify",
-        *tiers,
-        "backfill",
-        "retract",
-        "query",
-        "api",
-        "auditor",
-        "controller",
-    ]
+"""Those that look at the others."""
 
 
 def handler_of(stage: str, r: Resources) -> Handler:
     """The stage bound to its ports."""
-    kind, _, tier = stage.partition(".")
-    return fanout(tier, r) if kind == "fanout" else STAGES[stage](r)
+    tier = tier_of(stage)
+    return HANDLERS[stage](r) if tier is None else fanout(tier, r)

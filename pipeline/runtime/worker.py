@@ -19,6 +19,7 @@ import orjson
 import structlog
 from prometheus_client import start_http_server
 
+from pipeline import path
 from pipeline.config.settings import Settings
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import tracing
@@ -38,7 +39,7 @@ def run(stage: str, settings: Settings, kafka: str, cassandra: str, topology: To
 
     Raises ConfigError for an unknown stage, EngineError when it crashed.
     """
-    known = wiring.stage_names(topology)
+    known = path.names(topology.tiers)
     if stage not in known:
         called = topology.names.stage
         raise ConfigError(f"no stage {called(stage)}", f"stages: {', '.join(map(called, known))}")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline.path import RECORDS, TOPICS
 from pipeline.topology.specs import (
     STAGES,
     WITHOUT_TOPICS,
@@ -16,35 +17,23 @@ from pipeline.topology.specs import (
     TopicSpec,
 )
 from pipeline.topology.tree import Keys
-from pipeline.wire.records import FanoutTask
-from pipeline.wire.topics import TOPICS
 
 Problem = tuple[Keys, str]
 
-COMPACTED = (
-    *("policy.settings", "accounts.erased", "author.routes", "author.suspensions", "reader.cohorts"),
-    *("dead.letters.done", "policy.forced", "costs", "containment", "pipeline.health"),
-)
-"""Held whole by their readers, who would lose what retention deletes."""
-
-
-BESIDE = {"edge.marks": "follows", "reader.marks": "activity"}
-"""Topics of marks, each read together with what it marks: of one key both come to one worker."""
-
-SHARABLE = ("accounts", "posts", "policy")
-"""Topics that only users write to, and say the same to every feed."""
+SHAREABLE = tuple(one.name for one in TOPICS.values() if one.shareable)
 
 
 def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
     """Every topic the code speaks on is there, and those that are state are compacted."""
-    for name, record in TOPICS.items():
-        if name not in specs and record is not FanoutTask:
-            yield ("topics",), f"{name} is missing"
-    for name in COMPACTED:
-        if name in specs and specs[name].configs.get("cleanup.policy") != "compact":
+    for name, topic in TOPICS.items():
+        other = topic.beside
+        if name not in specs:
+            if not topic.is_fanout:
+                yield ("topics",), f"{name} is missing"
+            continue
+        if topic.compacted and specs[name].configs.get("cleanup.policy") != "compact":
             yield ("topics", name, "configs"), "cleanup.policy must be compact: readers hold this topic whole"
-    for name, other in BESIDE.items():
-        if name in specs and other in specs and specs[name].partitions != specs[other].partitions:
+        if other in specs and specs[name].partitions != specs[other].partitions:
             reason = (
                 f"must be {specs[other].partitions}, as {other} has: what is about one key has one writer"
             )
@@ -70,15 +59,15 @@ def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> I
         for at, topic in enumerate(spec.topics):
             if topic not in topics:
                 yield ("stages", name, "topics", at), f"no topic {topic} in topics.yaml"
-            elif TOPICS.get(topic, bytes) is bytes:
+            elif RECORDS.get(topic, bytes) is bytes:
                 yield ("stages", name, "topics", at), f"no record is known to travel on {topic}"
 
 
 def shares(names: Sequence[str], overridden: Mapping[str, Any]) -> Iterator[Problem]:
     """A domain reads from the home feed only what nobody but users writes, and as the home feed has it."""
     for at, topic in enumerate(names):
-        if topic not in SHARABLE:
-            reason = f"must be one of {', '.join(SHARABLE)}: {topic} is of one feed"
+        if topic not in SHAREABLE:
+            reason = f"must be one of {', '.join(SHAREABLE)}: {topic} is of one feed"
             yield ("shares", at), reason
         elif topic in (overridden.get("topics", ())):
             yield ("topics", topic), "is shared, so it is as the home feed has it"
@@ -100,7 +89,7 @@ def tiers(specs: Mapping[str, TierSpec], topics: Mapping[str, TopicSpec]) -> Ite
         at: Keys = ("tiers", name)
         if spec.topic not in topics:
             yield (*at, "topic"), f"no topic {spec.topic} in topics.yaml"
-        elif TOPICS.get(spec.topic) is not FanoutTask:
+        elif spec.topic not in TOPICS or not TOPICS[spec.topic].is_fanout:
             yield (*at, "topic"), f"{spec.topic} carries no fan-out tasks"
         if not spec.group:
             yield (*at, "group"), "must not be empty"

@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import shipped
+from pipeline.path import RECORDS
 from pipeline.wire import records
 from pipeline.wire.codec import LARGEST, LARGEST_MADE, CodecError, decode, encode
 from pipeline.wire.records import (
@@ -28,9 +29,8 @@ from pipeline.wire.records import (
     TimelineRequest,
 )
 from pipeline.wire.schemas import file_name, lineage
-from pipeline.wire.topics import TOPICS
 
-KINDS = sorted({kind for kind in TOPICS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
+KINDS = sorted({kind for kind in RECORDS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
 TASK = FanoutTask(794563922886656001, 4711, AuthorClass.PARTIAL, 0, 255, -42)
 ROUTE = RouteRecord(7, (RouteEntry(0, AuthorClass.PULL, "x"), RouteEntry(9, AuthorClass.PUSH, "y")), 9)
 

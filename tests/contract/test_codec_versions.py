@@ -13,13 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import shipped
+from pipeline.path import RECORDS
 from pipeline.wire import codec, schemas
 from pipeline.wire.codec import Codec, CodecError, Registry, decode, encode
 from pipeline.wire.records import AuthorClass, FanoutTask, PostEvent
 from pipeline.wire.schemas import fingerprint_of, source
-from pipeline.wire.topics import TOPICS
 
-KINDS = sorted({kind for kind in TOPICS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
+KINDS = sorted({kind for kind in RECORDS.values() if kind is not bytes}, key=lambda kind: kind.__name__)
 TASK = FanoutTask(794563922886656001, 4711, AuthorClass.PARTIAL, 0, 255, -42)
 
 

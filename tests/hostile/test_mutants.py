@@ -4,10 +4,10 @@ from collections import Counter
 from itertools import islice
 
 from pipeline.domain.admission import Refusal, admit
+from pipeline.path import RECORDS
 from pipeline.runtime.admitting import limits_of
 from pipeline.topology import load
 from pipeline.wire.codec import CodecError, decode
-from pipeline.wire.topics import TOPICS
 from tests.hostile.mutants import FIRST_ID, KINDS, Fate, Mutants
 
 NOW = 1_800_000_000_000
@@ -47,7 +47,7 @@ def test_the_rules_agree_with_each_fate():
         if mutant.kind.startswith(("headers", "reply to")) or mutant.fate is Fate.EITHER:
             continue
         try:
-            found = admit(mutant.topic, decode(mutant.value or b"", TOPICS[mutant.topic]), NOW, limits)
+            found = admit(mutant.topic, decode(mutant.value or b"", RECORDS[mutant.topic]), NOW, limits)
             reason = found.reason if isinstance(found, Refusal) else ""
         except CodecError:
             reason = "codec"

@@ -6,11 +6,11 @@ from itertools import islice
 
 from pipeline.domain.admission import Refusal
 from pipeline.kafka.messages import Delivery, Incoming
+from pipeline.path import RECORDS
 from pipeline.runtime.admitting import admission_of
 from pipeline.topology import load
 from pipeline.wire.codec import CodecError, decode
 from pipeline.wire.headers import origin_ts
-from pipeline.wire.topics import TOPICS
 from tests.hostile.mutants import KINDS, Fate, Mutants
 from tests.stages.whole import Whole
 
@@ -39,7 +39,7 @@ async def test_no_record_that_is_let_in_breaks_its_stage():
             mutant.topic, 0, offset, mutant.key, mutant.value, tuple(mutant.headers), whole.now
         )
         try:
-            record = admit(decode(mutant.value or b"", TOPICS[mutant.topic]), message)
+            record = admit(decode(mutant.value or b"", RECORDS[mutant.topic]), message)
         except CodecError:
             continue
         if isinstance(record, Refusal):

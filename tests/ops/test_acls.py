@@ -5,8 +5,8 @@ import pytest
 from pipeline import topology
 from pipeline.errors import ConfigError
 from pipeline.kafka.acls import Acl
+from pipeline.path import RECORDS
 from pipeline.runtime import acls
-from pipeline.wire.topics import TOPICS
 
 INPUTS = {"accounts", "follows", "posts", "activity", "policy"}
 
@@ -69,7 +69,7 @@ def test_the_workers_may_read_and_write_what_the_code_speaks_on(shipped):
     written_elsewhere |= {"policy.settings", "dead.letters.done"}
 
     assert may(shipped, "workers", "Read") >= reads | {spec.topic for spec in shipped.tiers.values()}
-    assert may(shipped, "workers", "Write") >= set(TOPICS) - written_elsewhere
+    assert may(shipped, "workers", "Write") >= set(RECORDS) - written_elsewhere
     assert not may(shipped, "workers", "Write") & written_elsewhere
 
 

@@ -19,7 +19,7 @@ from pipeline.control import lag
 from pipeline.control.lag import Lag, PartitionLag, StageLag
 from pipeline.domain.admission import INPUTS
 from pipeline.kafka.offsets import Offsets
-from pipeline.wire.topics import FOLLOWED
+from pipeline.path import FOLLOWED
 from tests.kafka.strangers import Transaction
 from tests.waiting import eventually
 

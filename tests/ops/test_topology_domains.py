@@ -11,7 +11,7 @@ from pipeline.config.names import HOME, Names
 from pipeline.control.lag import consumers
 from pipeline.errors import ConfigError
 from pipeline.kafka.registry import subjects
-from pipeline.wire.topics import TOPICS
+from pipeline.path import RECORDS
 
 CHANNEL = """apiVersion: tideline/v1
 kind: Domain
@@ -91,8 +91,8 @@ def test_who_reads_what_is_told_in_the_words_of_kafka() -> None:
 def test_subjects_of_the_registry_are_those_of_the_domains_topics() -> None:
     found = subjects(topology.load().of("notifications").names)
 
-    assert found["notifications.posts-value"] is TOPICS["posts"]
-    assert found["policy-value"] is TOPICS["policy"]
+    assert found["notifications.posts-value"] is RECORDS["posts"]
+    assert found["policy-value"] is RECORDS["policy"]
     assert len(found) == len(subjects())
 
 
@@ -142,7 +142,7 @@ def test_a_folder_without_domains_has_the_home_feed_alone(folder: Path) -> None:
     assert caught.value.hint == "domains: none"
 
 
-@pytest.mark.parametrize("topic", sorted({*TOPICS, "nonsense"} - {"accounts", "posts", "policy"}))
+@pytest.mark.parametrize("topic", sorted({*RECORDS, "nonsense"} - {"accounts", "posts", "policy"}))
 def test_only_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
     file = put(folder, CHANNEL.replace("[posts]", f"[posts, {topic}]"))
 

@@ -10,9 +10,9 @@ from typing import Any
 from pipeline.errors import EngineError
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.path import RECORDS
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode
-from pipeline.wire.topics import TOPICS
 
 
 def deliver(
@@ -62,7 +62,7 @@ class RecordingOutbox:
     def of(self, topic: str) -> list[Any]:
         """The records sent to a topic, decoded; None for a tombstone."""
         found = [message.value for message in self.sent if message.topic == topic]
-        return [None if value is None else decode(value, TOPICS[topic]) for value in found]
+        return [None if value is None else decode(value, RECORDS[topic]) for value in found]
 
 
 class Fault:

@@ -16,6 +16,7 @@ from pipeline.domain.policy import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.path import RECORDS
 from pipeline.query.caches import Caches, Sizes
 from pipeline.query.known_routes import ByAuthor
 from pipeline.stages.active_readers import ActiveReaders
@@ -32,7 +33,6 @@ from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode, encode
-from pipeline.wire.topics import TOPICS
 from tests.query.cores import KEYS, core
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
@@ -52,7 +52,7 @@ class View:
         """Take the next messages; with all of them the view is as of now."""
         log = self.whole.logs[self.topic]
         for message in log[self.position : None if most is None else self.position + most]:
-            record = None if message.value is None else decode(message.value, TOPICS[self.topic])
+            record = None if message.value is None else decode(message.value, RECORDS[self.topic])
             self.put(message.key, record)
             self.position += 1
         if self.position == len(log):
@@ -158,7 +158,7 @@ class Whole:
         if message.topic in FOLLOWED:
             self.logs[message.topic].append(message)
             return
-        record = decode(message.value, TOPICS[message.topic])
+        record = decode(message.value, RECORDS[message.topic])
         self.offset += 1
         incoming = Incoming(message.topic, 0, self.offset, message.key, message.value, [], self.now)
         # topics of one stage are one stream, whose keys are authors or readers

@@ -10,6 +10,7 @@ from typing import Any
 
 from pipeline.config.names import HOME_LABEL
 from pipeline.errors import ConfigError
+from pipeline.path import tier_stage
 from pipeline.telemetry.metrics import LAG_BUCKETS
 from pipeline.topology import TierSpec, Topology
 
@@ -74,7 +75,7 @@ def _rules(domain: str, tier: TierSpec) -> Iterator[Rule]:
             "labels": {
                 "severity": severity,
                 "domain": domain,
-                "stage": f"fanout.{tier.name}",
+                "stage": tier_stage(tier.name),
                 "tier": tier.name,
             },
             "annotations": {
