@@ -35,7 +35,7 @@ faults-controls: $(READY) ## Break the pipeline's rules one by one and see that 
 
 observability: $(READY) ## Write the rules, the dashboards and the page of metrics anew
 	@$(BIN)/tideline topology observability topology/observability
-	@$(BIN)/python -c 'from pipeline import metrics; print(metrics.page(), end="")' > docs/metrics.md
+	@$(BIN)/python -c 'from pipeline.telemetry import metrics; print(metrics.page(), end="")' > docs/metrics.md
 
 pins: ## Write .ci/requirements.txt anew after a change of pyproject.toml. UPGRADE=1: with the newest versions
 	@python3 -m venv $(PINS) && $(PINS)/bin/pip install --quiet --disable-pip-version-check 'uv>=0.13,<0.14'

@@ -45,8 +45,9 @@ class Topic:
 class Stage:
     """A stage, and topics by name. `reads`: in a group of its own; empty for those that look at others.
 
-    `follows`: without a group, whole or from their end. `writes`: besides dead letters. `does`: what becomes
-    of what it reads. `always`: it runs though no file of `topology/` names it.
+    `follows`: without a group, whole or from their end; whatever reads follows `accounts.erased` too.
+    `writes`: besides dead letters. `does`: what becomes of what it reads. `always`: it runs though no file
+    of `topology/` names it.
     """
 
     name: str
@@ -99,6 +100,9 @@ RECORDS: dict[str, type[Any]] = {one.name: one.record for one in TOPICS.values()
 FANOUT = "fanout"
 """What stands for every tier in `PATH`, and begins the name of each."""
 
+FOLLOWED = ("author.routes", "author.suspensions", "page.changes")
+"""What pages are made of besides tables: whoever serves them follows it, and is behind while it lags."""
+
 PATH: tuple[Stage, ...] = (
     Stage(
         "graph",
@@ -137,7 +141,13 @@ PATH: tuple[Stage, ...] = (
         "rows in timelines",
         follows=("reader.cohorts", "containment"),
     ),
-    Stage("backfill", ("fanout.backfill",), ("edge.marks", "page.changes"), "rows that were missed"),
+    Stage(
+        "backfill",
+        ("fanout.backfill",),
+        ("edge.marks", "page.changes"),
+        "rows that were missed",
+        follows=("containment",),
+    ),
     Stage(
         "retract",
         ("fanout.retract", "account.erasures"),
@@ -146,23 +156,30 @@ PATH: tuple[Stage, ...] = (
             *("author.routes", "author.suspensions", "policy.forced"),
         ),
         "rows that must go, and accounts that are erased",
+        follows=("containment",),
     ),
     Stage(
         "query",
         ("timeline.requests",),
         ("timeline.replies", "costs"),
         "pages over Kafka",
-        follows=("author.routes", "author.suspensions", "page.changes"),
+        follows=(*FOLLOWED, "containment"),
     ),
     Stage(
         "api",
         (),
         ("costs",),
         "pages over HTTP",
-        follows=("author.routes", "author.suspensions", "page.changes"),
+        follows=(*FOLLOWED, "containment"),
         always=True,
     ),
-    Stage("auditor", (), (), "what readers are served, held against the tables"),
+    Stage(
+        "auditor",
+        (),
+        (),
+        "what readers are served, held against the tables",
+        follows=("author.routes", "author.suspensions", "containment"),
+    ),
     Stage(
         "controller",
         (),
@@ -173,9 +190,6 @@ PATH: tuple[Stage, ...] = (
 )
 
 STAGES: dict[str, Stage] = {one.name: one for one in PATH}
-
-FOLLOWED = STAGES["api"].follows
-"""What whoever serves pages follows without a group: whole, or from its end."""
 
 
 def tier_stage(tier: str) -> str:
@@ -193,3 +207,23 @@ def names(tiers: Iterable[str]) -> list[str]:
     """Every stage that a process may run, in path order, with a stage for each of these tiers."""
     tiered = [tier_stage(tier) for tier in tiers]
     return [name for one in PATH for name in (tiered if one.name == FANOUT else [one.name])]
+
+
+def picture() -> list[str]:
+    """The path as README shows it, a line a stage: what it reads, its name, what becomes of it."""
+    named = [(_topics(one.reads), one.name, one.does) for one in PATH]
+    reads, names_ = (max(len(row[at]) for row in named) for at in (0, 1))
+    return [f"{read:{reads}} {'─▶' if read else '  '} {name:{names_}}  {does}" for read, name, does in named]
+
+
+def table() -> list[str]:
+    """The same with every topic, as the rows of a table in Markdown."""
+    head = ["| stage | reads | follows | writes |", "|---|---|---|---|"]
+    return head + [
+        f"| {one.name} | {_topics(one.reads)} | {_topics(one.follows)} | {_topics(one.writes)} |"
+        for one in PATH
+    ]
+
+
+def _topics(names: Iterable[str]) -> str:
+    return ", ".join(tier_stage("TIER") if name == FANOUT else name for name in names)

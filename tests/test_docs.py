@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from pipeline import path
 from pipeline.cli import build
 from pipeline.domain.intake import Accepted, parse
 
@@ -42,7 +43,8 @@ SHOWN = [(page.name, line) for page in PAGES for line in commands(page)]
 
 
 def test_there_are_commands_to_be_looked_at():
-    assert len([name for name, _ in SHOWN if name == "README.md"]) >= 15
+    assert len([name for name, _ in SHOWN if name == "README.md"]) >= 4
+    assert len([name for name, _ in SHOWN if name == "operate.md"]) >= 15
 
 
 @pytest.mark.parametrize(("page", "line"), SHOWN)
@@ -57,8 +59,9 @@ def test_a_command_that_is_shown_is_one(page, line):
 
 
 def events():
-    """The lines of README to publish."""
-    return [json.loads(line) for line in blocks(REPOSITORY / "README.md") if line.startswith('{"topic"')]
+    """The lines to publish."""
+    pages = REPOSITORY / "README.md", REPOSITORY / "docs" / "produce.md"
+    return [json.loads(line) for page in pages for line in blocks(page) if line.startswith('{"topic"')]
 
 
 @pytest.mark.parametrize("now_ms", [NOW_MS, NOW_MS + YEAR_MS, NOW_MS + 10 * YEAR_MS])
@@ -67,7 +70,31 @@ def test_an_event_that_is_shown_is_one_of_now_whenever_it_is_sent(now_ms):
 
     found = [parse(event, default_topic=None, now_ms=now_ms) for event in shown]
 
-    assert len(found) == 5
+    assert len(found) == 3 + 5
     for event in found:
         assert isinstance(event, Accepted)
         assert event.record.at == now_ms
+
+
+def test_readme_is_a_page_and_leads_to_every_other():
+    text = (REPOSITORY / "README.md").read_text()
+
+    assert len(text.splitlines()) <= 130
+    for door in ("produce", "read", "operate", "runbook", "extend", "architecture", "performance"):
+        assert f"(docs/{door}.md)" in text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_a_link_leads_to_a_file(page):
+    text = page.read_text()
+
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), target
+    for named in re.findall(r"`((?:pipeline|topology|schemas|tests|docs)/[a-z_\d./]+\.\w+)`", text):
+        assert (REPOSITORY / named).exists(), named
+
+
+def test_the_path_is_shown_as_it_is():
+    """`pipeline/path.py` says it; after a change there, paste what `picture` and `table` give."""
+    assert "\n".join(path.picture()) in (REPOSITORY / "README.md").read_text()
+    assert "\n".join(path.table()) in (REPOSITORY / "docs" / "architecture.md").read_text()

@@ -1,4 +1,4 @@
-"""The feeds that events make, by the words of the README alone: an oracle without code of the pipeline."""
+"""The feeds that events make, by the words of docs/produce.md and docs/read.md alone: an oracle without code of the pipeline."""
 
 from collections import defaultdict
 from collections.abc import Iterable

@@ -1,0 +1,109 @@
+"""The path as it is declared and the stages as they are built are one."""
+
+from contextlib import AsyncExitStack
+from types import SimpleNamespace
+
+import pytest
+
+from pipeline import path, topology
+from pipeline.config.settings import Settings
+from pipeline.domain import intake
+from pipeline.domain.admission import INPUTS, MARKS
+from pipeline.runtime import serving, wiring
+from pipeline.store.memory import memory_stores
+
+LOADED = topology.load()
+KEYS = f"k1:{'c' * 32}"
+
+
+class Recorder:
+    """What a process opens, with memory in place of engines; it remembers which topics are followed."""
+
+    def __init__(self, stack):
+        self.settings = Settings(cursor_keys=KEYS, token_keys=KEYS)
+        self.kafka, self.topology, self.stores, self.stack = "127.0.0.1:1", LOADED, memory_stores(), stack
+        self.followed = []
+
+    def view(self, topic, kept=None, *, lost=None):
+        self.followed.append(topic)
+        return SimpleNamespace(topic=topic, age_s=lambda: 0, get=lambda _: None, values=list)
+
+    def emit(self, stage):
+        return SimpleNamespace(stage=stage)
+
+    def background(self, work):
+        work.close()
+
+
+@pytest.mark.parametrize("stage", [*wiring.HANDLERS, *map(path.tier_stage, LOADED.tiers)])
+async def test_a_stage_follows_what_it_says(stage):
+    async with AsyncExitStack() as stack:
+        recorder = Recorder(stack)
+        wiring.handler_of(stage, recorder)
+
+    declared = path.STAGES[stage if path.tier_of(stage) is None else path.FANOUT].follows
+    assert sorted(set(recorder.followed)) == sorted(declared)
+
+
+async def test_who_serves_pages_follows_what_it_says():
+    async with AsyncExitStack() as stack:
+        recorder, auditor = Recorder(stack), Recorder(stack)
+        serving.pages(recorder, "api")
+        serving.core_of(auditor)
+
+    assert sorted(set(recorder.followed)) == sorted(path.STAGES["api"].follows)
+    assert sorted(set(auditor.followed)) == sorted(path.STAGES["auditor"].follows)
+
+
+def test_every_stage_is_built_somewhere():
+    assert {*wiring.HANDLERS, *wiring.WATCHERS, path.FANOUT, "api"} == set(path.STAGES)
+
+
+def test_the_shipped_topology_reads_what_the_path_says():
+    read = {name: stage.topics for name, stage in LOADED.stages.items()}
+
+    assert {name: tuple(topics) for name, topics in read.items()} == {
+        one.name: one.reads for one in path.PATH if one.name != path.FANOUT
+    }
+    assert [tier.topic for tier in LOADED.tiers.values()] == [
+        one.name for one in path.TOPICS.values() if one.is_fanout
+    ]
+
+
+def test_every_topic_has_a_writer_and_who_reads_it():
+    """But for what leaves the pipeline, and for what it keeps for people."""
+    read = {topic for one in path.PATH for topic in (*one.reads, *one.follows)}
+    written = {topic for one in path.PATH for topic in one.writes}
+    internal = {
+        one.name for one in path.TOPICS.values() if one.writer == path.STAGES_WRITE and not one.is_fanout
+    }
+
+    assert internal - written == {"dead.letters"}
+    leave = {"posts.classified", "timeline.replies", "pipeline.health", "dead.letters", "dead.letters.done"}
+    assert {one for one in path.TOPICS if not path.TOPICS[one].is_fanout} - read <= leave | {
+        "accounts.erased"
+    }
+
+
+def test_strangers_write_to_topics_that_say_so():
+    strangers = {one.name for one in path.TOPICS.values() if one.writer in (path.UPSTREAM, path.READERS)}
+
+    assert strangers == set(INPUTS)
+    assert {one.name for one in path.TOPICS.values() if one.writer == path.UPSTREAM} == set(intake.TOPICS)
+    assert {one.name for one in path.TOPICS.values() if one.beside} == set(MARKS)
+
+
+@pytest.mark.parametrize(
+    ("stage", "tier"), [("fanout.large", "large"), ("fanout.", ""), ("fanout", None), ("graph", None)]
+)
+def test_a_stage_of_a_tier_is_known_by_its_name(stage, tier):
+    assert path.tier_of(stage) == tier
+
+
+def test_tiers_stand_where_fan_out_is():
+    names = path.names(["small", "large"])
+
+    assert names[names.index("classify") + 1 :][:2] == ["fanout.small", "fanout.large"]
+    assert [name for name in names if path.tier_of(name) is None] == [
+        name for name in path.STAGES if name != path.FANOUT
+    ]
