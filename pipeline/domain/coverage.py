@@ -71,8 +71,3 @@ def union(ranges: Iterable[Range]) -> list[Range]:
         else:
             merged.append((lo, hi))
     return merged
-
-
-def clip(ranges: Sequence[Range], lo: int, hi: int) -> list[Range]:
-    """The part of disjoint ranges inside lo <= id < hi."""
-    return [(max(a, lo), min(b, hi)) for a, b in ranges if max(a, lo) < min(b, hi)]

@@ -8,6 +8,7 @@ Replay     tells it again, and costs a read of what is dropped
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Any
+from zlib import crc32
 
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
@@ -42,4 +43,4 @@ def _messages(emit: Emit, kind: str, ids: Collection[int], cause: Delivery[Any])
     for first in range(0, len(ordered), MOST):
         change = PageChange(kind, tuple(ordered[first : first + MOST]), cause.message.timestamp_ms)
         # a replay cuts its batches elsewhere: what one message causes is told apart by what it says
-        yield emit.message(TOPIC, kind, change, source=cause, part=hash(change.ids))
+        yield emit.message(TOPIC, kind, change, source=cause, part=crc32(repr(change.ids).encode()))

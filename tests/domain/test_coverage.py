@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.coverage import EdgeCover, clip, pull_ranges, pushed, union
+from pipeline.domain.coverage import EdgeCover, pull_ranges, pushed, union
 from pipeline.domain.policy import class_of, collapse, prune
 from pipeline.wire.records import AuthorClass, RouteEntry
 from tests.domain.examples import at_least
@@ -287,15 +287,3 @@ def test_a_union_holds_the_same_ids(ranges):
 
     assert [one for lo, hi in found for one in range(lo, hi)] == sorted(wanted)
     assert all(a_hi < b_lo for (_, a_hi), (b_lo, _) in itertools.pairwise(found))
-
-
-@given(some_ranges, spots, spots)
-def test_a_clip_holds_the_ids_between_two_bounds(ranges, lo, hi):
-    """And no range in it is empty."""
-    disjoint = union(ranges)
-
-    found = clip(disjoint, lo, hi)
-
-    wanted = [one for a, b in disjoint for one in range(a, b) if lo <= one < hi]
-    assert [one for a, b in found for one in range(a, b)] == wanted
-    assert all(a < b for a, b in found)
