@@ -10,7 +10,7 @@ caches that are not older than half of it; overlaps are one post in the page (§
 `tests/domain/test_coverage.py` holds the rule against an oracle that knows only this paragraph.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.domain import snowflake
