@@ -47,7 +47,8 @@ class Stage:
 
     `follows`: without a group, whole or from their end; whatever reads follows `accounts.erased` too.
     `writes`: besides dead letters. `does`: what becomes of what it reads. `always`: it runs though no file
-    of `topology/` names it.
+    of `topology/` names it. `build`: `MODULE:FUNCTION` that makes it of what a process opens; empty: the
+    function of its name in `runtime.wiring`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Stage:
     does: str
     follows: tuple[str, ...] = ()
     always: bool = False
+    build: str = ""
 
 
 TOPICS: dict[str, Topic] = {
@@ -98,98 +100,106 @@ RECORDS: dict[str, type[Any]] = {one.name: one.record for one in TOPICS.values()
 """By topic, the record its values hold."""
 
 FANOUT = "fanout"
-"""What stands for every tier in `PATH`, and begins the name of each."""
+"""What stands for every tier in `STAGES`, and begins the name of each."""
 
 FOLLOWED = ("author.routes", "author.suspensions", "page.changes")
 """What pages are made of besides tables: whoever serves them follows it, and is behind while it lags."""
 
-PATH: tuple[Stage, ...] = (
-    Stage(
-        "graph",
-        ("follows", "edge.marks"),
-        ("fanout.backfill", "fanout.retract", "page.changes"),
-        "segments of followers, and their mirror",
-    ),
-    Stage(
-        "readers",
-        ("accounts", "activity", "reader.marks"),
-        (
-            *("reader.cohorts", "reader.marks", "edge.marks", "fanout.backfill", "page.changes"),
-            *("accounts.erased", "account.erasures", "author.suspensions"),
+STAGES: dict[str, Stage] = {
+    one.name: one
+    for one in (
+        Stage(
+            "graph",
+            ("follows", "edge.marks"),
+            ("fanout.backfill", "fanout.retract", "page.changes"),
+            "segments of followers, and their mirror",
         ),
-        "who is pushed to, and which edges are warm",
-        follows=("author.routes", "costs"),
-    ),
-    Stage("counters", ("activity",), (), "how many engage with a post"),
-    Stage(
-        "policy",
-        ("policy",),
-        ("author.suspensions", "edge.marks", "fanout.backfill", "fanout.retract", "page.changes"),
-        "what pages are filtered by",
-    ),
-    Stage(
-        "classify",
-        ("posts",),
-        ("author.routes", FANOUT, "fanout.backfill", "fanout.retract", "posts.classified", "page.changes"),
-        "the post, and whether its author is pushed or pulled",
-        follows=("policy.settings", "policy.forced", "costs", "containment"),
-    ),
-    Stage(
-        FANOUT,
-        (FANOUT,),
-        (FANOUT, "costs"),
-        "rows in timelines",
-        follows=("reader.cohorts", "containment"),
-    ),
-    Stage(
-        "backfill",
-        ("fanout.backfill",),
-        ("edge.marks", "page.changes"),
-        "rows that were missed",
-        follows=("containment",),
-    ),
-    Stage(
-        "retract",
-        ("fanout.retract", "account.erasures"),
-        (
-            *("edge.marks", "fanout.backfill", "fanout.retract", "account.erasures", "page.changes"),
-            *("author.routes", "author.suspensions", "policy.forced"),
+        Stage(
+            "readers",
+            ("accounts", "activity", "reader.marks"),
+            (
+                *("reader.cohorts", "reader.marks", "edge.marks", "fanout.backfill", "page.changes"),
+                *("accounts.erased", "account.erasures", "author.suspensions"),
+            ),
+            "who is pushed to, and which edges are warm",
+            follows=("author.routes", "costs"),
         ),
-        "rows that must go, and accounts that are erased",
-        follows=("containment",),
-    ),
-    Stage(
-        "query",
-        ("timeline.requests",),
-        ("timeline.replies", "costs"),
-        "pages over Kafka",
-        follows=(*FOLLOWED, "containment"),
-    ),
-    Stage(
-        "api",
-        (),
-        ("costs",),
-        "pages over HTTP",
-        follows=(*FOLLOWED, "containment"),
-        always=True,
-    ),
-    Stage(
-        "auditor",
-        (),
-        (),
-        "what readers are served, held against the tables",
-        follows=("author.routes", "author.suspensions", "containment"),
-    ),
-    Stage(
-        "controller",
-        (),
-        ("pipeline.health", "containment", "containment.journal"),
-        "how far every stage is behind, and what is done about it",
-        follows=("posts.classified", "containment", "containment.journal"),
-    ),
-)
-
-STAGES: dict[str, Stage] = {one.name: one for one in PATH}
+        Stage("counters", ("activity",), (), "how many engage with a post"),
+        Stage(
+            "policy",
+            ("policy",),
+            ("author.suspensions", "edge.marks", "fanout.backfill", "fanout.retract", "page.changes"),
+            "what pages are filtered by",
+        ),
+        Stage(
+            "classify",
+            ("posts",),
+            (
+                "author.routes",
+                FANOUT,
+                "fanout.backfill",
+                "fanout.retract",
+                "posts.classified",
+                "page.changes",
+            ),
+            "the post, and whether its author is pushed or pulled",
+            follows=("policy.settings", "policy.forced", "costs", "containment"),
+        ),
+        Stage(
+            FANOUT,
+            (FANOUT,),
+            (FANOUT, "costs"),
+            "rows in timelines",
+            follows=("reader.cohorts", "containment"),
+        ),
+        Stage(
+            "backfill",
+            ("fanout.backfill",),
+            ("edge.marks", "page.changes"),
+            "rows that were missed",
+            follows=("containment",),
+        ),
+        Stage(
+            "retract",
+            ("fanout.retract", "account.erasures"),
+            (
+                *("edge.marks", "fanout.backfill", "fanout.retract", "account.erasures", "page.changes"),
+                *("author.routes", "author.suspensions", "policy.forced"),
+            ),
+            "rows that must go, and accounts that are erased",
+            follows=("containment",),
+        ),
+        Stage(
+            "query",
+            ("timeline.requests",),
+            ("timeline.replies", "costs"),
+            "pages over Kafka",
+            follows=(*FOLLOWED, "containment"),
+        ),
+        Stage(
+            "api",
+            (),
+            ("costs",),
+            "pages over HTTP",
+            follows=(*FOLLOWED, "containment"),
+            always=True,
+        ),
+        Stage(
+            "auditor",
+            (),
+            (),
+            "what readers are served, held against the tables",
+            follows=("author.routes", "author.suspensions", "containment"),
+        ),
+        Stage(
+            "controller",
+            (),
+            ("pipeline.health", "containment", "containment.journal"),
+            "how far every stage is behind, and what is done about it",
+            follows=("posts.classified", "containment", "containment.journal"),
+        ),
+    )
+}
 
 
 def tier_stage(tier: str) -> str:
@@ -203,15 +213,20 @@ def tier_of(stage: str) -> str | None:
     return tier if dot and kind == FANOUT else None
 
 
+def without_topics(stage: str) -> bool:
+    """Whether it looks at others only, so that no file of `topology/` has to name it."""
+    return not STAGES[stage].reads
+
+
 def names(tiers: Iterable[str]) -> list[str]:
     """Every stage that a process may run, in path order, with a stage for each of these tiers."""
     tiered = [tier_stage(tier) for tier in tiers]
-    return [name for one in PATH for name in (tiered if one.name == FANOUT else [one.name])]
+    return [name for one in STAGES.values() for name in (tiered if one.name == FANOUT else [one.name])]
 
 
 def picture() -> list[str]:
     """The path as README shows it, a line a stage: what it reads, its name, what becomes of it."""
-    named = [(_topics(one.reads), one.name, one.does) for one in PATH]
+    named = [(_topics(one.reads), one.name, one.does) for one in STAGES.values()]
     reads, names_ = (max(len(row[at]) for row in named) for at in (0, 1))
     return [f"{read:{reads}} {'─▶' if read else '  '} {name:{names_}}  {does}" for read, name, does in named]
 
@@ -221,7 +236,7 @@ def table() -> list[str]:
     head = ["| stage | reads | follows | writes |", "|---|---|---|---|"]
     return head + [
         f"| {one.name} | {_topics(one.reads)} | {_topics(one.follows)} | {_topics(one.writes)} |"
-        for one in PATH
+        for one in STAGES.values()
     ]
 
 

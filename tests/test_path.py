@@ -4,15 +4,20 @@ from contextlib import AsyncExitStack
 from types import SimpleNamespace
 
 import pytest
+from prometheus_client import generate_latest
 
 from pipeline import path, topology
 from pipeline.config.settings import Settings
+from pipeline.control import lag, lag_metrics
 from pipeline.domain import intake
 from pipeline.domain.admission import INPUTS, MARKS
+from pipeline.local import launch
 from pipeline.runtime import serving, wiring
 from pipeline.store.memory import memory_stores
+from tests import regions
 
 LOADED = topology.load()
+HANDLERS = [one.name for one in path.STAGES.values() if one.reads and one.name != path.FANOUT]
 KEYS = f"k1:{'c' * 32}"
 
 
@@ -35,7 +40,7 @@ class Recorder:
         work.close()
 
 
-@pytest.mark.parametrize("stage", [*wiring.HANDLERS, *map(path.tier_stage, LOADED.tiers)])
+@pytest.mark.parametrize("stage", [*HANDLERS, *map(path.tier_stage, LOADED.tiers)])
 async def test_a_stage_follows_what_it_says(stage):
     async with AsyncExitStack() as stack:
         recorder = Recorder(stack)
@@ -56,14 +61,15 @@ async def test_who_serves_pages_follows_what_it_says():
 
 
 def test_every_stage_is_built_somewhere():
-    assert {*wiring.HANDLERS, *wiring.WATCHERS, path.FANOUT, "api"} == set(path.STAGES)
+    for stage in path.STAGES:
+        assert callable(wiring.builder(stage))
 
 
 def test_the_shipped_topology_reads_what_the_path_says():
     read = {name: stage.topics for name, stage in LOADED.stages.items()}
 
     assert {name: tuple(topics) for name, topics in read.items()} == {
-        one.name: one.reads for one in path.PATH if one.name != path.FANOUT
+        one.name: one.reads for one in path.STAGES.values() if one.name != path.FANOUT
     }
     assert [tier.topic for tier in LOADED.tiers.values()] == [
         one.name for one in path.TOPICS.values() if one.is_fanout
@@ -72,8 +78,8 @@ def test_the_shipped_topology_reads_what_the_path_says():
 
 def test_every_topic_has_a_writer_and_who_reads_it():
     """But for what leaves the pipeline, and for what it keeps for people."""
-    read = {topic for one in path.PATH for topic in (*one.reads, *one.follows)}
-    written = {topic for one in path.PATH for topic in one.writes}
+    read = {topic for one in path.STAGES.values() for topic in (*one.reads, *one.follows)}
+    written = {topic for one in path.STAGES.values() for topic in one.writes}
     internal = {
         one.name for one in path.TOPICS.values() if one.writer == path.STAGES_WRITE and not one.is_fanout
     }
@@ -107,3 +113,31 @@ def test_tiers_stand_where_fan_out_is():
     assert [name for name in names if path.tier_of(name) is None] == [
         name for name in path.STAGES if name != path.FANOUT
     ]
+
+
+async def test_a_new_stage_is_an_entry_and_a_module(monkeypatch):
+    """`tests/regions.py` counts posts by region. What is derived from the path knows it, from the entry alone."""
+    entry = path.Stage(
+        "regions", ("posts.classified",), (), "how many posts a region has", build="tests.regions:build"
+    )
+    monkeypatch.setitem(path.STAGES, "regions", entry)
+    loaded = topology.load(profile="small-graph")
+
+    assert loaded.stages["regions"].group == "tideline.regions"
+    assert "regions" in path.names(loaded.tiers)
+    assert launch.workers_by_stage(loaded)["regions"] == 1
+    (consumer,) = [one for one in lag.consumers(loaded, api=True) if one.stage == "regions"]
+    assert consumer.topics == ("posts.classified",)
+    assert loaded.of("notifications").stages["regions"].group == "notifications.tideline.regions"
+    assert any("posts.classified ─▶ regions" in " ".join(line.split()) for line in path.picture())
+    assert "posts.classified" in loaded.acls["workers"].topics["Read"]
+
+    async with AsyncExitStack() as stack:
+        handle = wiring.handler_of("regions", Recorder(stack))
+        posts = [SimpleNamespace(record=SimpleNamespace(region=region)) for region in ("eu", "eu", "us")]
+        assert await handle(posts) == []
+    assert regions.POSTS == {"eu": 2, "us": 1}
+
+    waiting = lag.PartitionLag("posts.classified", 0, 1, 3, 2, 1_000, 5.0)
+    lag_metrics.export([lag.StageLag("regions", consumer.group, None, (waiting,))])
+    assert 'stage="regions"' in generate_latest().decode()

@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
+from pkgutil import resolve_name
+from typing import Any
 
 from aiohttp import web
 
+from pipeline import path
 from pipeline.audit import feeds
 from pipeline.audit.auditor import Auditor
 from pipeline.audit.live import auditor_of
@@ -50,7 +53,7 @@ from pipeline.stages.segment_cache import SegmentCache
 from pipeline.stages.sweep import Sweep
 from pipeline.stages.warmth import Warmth
 from pipeline.topology import TierSpec
-from pipeline.web import api
+from pipeline.web import api as http
 
 CACHED_SEGMENTS = 512
 """Segments a writer remembers: about half a million followers, 50 MB."""
@@ -189,11 +192,11 @@ def query(r: Resources) -> Handler:
     return Ask(serving.pages(r, "query")[0], r.emit("query"), now_ms).handle
 
 
-def http_api(r: Resources) -> web.Application:
+def api(r: Resources) -> web.Application:
     """HTTP → a page."""
     core, views = serving.pages(r, "api")
     keys = serving.token_keys(r.settings, r.topology)
-    return api.create(core, r.topology.api, keys, lambda: {view.topic: view.positions() for view in views})
+    return http.create(core, r.topology.api, keys, lambda: {view.topic: view.positions() for view in views})
 
 
 async def auditor(r: Resources) -> Auditor:
@@ -253,26 +256,17 @@ def _rules(tier: TierSpec) -> Rules:
     )
 
 
-HANDLERS: dict[str, Callable[[Resources], Handler]] = {
-    "graph": graph,
-    "readers": readers,
-    "counters": counters,
-    "policy": policy,
-    "classify": classify,
-    "backfill": backfill,
-    "retract": retract,
-    "query": query,
-}
-"""The stages that process topics, but for those of tiers."""
-
-WATCHERS: dict[str, Callable[[Resources], Awaitable[Auditor | Controller]]] = {
-    "auditor": auditor,
-    "controller": controller,
-}
-"""Those that look at the others."""
-
-
 def handler_of(stage: str, r: Resources) -> Handler:
-    """The stage bound to its ports."""
+    """A stage that processes topics, bound to its ports."""
     tier = tier_of(stage)
-    return HANDLERS[stage](r) if tier is None else fanout(tier, r)
+    if tier is not None:
+        return fanout(tier, r)
+    made: Handler = builder(stage)(r)
+    return made
+
+
+def builder(stage: str) -> Callable[[Resources], Any]:
+    """What makes a stage: a handler, an application, or (awaited) one that looks at the others."""
+    named = path.STAGES[stage].build or f"{__name__}:{stage}"
+    found: Callable[[Resources], Any] = resolve_name(named)
+    return found

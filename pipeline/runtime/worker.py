@@ -123,7 +123,7 @@ def _on_assigned(stage: str, settings: Settings):  # type: ignore[no-untyped-def
 @asynccontextmanager
 async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
-    app = wiring.http_api(resources)
+    app = wiring.builder("api")(resources)
     async with (
         door.listening(api.beside(app), settings.metrics_host, settings.metrics_port) as metrics,
         door.listening(app, settings.host, settings.port) as port,
@@ -143,7 +143,7 @@ async def _watcher(stage: str, resources: Resources) -> AsyncIterator[asyncio.Ta
     """Who looks at the others, at work; yields its task, which never ends by itself."""
     settings = resources.settings
     server, _ = start_http_server(settings.metrics_port, addr=settings.metrics_host)
-    task = asyncio.create_task((await wiring.WATCHERS[stage](resources)).run())
+    task = asyncio.create_task((await wiring.builder(stage)(resources)).run())
     _tell_ready(stage, server.server_port)
     try:
         yield task

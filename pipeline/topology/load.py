@@ -7,13 +7,13 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline import path
 from pipeline.config import shipped
 from pipeline.config.names import HOME, Names
 from pipeline.errors import ConfigError
 from pipeline.topology import files, rules, tables
 from pipeline.topology.files import DEFAULT
 from pipeline.topology.specs import (
-    WITHOUT_TOPICS,
     ApiSpec,
     DomainSpec,
     PolicySpec,
@@ -27,6 +27,9 @@ from pipeline.topology.tree import Document, Keys, Tree
 
 Spec = TypeVar("Spec", bound=BaseModel)
 Consumer = TypeVar("Consumer", StageSpec, TierSpec)
+
+DEFAULT_BATCH = 256
+"""Events a batch, of a stage that no file names."""
 
 _NO_TOPICS = {"topics": [], "group": "", "batch": 1, "in_flight": 1}
 
@@ -91,7 +94,7 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
     """What the tree says, with the names that the engines know. Raises ConfigError as `load` does."""
     problems: list[str] = []
     topics = _named(TopicSpec, "topics", tree, problems)
-    stages = _named(StageSpec, "stages", tree, problems)
+    stages = _in_path_order(_named(StageSpec, "stages", tree, problems))
     tiers = _named(TierSpec, "tiers", tree, problems)
     acls = _named(RoleSpec, "acls", tree, problems)
     policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
@@ -114,6 +117,27 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
     stages, tiers = _grouped(stages, names), _grouped(tiers, names)
     cql = tables.read(folder / "tables.cql", policy)
     return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql, acls, names)
+
+
+def _in_path_order(specs: dict[str, StageSpec]) -> dict[str, StageSpec]:
+    """With those that process topics and that no file names: one worker each. Unknown ones stay."""
+    known = {
+        name: specs[name] if name in specs else _by_default(stage)
+        for name, stage in path.STAGES.items()
+        if name in specs or (stage.reads and name != path.FANOUT)
+    }
+    return known | specs
+
+
+def _by_default(stage: path.Stage) -> StageSpec:
+    return StageSpec(
+        name=stage.name,
+        topics=stage.reads,
+        group=f"tideline.{stage.name}",
+        workers=1,
+        batch=DEFAULT_BATCH,
+        in_flight=1,
+    )
 
 
 def _grouped(specs: dict[str, Consumer], names: Names) -> dict[str, Consumer]:
@@ -151,7 +175,12 @@ def _called(of: Topology) -> set[str]:
 def _named(model: type[Spec], section: str, tree: Tree, problems: list[str]) -> dict[str, Spec]:
     specs = {}
     for name, raw in tree.values[section].items():
-        if section == "stages" and name in WITHOUT_TOPICS and isinstance(raw, dict):
+        if (
+            section == "stages"
+            and isinstance(raw, dict)
+            and name in path.STAGES
+            and path.without_topics(name)
+        ):
             raw = _NO_TOPICS | raw
         spec = _spec(model, (section, name), raw, tree, problems, name=name)
         if spec is not None:

@@ -4,10 +4,9 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline import path
 from pipeline.path import RECORDS, TOPICS
 from pipeline.topology.specs import (
-    STAGES,
-    WITHOUT_TOPICS,
     ApiSpec,
     PolicySpec,
     RankingSpec,
@@ -41,14 +40,12 @@ def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
 
 
 def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> Iterator[Problem]:
-    """Every stage there is code for, no other, each reading topics that exist."""
-    for name in STAGES:
-        if name not in specs and name not in WITHOUT_TOPICS:
-            yield ("stages",), f"{name} is missing"
+    """Stages there is code for, each reading topics that exist."""
+    known = [name for name in path.STAGES if name != path.FANOUT]
     for name, spec in specs.items():
-        if name not in STAGES:
-            yield ("stages", name), f"unknown stage, known are {', '.join(STAGES)}"
-        elif name in WITHOUT_TOPICS:
+        if name not in known:
+            yield ("stages", name), f"unknown stage, known are {', '.join(known)}"
+        elif path.without_topics(name):
             if spec.topics or spec.group:
                 yield ("stages", name), "reads no topics and has no group"
         else:

@@ -4,7 +4,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
-from pipeline import path
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.page_request import MAX_LIMIT
 
@@ -19,14 +18,6 @@ API, AUDITOR, CONTROLLER = "api", "auditor", "controller"
 
 WORKERS = "workers"
 """The role of the stages."""
-
-STAGES = tuple(name for name in path.STAGES if name != path.FANOUT)
-"""Every stage that `topology/stages.yaml` may name, in path order."""
-
-WITHOUT_TOPICS = tuple(name for name in STAGES if not path.STAGES[name].reads)
-"""The stages that process no topic: the HTTP processes, who looks at what they serve, and who acts on lag.
-None has to be in the file: there is one API then, no auditor and no controller.
-"""
 
 
 def _as_kafka_says(value: Any) -> Any:

@@ -20,14 +20,14 @@ import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
 from pipeline.config import shipped
-from pipeline.path import RECORDS
+from pipeline import path as declared
 from pipeline.wire import records
 from pipeline.wire.schemas import file_name, fingerprint_of, lineage, versions
 
 SCHEMAS = shipped.folder("schemas")
 FILES = sorted(SCHEMAS.glob("*.avsc"))
 NAMES = [path.stem for path in FILES]
-RECORDS = {file_name(kind): kind for kind in RECORDS.values() if kind is not bytes}
+RECORDS = {file_name(kind): kind for kind in declared.RECORDS.values() if kind is not bytes}
 
 every_schema = pytest.mark.parametrize("name", NAMES)
 
@@ -265,7 +265,7 @@ def test_one_namespace_and_one_meaning_a_name() -> None:
 def test_every_topic_has_a_record_and_every_entry_a_topic() -> None:
     documents = yaml.safe_load_all((shipped.folder("topology") / "topics.yaml").read_text())
 
-    assert {document["metadata"]["name"] for document in documents} == set(RECORDS)
+    assert {document["metadata"]["name"] for document in documents} == set(declared.TOPICS)
 
 
 def test_history_and_examples_are_of_schemas_that_exist() -> None:

@@ -189,11 +189,11 @@ def test_an_empty_path_is_settled(path):
         "counters",
         "policy",
         "classify",
-        "backfill",
-        "retract",
         "fanout.small",
         "fanout.medium",
         "fanout.large",
+        "backfill",
+        "retract",
         "query",
     ]
 

@@ -189,11 +189,11 @@ def test_a_budget_is_late_since_its_oldest_record_outlived_it(domain, run):
     rows = json.loads(out)
     small = of(rows, "fanout.small")
     assert [row["stage"] for row in rows] == [
-        "backfill",
-        "retract",
         "fanout.small",
         "fanout.medium",
         "fanout.large",
+        "backfill",
+        "retract",
     ]
     assert small["late_since_ms"] == min(domain.origins.values()) + 2_000
     assert (small["lag_budget_seconds"], small["objective"]) == (2.0, 0.99)

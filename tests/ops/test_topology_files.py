@@ -163,3 +163,15 @@ def test_tables_are_rendered_for_a_keyspace() -> None:
     assert "CREATE TABLE IF NOT EXISTS mine.timeline_by_reader" in cql
     assert "default_time_to_live = 2592000" in cql
     assert "{'class': 'LZ4Compressor', 'chunk_length_in_kb': 16}" in cql
+
+
+def test_a_stage_that_no_file_names_runs_as_the_path_has_it(folder: Path) -> None:
+    """A folder of one's own does not have to follow each new stage."""
+    file = folder / "stages.yaml"
+    file.write_text(file.read_text().replace("  graph: ", "  # graph: "))
+
+    found = topology.load(folder).stages
+
+    assert list(found) == list(topology.load().stages)
+    assert (found["graph"].topics, found["graph"].group) == (("follows", "edge.marks"), "tideline.graph")
+    assert (found["graph"].workers, found["graph"].in_flight) == (1, 1)

@@ -277,12 +277,6 @@ def test_a_topic_the_code_speaks_on_must_be_there(folder: Path) -> None:
     assert refusal(folder).startswith(f"{folder / 'topics.yaml'}:1: topics: author.suspensions is missing")
 
 
-def test_a_stage_there_is_code_for_must_be_there(folder: Path) -> None:
-    change(folder / "stages.yaml", "  graph: ", "  # graph: ")
-
-    assert refusal(folder).endswith("stages: graph is missing")
-
-
 @pytest.mark.parametrize(
     "file",
     [

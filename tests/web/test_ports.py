@@ -14,7 +14,7 @@ async def test_the_process_has_a_port_for_pages_and_one_beside_it(tmp_path, monk
     monkeypatch.setenv("TIDELINE_READY_FILE", str(tmp_path / "ready"))
     monkeypatch.setattr(serving, "tune", lambda: None)
     async with Server() as server, aiohttp.ClientSession() as client:
-        monkeypatch.setattr(wiring, "http_api", lambda resources: server.made())
+        monkeypatch.setattr(wiring, "api", lambda resources: server.made())
 
         async def status(port, path):
             async with client.get(f"http://127.0.0.1:{port}{path}") as answer:
