@@ -19,8 +19,8 @@ import pytest
 import yaml
 from avro.compatibility import ReaderWriterCompatibilityChecker, SchemaCompatibilityType
 
-from pipeline.config import shipped
 from pipeline import path as declared
+from pipeline.config import shipped
 from pipeline.wire import records
 from pipeline.wire.schemas import file_name, fingerprint_of, lineage, versions
 
