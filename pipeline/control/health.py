@@ -2,7 +2,7 @@
 
 A partition's word comes from its window of looks (`domain.lag_status`), a stage's from its worst partition. A
 stage with a lag budget also burns it (`domain.burn`). Everything is kept in memory and costs a look next to
-nothing; `tests/ops/test_health.py` shows what a successor takes over.
+nothing; `tests/control/test_health.py` shows what a successor takes over.
 """
 
 from collections.abc import Callable, Iterable, Sequence

@@ -10,7 +10,7 @@ open transaction holds up is not there yet for anybody: ends are last stable off
 
 A snapshot reads every position first and every end after it. Stages acknowledge a record only after all it
 causes is in the next topic, so a snapshot without lag means: whatever was published before it began has been
-processed by every stage. `tests/ops/test_lag.py` shows both on a real Kafka.
+processed by every stage. `tests/control/test_lag.py` shows both on a real Kafka.
 """
 
 import http.client

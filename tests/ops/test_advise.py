@@ -13,7 +13,7 @@ from pipeline.ops.advise import Rate, Seen, _busy, _Look, _speed, seen
 from pipeline.ops.advise_work import READ, Piece, Stretch, stretch, unit_of
 from pipeline.wire.codec import encode
 from pipeline.wire.records import AuthorClass, CostSample, FanoutTask
-from tests.ops.test_lag import Bench, now_ms
+from tests.control.test_lag import Bench, now_ms
 from tests.waiting import eventually
 
 STAGE = "fanout.large"

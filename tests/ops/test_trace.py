@@ -18,7 +18,7 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph, Placed
 from pipeline.wire.codec import encode
 from pipeline.wire.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteEntry, RouteRecord
-from tests.ops.test_lag import Bench, now_ms
+from tests.control.test_lag import Bench, now_ms
 
 AUTHOR, PUSH, PULL = 7, AuthorClass.PUSH, AuthorClass.PULL
 TOPICS = ("posts", "posts.classified", "fanout.small", "fanout.medium", "fanout.large", "dead.letters")

@@ -11,7 +11,7 @@ from pipeline import topology
 from pipeline.telemetry import metrics
 from tests import exported
 
-TOP = Path(__file__).parents[1]
+TOP = Path(__file__).parents[2]
 DEFINED = {
     name: metric for name, metric in vars(metrics).items() if isinstance(metric, Counter | Gauge | Histogram)
 }

@@ -9,7 +9,7 @@ from pipeline.control.live_health import LiveHealth
 from pipeline.kafka import groups
 from pipeline.wire.codec import encode
 from pipeline.wire.records import AuthorClass, FanoutTask
-from tests.ops.test_lag_commands import Domain
+from tests.control.test_lag_commands import Domain
 from tests.waiting import eventually
 
 

@@ -1,0 +1,3 @@
+"""The profiles are known before the first test is."""
+
+from tests.domain import examples  # noqa: F401
