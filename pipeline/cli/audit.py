@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pipeline.cli.meter import PATIENCE, Meter
-from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import (
+    DEFAULT_HOME,
+    AskedProfileOption,
+    DomainOption,
+    HomeOption,
+    JsonOption,
+    settings,
+)
 from pipeline.cli.running import echo, keyspace_of, print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
@@ -47,7 +54,7 @@ def audit(
     ] = None,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Compare what readers are served, pages and rows, with what the tables say they must be.

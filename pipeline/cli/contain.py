@@ -8,7 +8,14 @@ from typing import Annotated, NamedTuple
 import typer
 
 from pipeline.cli._containing import contain, table
-from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import (
+    DEFAULT_HOME,
+    AskedProfileOption,
+    DomainOption,
+    HomeOption,
+    JsonOption,
+    settings,
+)
 from pipeline.cli.running import echo, local_time, names_of, print_json, print_table
 from pipeline.clock import now_ms
 
@@ -83,7 +90,7 @@ def _shared(
     ] = False,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """The options of every command that puts something in force."""
@@ -175,7 +182,7 @@ def release(
     target: Annotated[str, typer.Argument(help="As `contain list` shows it.")] = "reads",
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
 ) -> None:
     """Take back what is in force, whoever put it there. The controller acts again if the tier is behind."""
     import asyncio
@@ -192,7 +199,7 @@ def release(
 def listing(
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show what is in force, by whom, why and until when."""
@@ -225,7 +232,7 @@ def journal(
     limit: Annotated[int, typer.Option(metavar="N", min=1, max=10_000, help="The newest N.")] = 50,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show what was done, by whom and why, oldest first."""

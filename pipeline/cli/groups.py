@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import (
+    DEFAULT_HOME,
+    AskedProfileOption,
+    DomainOption,
+    HomeOption,
+    JsonOption,
+    settings,
+)
 from pipeline.cli.running import print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
@@ -24,7 +31,7 @@ def register(app: typer.Typer) -> None:
 def groups(
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show every consumer group of the topology: its state, its lag, and its members with their partitions.

@@ -32,6 +32,14 @@ SecureOption = Annotated[
 ProfileOption = Annotated[
     str, typer.Option("--profile", envvar="TIDELINE_PROFILE", help="Topology profile: default, small-graph …")
 ]
+AskedProfileOption = Annotated[
+    str,
+    typer.Option(
+        "--profile",
+        envvar="TIDELINE_PROFILE",
+        help="Topology profile where no instance runs in the home; one that runs has its own.",
+    ),
+]
 DomainOption = Annotated[
     str,
     typer.Option(

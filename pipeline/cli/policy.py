@@ -6,7 +6,14 @@ from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import (
+    DEFAULT_HOME,
+    AskedProfileOption,
+    DomainOption,
+    HomeOption,
+    JsonOption,
+    settings,
+)
 from pipeline.cli.running import echo, keyspace_of, names_of, print_json, topology_of
 from pipeline.clock import now_ms
 
@@ -46,7 +53,7 @@ def register(app: typer.Typer) -> None:
 def get(
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show the thresholds in force, and which of them were changed since when."""
@@ -57,7 +64,7 @@ def change(
     changes: Annotated[list[str], typer.Argument(metavar=_CHANGES, help="Followers; one or both.")],
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Change thresholds; each author's next post goes by them. Posts already published keep their class."""
@@ -115,7 +122,7 @@ def explain(
     ],
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show why an author is pushed or pulled: the rule in force, its numbers, and every change in the window.

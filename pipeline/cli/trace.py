@@ -4,7 +4,14 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, DomainOption, HomeOption, JsonOption, ProfileOption, settings
+from pipeline.cli.options import (
+    DEFAULT_HOME,
+    AskedProfileOption,
+    DomainOption,
+    HomeOption,
+    JsonOption,
+    settings,
+)
 from pipeline.cli.running import echo, keyspace_of, print_json, topology_of
 
 
@@ -20,7 +27,7 @@ def trace(
     ] = 50_000,
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
-    profile: ProfileOption = "default",
+    profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
     """Show where a post is: each hop with its time, what is processed, what waits, whom it has reached.
