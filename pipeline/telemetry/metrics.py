@@ -2,8 +2,8 @@
 
 Base units, bounded labels, and timestamps rather than ages. What a worker counts has no partition in its
 labels, so a rebalance leaves nothing behind; what has one is told by the acting controller alone, which
-takes out what is no longer so (`gauges`). `page` is docs/metrics.md; `tests/telemetry/test_metrics.py` holds this
-module, that page and what a process exports against each other.
+takes out what is no longer so (`gauges`). `page` is docs/metrics.md; `tests/telemetry/test_metrics.py` holds
+this module, that page and what a process exports against each other.
 """
 
 from dataclasses import dataclass
