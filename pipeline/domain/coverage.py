@@ -26,6 +26,15 @@ class EdgeCover:
     warm_since: int | None = None
 
 
+def bound(edge: int, reader: int, author: int) -> int:
+    """From which post id on rows of an author are in a reader's timeline, as far as their class is pushed.
+
+    `edge`: since the follow or its backfill; `reader`: since their return; `author`: since rows of them were
+    taken out (a suspension that has ended). Below the highest of them rows may be missing.
+    """
+    return max(edge, reader, author)
+
+
 Range = tuple[int, int]
 """Post ids lo <= id < hi."""
 

@@ -180,7 +180,7 @@ async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> 
             f"nobody has heard of reader {reader_id}", "no account, activity or follow of this id was seen"
         )
     of_author = 0 if found.suspension is None else found.suspension.retracted_before
-    bound = NOT_COVERED if edge is None else max(edge.bound, state.bound, of_author)
+    bound = NOT_COVERED if edge is None else coverage.bound(edge.bound, state.bound, of_author)
     spans: tuple[Span, ...] = ()
     if edge is not None and edge.follows:
         cover = coverage.EdgeCover(bound, edge.warm_since)

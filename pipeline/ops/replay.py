@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 from typing import Protocol
 
 from pipeline.control.lag import Consumer, consumers
+from pipeline.domain.offset_reset import next_offset
 from pipeline.errors import ConfigError, EngineError, TidelineError
 from pipeline.kafka import groups
 from pipeline.kafka.bounds import Partition
@@ -96,7 +97,7 @@ def _target(topology: Topology, offsets: Offsets, one: Consumer) -> Target:
             again = waiting = None
         if again is None or waiting is None:
             break
-        next_one = min(max(at[one.group, place] or 0, begins[place]), ends[place])
+        next_one = next_offset(at[one.group, place], begins[place], ends[place])
         again += next_one - begins[place]
         waiting += ends[place] - next_one
     total = None if again is None or waiting is None else again + waiting

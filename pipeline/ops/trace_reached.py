@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pipeline.domain.coverage import EdgeCover, pull_ranges
+from pipeline.domain.coverage import EdgeCover, bound, pull_ranges
 from pipeline.domain.policy import Entries
 from pipeline.store.ports import Stores
 from pipeline.store.values import AuthorGraph
@@ -57,7 +57,7 @@ async def reached(
         edge = edges.get(reader)
         if edge is None:  # they have left since
             return True
-        cover = EdgeCover(max(edge.bound, states[reader].bound, floor), edge.warm_since)
+        cover = EdgeCover(bound(edge.bound, states[reader].bound, floor), edge.warm_since)
         return any(lo <= post_id < hi for lo, hi in pull_ranges(entries, cover, 0, margin_ms=margin_ms))
 
     rows: set[int] = set()

@@ -55,7 +55,7 @@ def plan(reader: ReaderView, routes: Mapping[int, Route], margin_ms: int) -> Pla
         if route.suspended:
             continue
         newest = snowflake.MAX_ID if route.record is None else route.record.latest_post_id + 1
-        bound = max(edge.covered_from, reader_bound, route.retracted_before)
+        bound = coverage.bound(edge.covered_from, reader_bound, route.retracted_before)
         for lo, hi in route.pull_ranges(bound, edge.warm_since, margin_ms):
             if min(hi, newest) > lo:
                 spans.append((author, lo, min(hi, newest)))

@@ -85,7 +85,7 @@ def test_what_reads_no_topic_in_a_group_cannot_be_replayed(name):
         ((5, 20, 15), 10, 5),
         ((5, 20, None), 0, 15),  # never committed
         ((5, 20, 3), 0, 15),  # retention has passed it
-        ((5, 20, 25), 15, 0),
+        ((5, 20, 25), 0, 15),  # no longer there: it begins anew, as `lag` says
         ((5, 5, 5), 0, 0),
     ],
 )
