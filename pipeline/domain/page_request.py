@@ -9,6 +9,9 @@ from pipeline.domain.snowflake import MAX_ID
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
 MODES = ("latest", "ranked")
 
+REPLIES = "timeline.replies"
+"""Replies over Kafka go to this topic or to one whose name it begins: an ask cannot write anywhere else."""
+
 
 @dataclass(frozen=True, slots=True)
 class PageRequest:
@@ -35,6 +38,11 @@ class BadRequest:
 
     field: str
     reason: str
+
+
+def misdirected(reply_to: str) -> str:
+    """Why no reply goes to this topic; "" when one may."""
+    return "" if reply_to.startswith(REPLIES) else f"must be {REPLIES} or begin with it"
 
 
 def parse(

@@ -16,6 +16,7 @@ from pipeline.config.names import Names
 from pipeline.control.lag import consumers
 from pipeline.domain.admission import Refusal
 from pipeline.domain.containment import OPERATOR
+from pipeline.domain.page_request import misdirected
 from pipeline.domain.tombstones import outlived
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
@@ -28,7 +29,7 @@ from pipeline.runtime.admitting import admission_of
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode, encode
 from pipeline.wire.headers import APPENDED_AT
-from pipeline.wire.records import LetterDone
+from pipeline.wire.records import LetterDone, TimelineRequest
 
 AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
 """Letters sent together: an answer of the broker is waited for once for all of them."""
@@ -133,6 +134,8 @@ def refused_again(topology: Topology, now_ms: Callable[[], int]) -> Callable[[De
         found = admit(record, came)
         if isinstance(found, Refusal):
             return f"it would be refused again: {found.detail}"
+        if isinstance(record, TimelineRequest) and (why_no_reply := misdirected(record.reply_to)):
+            return f"it would be refused again: reply_to: {why_no_reply}"
         return outlived(record, letter.came_ms, now_ms())
 
     return refused

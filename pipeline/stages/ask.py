@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
-from pipeline.domain.page_request import BadRequest, parse
+from pipeline.domain.page_request import REPLIES, BadRequest, misdirected, parse
 from pipeline.errors import Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
@@ -26,9 +26,6 @@ from pipeline.query import render
 from pipeline.query.timeline import Query
 from pipeline.wire.codec import CodecError
 from pipeline.wire.records import TimelineReply, TimelineRequest
-
-REPLIES = "timeline.replies"
-"""Replies go to this topic or to one whose name it begins: an ask cannot write anywhere else."""
 
 Unanswered = tuple[Delivery[TimelineRequest], str]
 """Who cannot be answered where they want to be, and why."""
@@ -50,10 +47,10 @@ class Ask:
         by_topic: dict[str, list[Delivery[TimelineRequest]]] = defaultdict(list)
         for delivery in batch:
             topic = delivery.record.reply_to
-            if topic.startswith(REPLIES):
-                by_topic[topic].append(delivery)
+            if why := misdirected(topic):
+                refused.append((delivery, why))
             else:
-                refused.append((delivery, f"must be {REPLIES} or begin with it"))
+                by_topic[topic].append(delivery)
         for unanswerable in await asyncio.gather(*(self._reply(asks) for asks in by_topic.values())):
             refused += unanswerable
         await asyncio.gather(*(self._tell(*each) for each in refused))

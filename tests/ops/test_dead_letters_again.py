@@ -13,7 +13,7 @@ from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.ops.dead_letter import record_of
 from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of, refused_again
 from pipeline.wire.codec import encode
-from pipeline.wire.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent
+from pipeline.wire.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent, TimelineRequest
 from tests.ops.letters import CAME, kept, refused
 from tests.stages.fakes import RecordingOutbox
 
@@ -242,6 +242,7 @@ def letter_of(record, topic):
     return kept(7, value=encode(record), topic=topic)
 
 
+ASK = TimelineRequest("one", 7, 20, None, "latest", False, "timeline.replies.mine")
 POST = PostEvent("published", first_id(CAME), 9, CAME, "public", "", "hello", ())
 
 
@@ -253,6 +254,12 @@ POST = PostEvent("published", first_id(CAME), 9, CAME, "public", "", "hello", ()
         ("posts", replace(POST, type="deleted_for_good"), "it would be refused again: type: "),
         ("posts", replace(POST, at=CAME + 60_000), "it would be refused again: created_at: "),
         ("fanout.small", FanoutTask(1, 9, AuthorClass.PUSH, 0, 0, 0), ""),
+        ("timeline.requests", ASK, ""),
+        (
+            "timeline.requests",
+            replace(ASK, reply_to="posts"),
+            "it would be refused again: reply_to: must be ",
+        ),
     ],
 )
 def test_what_the_rules_would_refuse_again_is_said(topic, record, why):
