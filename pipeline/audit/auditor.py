@@ -57,7 +57,7 @@ _log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class AuditLimits:
     """What has to have its time. `patience_ms`: a post's way to its readers, the largest lag budget.
 
     `edge_ms`: posts this close to the window's end are not asked for, as rows and pages drop them one by one.
@@ -98,7 +98,7 @@ class Auditor:
 
     stores: Stores
     serve: Serve
-    limits: Limits
+    limits: AuditLimits
     tiers: Sequence[budgets.Tier]
     now_ms: Callable[[], int]
     behind: Behind = nobody_behind

@@ -31,7 +31,7 @@ class Example:
 
 
 @dataclass(slots=True)
-class Report:
+class AuditReport:
     """What the audit found. `posts` were served, on `paths`; `degraded` pages do not count as proof."""
 
     readers: int = 0
@@ -70,15 +70,15 @@ async def audit(
     *,
     since_ms: int,
     class_of: Callable[[int], str],
-    progress: Callable[[Report], None] = lambda _: None,
+    progress: Callable[[AuditReport], None] = lambda _: None,
     keys: TokenKeys | None = None,
     timeout_ms: int | None = None,
-) -> Report:
+) -> AuditReport:
     """Audit these readers. `since_ms`: where the window starts; `class_of`: names an author's class.
 
     Raises TidelineError when the API cannot be asked: that is no verdict.
     """
-    report, turns = Report(), asyncio.Semaphore(CONCURRENCY)
+    report, turns = AuditReport(), asyncio.Semaphore(CONCURRENCY)
 
     async def one(reader_id: int) -> None:
         async with turns:

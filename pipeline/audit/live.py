@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.audit.auditor import Auditor, Behind, Limits, Serve, nobody_behind
+from pipeline.audit.auditor import AuditLimits, Auditor, Behind, Serve, nobody_behind
 from pipeline.audit.verdicts import Found, Labels, Verdict
 from pipeline.clock import now_ms
 from pipeline.domain.audit import KINDS
@@ -104,7 +104,7 @@ def auditor_of(
     tiers = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in topology.tiers.values()]
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
     patience = budget_ms if patience_ms is None else patience_ms
-    limits = Limits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
+    limits = AuditLimits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
     return Auditor(stores, serve, limits, tiers, now_ms, behind)
 
 

@@ -20,7 +20,7 @@ _UNKNOWN_LIFE_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class TokenSource:
     """Where tokens come from. Blocking."""
 
     url: str
@@ -52,7 +52,7 @@ class Source:
 class Provider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka says nothing of its types
     """What aiokafka asks at every connection."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: TokenSource) -> None:
         self._source = source
         self._token, self._expires = "", 0.0
 

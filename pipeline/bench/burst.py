@@ -56,7 +56,7 @@ _LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class BurstFigures:
     """Seconds; `acted_s`: from the breach until the tier was shed and an author moved to pull, negative when
     that was before it; None: there was no breach, or nothing was done. `left`: still in force at the end.
     """
@@ -68,7 +68,7 @@ class Figures:
     acted_s: float | None
     journal: Sequence[JournalEntry]
     left: int
-    audit: from_events.Report
+    audit: from_events.AuditReport
 
     @property
     def ratio(self) -> float | None:
@@ -101,7 +101,7 @@ class Figures:
         return said | asdict(replace(self, audit=None)) | {"audit": self.audit.document()}  # type: ignore[arg-type]
 
 
-def lines(found: Figures) -> Iterator[str]:
+def lines(found: BurstFigures) -> Iterator[str]:
     """The figures for people."""
     for name, one in (("quiet", found.quiet), ("burst", found.burst)):
         yield (
@@ -122,14 +122,14 @@ def lines(found: Figures) -> Iterator[str]:
     yield "" if found.problems else "met"
 
 
-def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
+def run(pipeline: Pipeline, *, seconds: float, view: View) -> BurstFigures:
     """The whole run on this pipeline, which is started and left running; each phase posts for so long."""
     running = pipeline.start(PROFILE, lambda words: view.show(Moment(words)))
     view.say(f"everything answers at {running.api}")
     return asyncio.run(_run(pipeline.home, running, seconds, view))
 
 
-async def _run(home: Path, running: Instance, seconds: float, view: View) -> Figures:
+async def _run(home: Path, running: Instance, seconds: float, view: View) -> BurstFigures:
     spec = topology.load(profile=running.profile)
     kinds, keys, ledger = Kinds(graph.load(), spec), tokens_of(Settings(home=home)), Ledger()
     async with AsyncExitStack() as stack:
@@ -161,7 +161,7 @@ async def _run(home: Path, running: Instance, seconds: float, view: View) -> Fig
         left = await _released(running.kafka)
         entries = [one for one in containment.journal(running.kafka, 10_000) if one.at >= began]
         report = await replace(loud, steps=[*quiet.steps, *loud.steps]).audited()
-        return Figures(
+        return BurstFigures(
             _ordinary(quiet),
             _ordinary(loud),
             breach.worst_s,

@@ -22,11 +22,11 @@ from pipeline.auth.home_keys import tokens_of
 from pipeline.auth.tokens import TokenKeys
 from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
 from pipeline.bench.demo_publish import Publisher
-from pipeline.bench.demo_traffic import Step
+from pipeline.bench.demo_traffic import TrafficStep
 from pipeline.bench.demo_view import Moment, View
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.kinds import Kinds
-from pipeline.bench.verdict import Figures, Latency
+from pipeline.bench.verdict import DemoFigures, Latency
 from pipeline.bench.watch import Watch
 from pipeline.clock import now_ms
 from pipeline.config.settings import Settings
@@ -53,7 +53,7 @@ IMPORT_PATIENCE_S, SETTLE_PATIENCE_S = 600.0, 120.0
 _LOOK_S = 0.25
 
 
-def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
+def run(pipeline: Pipeline, *, seconds: float, view: View) -> DemoFigures:
     """The whole demo on this pipeline, which is left running; posts for so many seconds."""
     begun = time.monotonic()
     view.say("starting Kafka, Cassandra and every stage")
@@ -62,7 +62,7 @@ def run(pipeline: Pipeline, *, seconds: float, view: View) -> Figures:
     return asyncio.run(_run(pipeline.home, running, seconds, view, begun))
 
 
-async def _run(home: Path, running: Instance, seconds: float, view: View, begun: float) -> Figures:
+async def _run(home: Path, running: Instance, seconds: float, view: View, begun: float) -> DemoFigures:
     spec = topology.load(profile=running.profile)
     kinds = Kinds(graph.load(), spec)
     steps = demo_traffic.draw(kinds.graph, seconds=seconds, posts_a_second=POSTS_A_SECOND, seed=SEED)
@@ -101,7 +101,7 @@ class Demo:
 
     running: Instance
     kinds: Kinds
-    steps: Sequence[Step]
+    steps: Sequence[TrafficStep]
     watch: Watch
     publisher: Publisher
     view: View
@@ -181,13 +181,13 @@ class Demo:
         await self._look(self._settled, SETTLE_PATIENCE_S, done=lambda: self.moment.total)
         await asyncio.gather(*self.publisher.probes)
 
-    async def audited(self) -> from_events.Report:
+    async def audited(self) -> from_events.AuditReport:
         """Hold what readers are served against what was published."""
         touched = demo_traffic.touched(self.steps)
         readers = demo_readers.stratified(self.kinds.graph, self.steps, touched, self.kinds.of, SEED)
         moment = Moment("readers audited:", total=len(readers))
 
-        def progress(report: from_events.Report) -> None:
+        def progress(report: from_events.AuditReport) -> None:
             moment.done = report.readers
             self.view.show(moment)
 
@@ -202,12 +202,12 @@ class Demo:
             timeout_ms=self.kinds.topology.api.deadline_max_ms,
         )
 
-    async def figures(self, report: from_events.Report) -> Figures:
+    async def figures(self, report: from_events.AuditReport) -> DemoFigures:
         """What all this measured."""
         rows, counts = self.moment.rows, self._posts_by_kind()
         letters = await asyncio.to_thread(dead_letters.newest, self.running.kafka, 1)
         tiers = {
-            name: verdict.Tier(
+            name: verdict.TierFigures(
                 rows=rows[name],
                 lag_budget_s=tier.lag_budget,
                 worst_age_s=self.moment.worst_age_s[tier_stage(name)],
@@ -215,7 +215,7 @@ class Demo:
             )
             for name, tier in self.kinds.topology.tiers.items()
         }
-        return Figures(
+        return DemoFigures(
             accounts=len(self.kinds.graph.accounts),
             edges=self.kinds.graph.edges,
             posts=counts.total(),

@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.bench.demo_traffic import Step
+from pipeline.bench.demo_traffic import TrafficStep
 from pipeline.bench.kinds import Kinds
 from pipeline.bench.probe import Probe
 from pipeline.clock import now_ms
@@ -43,7 +43,7 @@ class Publisher:
                 for each in accounts
             )
 
-    async def publish(self, steps: Sequence[Step], watched: Mapping[int, int]) -> None:
+    async def publish(self, steps: Sequence[TrafficStep], watched: Mapping[int, int]) -> None:
         """Each step at its time; returns when the last is acknowledged.
 
         `watched`: by number of the post, the reader for whom a probe looks from now on.

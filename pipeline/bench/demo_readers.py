@@ -3,7 +3,7 @@
 import random
 from collections.abc import Callable, Iterable, Sequence
 
-from pipeline.bench.demo_traffic import Step, Touched
+from pipeline.bench.demo_traffic import Touched, TrafficStep
 from pipeline.bench.graph import FollowGraph
 
 _OF_EACH = 60
@@ -11,7 +11,11 @@ _OF_EACH = 60
 
 
 def stratified(
-    graph: FollowGraph, steps: Sequence[Step], touched: Touched, kind_of: Callable[[int], str], seed: int
+    graph: FollowGraph,
+    steps: Sequence[TrafficStep],
+    touched: Touched,
+    kind_of: Callable[[int], str],
+    seed: int,
 ) -> list[int]:
     """Everyone a change touched, those who follow most, followers of each kind of posting author, authors who
     follow nobody and so see only themselves, and anybody.
@@ -32,7 +36,7 @@ def stratified(
     return sorted({reader for stratum in strata for reader in stratum})
 
 
-def active(graph: FollowGraph, steps: Sequence[Step]) -> list[int]:
+def active(graph: FollowGraph, steps: Sequence[TrafficStep]) -> list[int]:
     """Everyone who follows an author that posts; to the others nothing would come anyway."""
     posting = {step.fields["author_id"] for step in steps if step.publishes}
     return sorted({reader for author in posting for reader in graph.followers.get(author, ())})

@@ -28,7 +28,7 @@ QUIET_END_S = 5.0
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Step:
+class TrafficStep:
     """One event, `at_s` seconds after the start. `post`: the number of the post it publishes or is about.
 
     `fields` is the event as `tideline publish` takes it, but for its time and the id of its post.
@@ -58,7 +58,7 @@ def draw(
     posts_a_second: float,
     seed: int,
     burst_by: Sequence[int] | None = None,
-) -> list[Step]:
+) -> list[TrafficStep]:
     """The steps of a run in order of time; posts are numbered in that order.
 
     `burst_by`: who posts the burst, BURST_POSTS times for each mention; by default the largest authors.
@@ -75,7 +75,7 @@ def draw(
 
 def _posts(
     graph: FollowGraph, seconds: float, count: int, rng: random.Random, bursting: Sequence[int]
-) -> list[Step]:
+) -> list[TrafficStep]:
     authors = sorted(graph.followers)
     rates = [rng.lognormvariate(0, SIGMA) * len(graph.followers[author]) ** 0.5 for author in authors]
     drawn = [(rng.uniform(0, seconds), author) for author in rng.choices(authors, rates, k=count)]
@@ -85,33 +85,39 @@ def _posts(
     return [_post(number, at_s, author, rng) for number, (at_s, author) in enumerate(sorted(drawn))]
 
 
-def _post(number: int, at_s: float, author: int, rng: random.Random) -> Step:
+def _post(number: int, at_s: float, author: int, rng: random.Random) -> TrafficStep:
     visibility = rng.choices(("public", "followers", "private"), (93, 5, 2))[0]
     body = f"post {number} of author {author}"
     fields = {"type": "published", "author_id": author, "visibility": visibility, "body": body}
-    return Step(at_s, "posts", fields, number)
+    return TrafficStep(at_s, "posts", fields, number)
 
 
-def _changes(graph: FollowGraph, posts: Sequence[Step], each: int, rng: random.Random) -> Iterator[Step]:
+def _changes(
+    graph: FollowGraph, posts: Sequence[TrafficStep], each: int, rng: random.Random
+) -> Iterator[TrafficStep]:
     """`each` of every kind, about authors who post in this run and readers who follow them."""
     accounts = graph.accounts
     for post in rng.sample(posts, 3 * each):
         author, after = post.fields["author_id"], post.at_s + rng.uniform(0.2, QUIET_END_S)
         kind = rng.choice(("edited", "deleted", "taken_down"))
         if kind == "taken_down":
-            yield Step(after, "policy", {"type": kind}, post.post)
+            yield TrafficStep(after, "policy", {"type": kind}, post.post)
         else:
             body = {"body": f"post {post.post}, edited"} if kind == "edited" else {}
-            yield Step(after, "posts", {"type": kind, "author_id": author, **body}, post.post)
+            yield TrafficStep(after, "posts", {"type": kind, "author_id": author, **body}, post.post)
     for post in rng.sample(posts, 5 * each):
         author = post.fields["author_id"]
         reader, when = rng.choice(graph.followers[author]), post.at_s + rng.uniform(-1, 1) * QUIET_END_S / 2
         yield from _relation(max(when, 0.0), author, reader, rng.choice(accounts), rng)
     for post in rng.sample(posts, 2):
-        yield Step(post.at_s + 1, "policy", {"type": "suspended", "author_id": post.fields["author_id"]})
+        yield TrafficStep(
+            post.at_s + 1, "policy", {"type": "suspended", "author_id": post.fields["author_id"]}
+        )
 
 
-def _relation(at_s: float, author: int, reader: int, stranger: int, rng: random.Random) -> Iterator[Step]:
+def _relation(
+    at_s: float, author: int, reader: int, stranger: int, rng: random.Random
+) -> Iterator[TrafficStep]:
     kind = rng.choice(("followed", "unfollowed", "back", "blocked", "blocked by", "muted"))
     match kind:
         case "followed" if stranger != author:
@@ -122,13 +128,13 @@ def _relation(at_s: float, author: int, reader: int, stranger: int, rng: random.
             yield _follow(at_s, "unfollowed", reader, author)
             yield _follow(at_s + 1.5, "followed", reader, author)
         case "blocked" | "muted":
-            yield Step(at_s, "policy", {"type": kind, "reader_id": reader, "author_id": author})
+            yield TrafficStep(at_s, "policy", {"type": kind, "reader_id": reader, "author_id": author})
         case "blocked by":
-            yield Step(at_s, "policy", {"type": "blocked", "reader_id": author, "author_id": reader})
+            yield TrafficStep(at_s, "policy", {"type": "blocked", "reader_id": author, "author_id": reader})
 
 
-def _follow(at_s: float, kind: str, reader: int, author: int) -> Step:
-    return Step(at_s, "follows", {"type": kind, "follower_id": reader, "author_id": author})
+def _follow(at_s: float, kind: str, reader: int, author: int) -> TrafficStep:
+    return TrafficStep(at_s, "follows", {"type": kind, "follower_id": reader, "author_id": author})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +146,7 @@ class Touched:
     authors: frozenset[int]
 
 
-def touched(steps: Sequence[Step]) -> Touched:
+def touched(steps: Sequence[TrafficStep]) -> Touched:
     """The posts that are hidden or changed, the readers who act, the authors they act on."""
     others = [step for step in steps if not step.publishes]
     private = [step for step in steps if step.fields.get("visibility") == "private"]

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.bench.verdict import Figures, Latency
+from pipeline.bench.verdict import DemoFigures, Latency
 from pipeline.control.lag import StageLag
 from pipeline.path import tier_of
 
@@ -156,7 +156,7 @@ def _visible(classes: Mapping[str, Latency]) -> Table:
     return table
 
 
-def verdict(figures: Figures) -> Table:
+def verdict(figures: DemoFigures) -> Table:
     """The end of a run on one screen."""
     audit = figures.audit
     whole = Table.grid(padding=(0, 0, 1, 0))

@@ -26,9 +26,9 @@ import psutil
 
 from pipeline import topology
 from pipeline.bench.engines import Engines, engines_for
-from pipeline.bench.figures import Report, Turn
+from pipeline.bench.figures import BenchReport, Turn
 from pipeline.bench.processes import Running, cpu_seconds, running
-from pipeline.bench.table import Table, table
+from pipeline.bench.table import BenchedTable, table
 from pipeline.bench.workload import Workload
 from pipeline.clock import now_ms
 from pipeline.config import shipped
@@ -59,7 +59,7 @@ row to the end of the processes, as rows of the same second may still be on thei
 _GROUPS = "tideline.bench."
 
 
-def run(*, rows: int, followers: int, rounds: int, home: Path | None, progress: Progress) -> Report:
+def run(*, rows: int, followers: int, rounds: int, home: Path | None, progress: Progress) -> BenchReport:
     """Compare the contenders on about `rows` rows a turn. Raises EngineError when one writes other rows."""
     with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder:
         loaded = _topology(Path(folder) / "topology")
@@ -74,7 +74,7 @@ def run(*, rows: int, followers: int, rounds: int, home: Path | None, progress: 
                     f"an instance works on this Kafka and would take the posts: {', '.join(others)}",
                     "stop it, or leave out --home and the endpoints",
                 )
-            bench = Bench(engines, loaded, workload, Path(folder), progress)
+            bench = FanoutBench(engines, loaded, workload, Path(folder), progress)
             return asyncio.run(bench.compare(rounds))
 
 
@@ -91,7 +91,7 @@ def _topology(folder: Path) -> Topology:
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class FanoutBench:
     """One comparison: its engines, its topology, its workload, and a folder for topology and logs."""
 
     engines: Engines
@@ -100,7 +100,7 @@ class Bench:
     folder: Path
     progress: Progress
 
-    async def compare(self, rounds: int) -> Report:
+    async def compare(self, rounds: int) -> BenchReport:
         """All rounds, each contender in a keyspace of its own."""
         async with AsyncExitStack() as stack:
             outbox = await stack.enter_async_context(Outbox(self.engines.kafka))
@@ -118,9 +118,9 @@ class Bench:
                     self.progress(f"round {number} of {rounds}: {name}: {turn.rows_s:,.0f} rows/s")
                     turns.append(turn)
             weights = {name: await self._bytes_a_row(tables[name]) for name in CONTENDERS}
-        return Report(_machine(), _shape(self.workload), turns, weights)
+        return BenchReport(_machine(), _shape(self.workload), turns, weights)
 
-    async def _table(self, contender: str, stack: AsyncExitStack) -> Table:
+    async def _table(self, contender: str, stack: AsyncExitStack) -> BenchedTable:
         keyspace = f"bench_{secrets.token_hex(3)}_{contender.replace('-', '_')}"
         self.progress(f"filling {keyspace}")
         cluster = topology_apply.Cluster(self.engines.kafka, self.engines.cassandra, keyspace)
@@ -138,7 +138,9 @@ class Bench:
             for reader in self.workload.crowd
         )
 
-    async def _turn(self, contender: str, number: int, at_ms: int, into: Table, outbox: Outbox) -> Turn:
+    async def _turn(
+        self, contender: str, number: int, at_ms: int, into: BenchedTable, outbox: Outbox
+    ) -> Turn:
         await into.empty()
         for group, topic in self._places(contender).items():
             await asyncio.to_thread(groups.skip_to_end, self.engines.kafka, group, [topic])
@@ -206,7 +208,7 @@ class Bench:
         every = {**pids, **self.engines.pids, "client": os.getpid()}
         return {name: cpu_seconds(pid) for name, pid in every.items()}
 
-    async def _counted(self, contender: str, at_ms: int, found_in: Table) -> int:
+    async def _counted(self, contender: str, at_ms: int, found_in: BenchedTable) -> int:
         """The number of rows there are; raises EngineError unless they are exactly those of the workload."""
         found, wanted = await found_in.rows(), self.workload.table(at_ms)
         if len(found) != len(wanted) or set(found) != wanted:
@@ -214,7 +216,7 @@ class Bench:
             raise EngineError(f"bench: {contender}: {missing} of {len(wanted)} rows missing, {others} others")
         return len(found)
 
-    async def _bytes_a_row(self, of: Table) -> float | None:
+    async def _bytes_a_row(self, of: BenchedTable) -> float | None:
         if self.engines.sstables is None:
             return None
         return await of.bytes_on_disk(self.engines.sstables) / self.workload.rows

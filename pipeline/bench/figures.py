@@ -42,7 +42,7 @@ class Turn:
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class BenchReport:
     """All turns, and by contender the bytes a row takes on disk (None where its disk is out of sight)."""
 
     machine: Mapping[str, Any]

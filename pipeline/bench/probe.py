@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import aiohttp
 
-from pipeline.bench.demo_traffic import Step, Touched
+from pipeline.bench.demo_traffic import Touched, TrafficStep
 from pipeline.bench.graph import FollowGraph
 
 PROBES_A_KIND = 60
@@ -35,7 +35,7 @@ class Sighting:
 
 
 def choose(
-    steps: Sequence[Step],
+    steps: Sequence[TrafficStep],
     graph: FollowGraph,
     touched: Touched,
     kind_of: Callable[[int], str],

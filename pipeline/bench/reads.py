@@ -23,7 +23,7 @@ import psutil
 from pipeline import topology
 from pipeline.bench import graph, reads_contenders, reads_faults, reads_figures, reads_world
 from pipeline.bench.instance import Pipeline
-from pipeline.bench.reads_figures import EmptyCaches, Figures, SlowAuthor
+from pipeline.bench.reads_figures import EmptyCaches, ReadsFigures, SlowAuthorFigures
 from pipeline.bench.reads_ground import POSTS_A_SECOND, Ground
 from pipeline.bench.reads_load import interleaved, turn
 from pipeline.bench.watch import Watch
@@ -52,7 +52,7 @@ _DROP_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Bench:
+class ReadsBench:
     """A filled pipeline, and a core of the read path in this process."""
 
     ground: Ground
@@ -86,7 +86,7 @@ class Bench:
             turns = await interleaved(asks, self.readers, self.at_once, rounds, TURN_S, self.ground.say)
         return [reads_figures.contender(name, those) for name, those in turns.items()]
 
-    async def slow_author(self) -> SlowAuthor:
+    async def slow_author(self) -> SlowAuthorFigures:
         """The newest author of many pages has a slow partition, and no cache holds it for long."""
         self.ground.say("fault: the partition of one author is slow")
         world = self.ground.world
@@ -134,12 +134,12 @@ class Bench:
         return reads_figures.empty_caches(await running, emptied_at, reads.of)
 
 
-async def measure(bench: Bench, running: Instance, only: Collection[str]) -> Figures:
+async def measure(bench: ReadsBench, running: Instance, only: Collection[str]) -> ReadsFigures:
     """The comparison and the faults; or these faults alone."""
     await bench.warm()
     serving.tune()  # as an API does
     before = _untrusted()
-    figures = Figures(_machine(), _workload(bench))
+    figures = ReadsFigures(_machine(), _workload(bench))
     if not only:
         figures = replace(figures, contenders=await bench.compared(running))
         await bench.ground.settled()
@@ -152,7 +152,7 @@ async def measure(bench: Bench, running: Instance, only: Collection[str]) -> Fig
 
 def run(
     pipeline: Pipeline, *, at_once: int, seconds: int, only: Collection[str], say: Callable[[str], None]
-) -> Figures:
+) -> ReadsFigures:
     """The whole bench on this pipeline, which is started and left running."""
     say("starting Kafka, Cassandra and every stage")
     last = ""
@@ -165,7 +165,7 @@ def run(
 
     running = pipeline.start(PROFILE, say_once)
 
-    async def measured() -> Figures:
+    async def measured() -> ReadsFigures:
         async with benched(pipeline, running, at_once, seconds, say) as bench:
             # Filling is a burst: authors who are pushed in this comparison would be contained, and pulled.
             await asyncio.to_thread(control.order, running.control, "stop", "controller")
@@ -179,7 +179,7 @@ def run(
 @asynccontextmanager
 async def benched(
     pipeline: Pipeline, running: Instance, at_once: int, seconds: int, say: Callable[[str], None]
-) -> AsyncIterator[Bench]:
+) -> AsyncIterator[ReadsBench]:
     """The core of the read path on a running pipeline, as its API has it."""
     spec = topology.load(profile=running.profile)
     settings = Settings(home=pipeline.home, keyspace=running.keyspace)
@@ -190,7 +190,7 @@ async def benched(
     ):
         core, _ = serving.core_of(r, Sizes(**spec.api.caches.model_dump()))
         ground = Ground(pipeline.home, running, r.outbox, watch, world, say)
-        yield Bench(ground, core, spec.api.deadline_ms, at_once, seconds)
+        yield ReadsBench(ground, core, spec.api.deadline_ms, at_once, seconds)
 
 
 def _untrusted() -> int:
@@ -214,7 +214,7 @@ def _machine() -> dict[str, object]:
     }
 
 
-def _workload(bench: Bench) -> dict[str, object]:
+def _workload(bench: ReadsBench) -> dict[str, object]:
     return {
         "readers": READERS,
         "at_once": bench.at_once,

@@ -30,7 +30,7 @@ class Contender:
 
 
 @dataclass(frozen=True, slots=True)
-class SlowAuthor:
+class SlowAuthorFigures:
     """The fault `slow-author`. `silent`: pages of followers that lack the author and do not say so;
     `wrong`: pages that name anybody else.
     """
@@ -83,7 +83,7 @@ class EmptyCaches:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class ReadsFigures:
     """Everything a run measured; None: not part of this run. `untrusted`: keys that no cache was asked for,
     as changes had not been heard of in time.
     """
@@ -91,7 +91,7 @@ class Figures:
     machine: Mapping[str, Any]
     workload: Mapping[str, Any]
     contenders: Sequence[Contender] = ()
-    slow_author: SlowAuthor | None = None
+    slow_author: SlowAuthorFigures | None = None
     empty_caches: EmptyCaches | None = None
     untrusted: int = 0
 
@@ -155,10 +155,10 @@ def contender(name: str, turns: Turns) -> Contender:
 
 def slow_author(
     samples: Sequence[Sample], author: int, followers: Iterable[int], delay_ms: float, deadline_ms: float
-) -> SlowAuthor:
+) -> SlowAuthorFigures:
     """Of a run in which every follower needs a read of this author, and none comes in time."""
     those = set(followers)
-    return SlowAuthor(
+    return SlowAuthorFigures(
         delay_ms,
         deadline_ms,
         len(samples),

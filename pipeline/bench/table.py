@@ -28,7 +28,7 @@ _FLUSH_MS = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Table:
+class BenchedTable:
     """`timeline_by_reader` of one keyspace, seen from the client of the bench."""
 
     keyspace: str
@@ -112,11 +112,11 @@ class Table:
 
 
 @asynccontextmanager
-async def table(cassandra: str, keyspace: str) -> AsyncIterator[Table]:
+async def table(cassandra: str, keyspace: str) -> AsyncIterator[BenchedTable]:
     """The table of a keyspace that exists; the keyspace is dropped at the end."""
     db = await connect(cassandra, keyspace)
     try:
-        yield Table(keyspace, db, await stores_of(db))
+        yield BenchedTable(keyspace, db, await stores_of(db))
     finally:
         try:
             await db.query(f"DROP KEYSPACE IF EXISTS {keyspace}")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pipeline.audit.from_events import Report
+from pipeline.audit.from_events import AuditReport
 from pipeline.bench.probe import Sighting
 from pipeline.domain.audit import KINDS
 
@@ -26,7 +26,7 @@ class Latency:
 
 
 @dataclass(frozen=True, slots=True)
-class Tier:
+class TierFigures:
     """One fan-out tier: rows written, publish-to-visible of its posts, and the oldest age it was seen at."""
 
     rows: int
@@ -36,7 +36,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
+class DemoFigures:
     """Everything a run measured. `seconds`: by phase. `unprocessed`: records left when waiting was over."""
 
     accounts: int
@@ -44,12 +44,12 @@ class Figures:
     posts: int
     events: int
     classes: Mapping[str, Latency]
-    tiers: Mapping[str, Tier]
+    tiers: Mapping[str, TierFigures]
     rows_s: float
     peak_rows_s: float
     unprocessed: int | None
     dead_letters: int
-    audit: Report
+    audit: AuditReport
     seconds: Mapping[str, float]
 
     @property

@@ -3,15 +3,15 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.domain.capacity import NEVER, Drain
-from pipeline.ops.advise import Rate, Seen
+from pipeline.domain.capacity import NEVER, DrainTime
+from pipeline.ops.advise import StageSample, WorkRate
 from pipeline.path import tier_of
 
 _NO_HEADROOM = 1.1
 """CPUs in use from which on another worker would find no room: 1 / 1.1 of all."""
 
 
-def document(seen: Seen) -> dict[str, Any]:
+def document(seen: StageSample) -> dict[str, Any]:
     """A stage as JSON; null is unknown, or nothing to change. A drain time of null: it never drains."""
     advice = seen.advice
     return {
@@ -43,11 +43,11 @@ def document(seen: Seen) -> dict[str, Any]:
     }
 
 
-def _rate(rate: Rate) -> dict[str, float]:
+def _rate(rate: WorkRate) -> dict[str, float]:
     return {"records_per_second": rate.records, "units_per_second": rate.units}
 
 
-def _drain(one: Drain) -> dict[str, Any]:
+def _drain(one: DrainTime) -> dict[str, Any]:
     return {
         "workers": one.workers,
         "partitions_of_the_busiest": one.share,
@@ -59,11 +59,11 @@ def _drain(one: Drain) -> dict[str, Any]:
     }
 
 
-def _seconds(one: Drain) -> float | None:
+def _seconds(one: DrainTime) -> float | None:
     return None if one.seconds == NEVER else one.seconds
 
 
-def lines(seen: Seen, over_s: float) -> Iterator[str]:
+def lines(seen: StageSample, over_s: float) -> Iterator[str]:
     """A stage for people: what was seen, each sum, and what follows."""
     if not seen.backlog and not seen.arrives.records:
         yield f"{seen.stage}: nothing waits, nothing arrives"
@@ -80,30 +80,30 @@ def lines(seen: Seen, over_s: float) -> Iterator[str]:
         yield f"  advice    {said}"
 
 
-def _share(one: Drain, seen: Seen) -> str:
+def _share(one: DrainTime, seen: StageSample) -> str:
     of = f"{one.share} of {_count(seen.partitions, 'partition')}"
     return of if one.share < seen.partitions else f"all {_count(seen.partitions, 'partition')}"
 
 
-def _service(seen: Seen) -> str:
+def _service(seen: StageSample) -> str:
     if seen.service is None:
         return f"unknown: {_why_unknown(seen)}"
     how = {"measured": "as it did in the sample", "cost": "by the measured cost of a row"}[seen.source]
     return f"{seen.service:,.1f} {seen.unit}/s, {how}"
 
 
-def _why_unknown(seen: Seen) -> str:
+def _why_unknown(seen: StageSample) -> str:
     if not seen.workers:
         return "none is alive"
     return "it had too little to do" if seen.moved.records or not seen.backlog else "it did nothing"
 
 
-def _rates(seen: Seen, rate: Rate) -> str:
+def _rates(seen: StageSample, rate: WorkRate) -> str:
     units = f", {rate.units:,.1f} {seen.unit}/s" if seen.unit != "records" else ""
     return f"{rate.records:,.1f} records/s{units}"
 
 
-def _says(seen: Seen) -> Iterator[str]:
+def _says(seen: StageSample) -> Iterator[str]:
     """What to change, a sentence each."""
     advice = seen.advice
     if advice is None:

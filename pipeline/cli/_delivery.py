@@ -1,6 +1,6 @@
 """What `publish` and `import` share: a file goes in, progress and refusals are told, the exit code tells.
 
-What stdout is told of is a `Told`: by `publish` each line, by `import` a summary.
+What stdout is told of is a `DeliveryOutput`: by `publish` each line, by `import` a summary.
 """
 
 import asyncio
@@ -16,13 +16,13 @@ import typer
 from pipeline.cli.meter import Meter
 from pipeline.cli.running import echo, json_text, names_of, print_json
 from pipeline.kafka.outbox import Outbox
-from pipeline.ops.lines import Line, Source, in_background, opened
-from pipeline.ops.publish import Batch, Refusal, Report, Sent, deliver
+from pipeline.ops.lines import Line, LineSource, in_background, opened
+from pipeline.ops.publish import DeliveryReport, LineBatch, RefusedLine, Sent, deliver
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
 
-Batches = Callable[[AsyncIterator[list[Line]]], AsyncIterator[Batch]]
+Batches = Callable[[AsyncIterator[list[Line]]], AsyncIterator[LineBatch]]
 
 LINGER_MS = 20
 """How long the producer waits to fill a request: bulk wants large ones, and nobody waits for one line."""
@@ -32,35 +32,35 @@ DELIVERY_TIMEOUT_MS = 30_000
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class DeliveryOutput:
     """What goes to stdout: of acknowledged events, of a refused line, at the end."""
 
     sent: Callable[[Sequence[Sent]], None] = lambda _: None
-    refused: Callable[[Refusal], None] = lambda _: None
-    ended: Callable[[Report, float], None] = lambda *_: None
+    refused: Callable[[RefusedLine], None] = lambda _: None
+    ended: Callable[[DeliveryReport, float], None] = lambda *_: None
 
 
-def posts() -> Told:
+def posts() -> DeliveryOutput:
     """A line for each post that was published, as edits, deletions and `trace` want its id."""
 
     def sent(events: Sequence[Sent]) -> None:
         _write(f"line {one.line}: post {one.post_id}" for one in events if one.type == "published")
 
-    return Told(sent)
+    return DeliveryOutput(sent)
 
 
-def lines_as_json() -> Told:
+def lines_as_json() -> DeliveryOutput:
     """An object for each line."""
 
     def sent(events: Sequence[Sent]) -> None:
         _write(json_text(one) for one in events)
 
-    return Told(sent, lambda refusal: _write([json_text(refusal)]))
+    return DeliveryOutput(sent, lambda refusal: _write([json_text(refusal)]))
 
 
-def summary_as_json() -> Told:
+def summary_as_json() -> DeliveryOutput:
     """One object at the end."""
-    return Told(ended=lambda report, seconds: print_json(_summary(report, seconds)))
+    return DeliveryOutput(ended=lambda report, seconds: print_json(_summary(report, seconds)))
 
 
 def _write(lines: Iterable[str]) -> None:
@@ -69,7 +69,9 @@ def _write(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
-def run(file: str, batches: Batches, *, source: str, given: "Settings", title: str, told: Told) -> None:
+def run(
+    file: str, batches: Batches, *, source: str, given: "Settings", title: str, told: DeliveryOutput
+) -> None:
     """Deliver what `batches` makes of the lines of a file, as the producer `source`.
 
     Raises typer.Exit(1) unless all were sent.
@@ -98,13 +100,13 @@ def run(file: str, batches: Batches, *, source: str, given: "Settings", title: s
 
 
 async def _deliver(
-    source: Source, batches: Batches, outbox: Callable[[], Outbox], meter: Meter, told: Told
-) -> Report:
-    def refused(refusal: Refusal) -> None:
+    source: LineSource, batches: Batches, outbox: Callable[[], Outbox], meter: Meter, told: DeliveryOutput
+) -> DeliveryReport:
+    def refused(refusal: RefusedLine) -> None:
         meter.say(str(refusal))
         told.refused(refusal)
 
-    def show(report: Report) -> None:
+    def show(report: DeliveryReport) -> None:
         meter.show(source.position, f"{report.sent:,} sent, {report.refused:,} refused")
 
     async with outbox() as producer:
@@ -117,7 +119,7 @@ async def _deliver(
         )
 
 
-def _summary(report: Report, seconds: float) -> dict[str, object]:
+def _summary(report: DeliveryReport, seconds: float) -> dict[str, object]:
     return {
         "sent": report.sent,
         "refused": [{"line": r.line, "field": r.field, "reason": r.reason} for r in report.refusals],

@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Any
 
 from pipeline.domain import snowflake
-from pipeline.ops.policy_explain import Author, InForce, Pair, time_of
+from pipeline.ops.policy_explain import Author, ReaderAndAuthor, RulesInForce, time_of
 from pipeline.store.values import Edge, ReaderState
 
 
-def author_document(found: Author, now: InForce) -> dict[str, Any]:
+def author_document(found: Author, now: RulesInForce) -> dict[str, Any]:
     """An author as JSON. Ids are strings, times ms, null is none or unknown."""
     rules, costs, both, forced = now.thresholds, now.costs, found.comparison, found.forced
     contained = found.contained
@@ -59,7 +59,7 @@ def author_document(found: Author, now: InForce) -> dict[str, Any]:
     }
 
 
-def pair_document(found: Pair, now: InForce) -> dict[str, Any]:
+def pair_document(found: ReaderAndAuthor, now: RulesInForce) -> dict[str, Any]:
     """A reader and an author as JSON; the author's part as above."""
     edge, state = found.edge, found.reader
     return {
@@ -89,7 +89,7 @@ def pair_document(found: Pair, now: InForce) -> dict[str, Any]:
     }
 
 
-def author_lines(found: Author, now: InForce) -> Iterator[str]:
+def author_lines(found: Author, now: RulesInForce) -> Iterator[str]:
     """An author for people."""
     rules, costs, forced = now.thresholds, now.costs, found.forced
     yield f"author {found.graph.author_id}: {found.author_class}, because {found.reason}"
@@ -123,7 +123,7 @@ def author_lines(found: Author, now: InForce) -> Iterator[str]:
         yield f"  since       {since}  {entry.author_class:<8} {entry.reason}"
 
 
-def pair_lines(found: Pair, now: InForce) -> Iterator[str]:
+def pair_lines(found: ReaderAndAuthor, now: RulesInForce) -> Iterator[str]:
     """A reader and an author for people."""
     edge, state, author_id = found.edge, found.reader, found.author.graph.author_id
     verb = "follows" if edge is not None and edge.follows else "does not follow"

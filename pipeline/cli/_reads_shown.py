@@ -2,12 +2,19 @@
 
 from rich.console import Console
 
-from pipeline.bench.reads_figures import MOST_P50, MOST_P99, RECOVERED_BY_S, Contender, EmptyCaches, Figures
-from pipeline.bench.reads_figures import SlowAuthor as Slow
+from pipeline.bench.reads_figures import (
+    MOST_P50,
+    MOST_P99,
+    RECOVERED_BY_S,
+    Contender,
+    EmptyCaches,
+    ReadsFigures,
+)
+from pipeline.bench.reads_figures import SlowAuthorFigures as Slow
 from pipeline.cli._tables import Table
 
 
-def show(figures: Figures, console: Console) -> None:
+def show(figures: ReadsFigures, console: Console) -> None:
     """Everything that was measured, then what is not as it must be."""
     if figures.contenders:
         console.print(_contenders(figures))
@@ -25,7 +32,7 @@ def show(figures: Figures, console: Console) -> None:
         console.print("met")
 
 
-def _contenders(figures: Figures) -> Table:
+def _contenders(figures: ReadsFigures) -> Table:
     work = figures.workload
     title = f"{work['at_once']} readers at once, {work['pulled_authors']} pulled authors each, a page of 20"
     table = Table("contender", title=title)
@@ -36,7 +43,7 @@ def _contenders(figures: Figures) -> Table:
     return table
 
 
-def _row(one: Contender, figures: Figures) -> list[str]:
+def _row(one: Contender, figures: ReadsFigures) -> list[str]:
     p50, p99 = figures.ratio(one.name)
     within = "{:.2f} {:.2f}".format(*figures.ratio_by_round(one.name))
     return [

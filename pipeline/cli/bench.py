@@ -10,7 +10,7 @@ from pipeline.cli.options import JsonOption
 from pipeline.cli.running import echo, print_json
 
 if TYPE_CHECKING:
-    from pipeline.bench.figures import Report
+    from pipeline.bench.figures import BenchReport
     from pipeline.cli._tables import Table
 
 
@@ -141,7 +141,7 @@ def reads(
     raise typer.Exit(3 if figures.problems else 0)
 
 
-def _figures(report: "Report") -> "Table":
+def _figures(report: "BenchReport") -> "Table":
     from rich.text import Text
 
     from pipeline.cli._tables import Table
@@ -163,7 +163,7 @@ def _figures(report: "Report") -> "Table":
     return table
 
 
-def _ratios(report: "Report") -> "Table":
+def _ratios(report: "BenchReport") -> "Table":
     from pipeline.cli._tables import Table
 
     table = Table("ratio of rows/s, within a round")

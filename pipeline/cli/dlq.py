@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pipeline.cli._tables import Table
     from pipeline.config.settings import Settings
     from pipeline.ops.dead_letter import DeadLetter
-    from pipeline.ops.dead_letters_again import Again, Choice, Report
+    from pipeline.ops.dead_letters_again import Again, LetterFilter, ReplayReport
 
 IdsArgument = Annotated[list[str] | None, typer.Argument(metavar="ID…", help="0@17 2@4 …, as listed.")]
 ExecuteOption = Annotated[bool, typer.Option("--execute", help="Do it, and not only say what.")]
@@ -101,7 +101,7 @@ def replay(
     from functools import partial
 
     from pipeline.cli.meter import Meter
-    from pipeline.ops.dead_letters_again import Choice, places_of, refused_again
+    from pipeline.ops.dead_letters_again import LetterFilter, places_of, refused_again
 
     if bool(ids) + bool(reason or topic) + every != 1:
         raise typer.BadParameter("either IDs, or --reason and --topic, or --all")
@@ -113,7 +113,7 @@ def replay(
         told = partial(meter.show, note="letters")
         report = _act(
             given,
-            Choice(tuple(ids or ()), reason, topic),
+            LetterFilter(tuple(ids or ()), reason, topic),
             lambda again, letters: again.replay(letters, places, told, refused),
             execute=execute,
         )
@@ -129,23 +129,23 @@ def drop(
     json: JsonOption = False,
 ) -> None:
     """Have dead letters done without replaying them. A dry run by default; `list --all` still shows them."""
-    from pipeline.ops.dead_letters_again import Choice
+    from pipeline.ops.dead_letters_again import LetterFilter
 
     if not reason.strip():
         raise typer.BadParameter("say why", param_hint="--reason")
     given = settings(home=home, domain=domain)
-    chosen = Choice(tuple(ids))
+    chosen = LetterFilter(tuple(ids))
     report = _act(given, chosen, lambda again, letters: again.drop(letters, reason), execute=execute)
     _say(report, "dropped", execute=execute, json=json)
 
 
 def _act(
     given: "Settings",
-    choice: "Choice",
-    act: "Callable[[Again, Iterator[DeadLetter]], Awaitable[Report]]",
+    choice: "LetterFilter",
+    act: "Callable[[Again, Iterator[DeadLetter]], Awaitable[ReplayReport]]",
     *,
     execute: bool,
-) -> "Report":
+) -> "ReplayReport":
     import asyncio
 
     from pipeline.local.instance import kafka_of
@@ -154,7 +154,7 @@ def _act(
     return asyncio.run(again(kafka_of(given), names_of(given), choice, act, execute=execute, now_ms=now_ms))
 
 
-def _say(report: "Report", done: str, *, execute: bool, json: bool) -> None:
+def _say(report: "ReplayReport", done: str, *, execute: bool, json: bool) -> None:
     from pipeline.cli._tables import Table
 
     if json:

@@ -10,7 +10,7 @@ from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
-    from pipeline.ops.publish import Batch
+    from pipeline.ops.publish import LineBatch
 
 
 def register(app: typer.Typer) -> None:
@@ -48,9 +48,9 @@ def follows(
     if event_time > now_ms():
         raise typer.BadParameter("must not be ahead of now", param_hint="--at")
 
-    def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
+    def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[LineBatch]":
         return import_follows.batches(blocks, at=event_time, now_ms=now_ms)
 
     given = settings(home=home, domain=domain)
-    told = _delivery.summary_as_json() if json else _delivery.Told()
+    told = _delivery.summary_as_json() if json else _delivery.DeliveryOutput()
     _delivery.run(file, batches, source=import_follows.SOURCE, given=given, title="Importing", told=told)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pipeline.control.lag import Consumer
     from pipeline.control.task_weights import Weight
     from pipeline.domain.offset_reset import Reset
-    from pipeline.ops.offsets_plan import Plan, Position
+    from pipeline.ops.offsets_plan import Position, ResetPlan
     from pipeline.topology import Topology
 
 StageArgument = Annotated[str, typer.Argument(metavar="STAGE", help="classify, fanout.large, DOMAIN/graph …")]
@@ -197,7 +197,7 @@ def _standing(positions: "list[Position]") -> "Table":
     return table
 
 
-def _table(plan: "Plan") -> "Table":
+def _table(plan: "ResetPlan") -> "Table":
     table = _columns("topic", "current", "new", "records", "deliveries")
     for move in plan.moves:
         records = f"{move.again + move.skipped:,} {move.direction}" if move.direction != "stays" else "stays"
@@ -219,7 +219,7 @@ def _weight(weight: "Weight | None") -> str:
     return "" if weight is None else f"{'about ' if weight.estimated else ''}{weight.deliveries:,}"
 
 
-def _summary(plan: "Plan") -> str:
+def _summary(plan: "ResetPlan") -> str:
     parts = [
         f"{plan.again:,} records processed again",
         f"{plan.skipped:,} never",

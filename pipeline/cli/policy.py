@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pipeline.config.settings import Settings
-    from pipeline.ops.policy_settings import InForce
+    from pipeline.ops.policy_settings import SettingsInForce
     from pipeline.store.ports import Stores
 
 _CHANGES = "push_below=N pull_above=N"
@@ -78,7 +78,7 @@ def change(
     now = _read(given)
     changed = policy_settings.changed(now, wanted, now_ms())
     asyncio.run(policy_settings.write(kafka_of(given), changed, names_of(given)))
-    _show(policy_settings.InForce(now.files, changed), json=json)
+    _show(policy_settings.SettingsInForce(now.files, changed), json=json)
 
 
 def force(
@@ -171,7 +171,7 @@ def _setting(text: str) -> tuple[str, int]:
     return name, int(value)
 
 
-def _read(given: "Settings") -> "InForce":
+def _read(given: "Settings") -> "SettingsInForce":
     """What is in force."""
     from pipeline.local.instance import kafka_of
     from pipeline.ops import policy_settings
@@ -180,7 +180,7 @@ def _read(given: "Settings") -> "InForce":
     return policy_settings.read(kafka_of(given), topology.policy, topology.names)
 
 
-def _show(now: "InForce", *, json: bool) -> None:
+def _show(now: "SettingsInForce", *, json: bool) -> None:
     from pipeline.ops.policy_settings import NAMES
 
     if json:

@@ -11,7 +11,7 @@ from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
     from pipeline.ops.lines import Line
-    from pipeline.ops.publish import Batch
+    from pipeline.ops.publish import LineBatch
 
 SOURCE = "tideline/publish"
 
@@ -50,7 +50,7 @@ def publish(
     if topic and topic not in TOPICS:
         raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")
 
-    async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[Batch]":
+    async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[LineBatch]":
         times = Times()
         async for lines in blocks:
             yield batch_of(

@@ -10,7 +10,7 @@ from pipeline.cli.running import echo, print_json
 
 if TYPE_CHECKING:
     from pipeline.runtime.topology_apply import Cluster
-    from pipeline.runtime.topology_plan import Plan
+    from pipeline.runtime.topology_plan import TopologyPlan
     from pipeline.topology import Topology
 
 CHANGES = 3
@@ -167,7 +167,7 @@ def _target(home: Any, profile: str, domain: str) -> "tuple[Topology, Cluster]":
     return loaded, Cluster(endpoints.kafka, endpoints.cassandra, given.keyspace, given.schema_registry_url)
 
 
-def _tell(plan: "Plan", *, json: bool, done: str) -> None:
+def _tell(plan: "TopologyPlan", *, json: bool, done: str) -> None:
     """The plan as data on stdout, and a closing word on stderr."""
     if json:
         _print({"changes": list(map(_row, plan.changes)), "mismatches": list(map(_row, plan.mismatches))})

@@ -18,7 +18,7 @@ from pipeline.control.throttle import Throttle
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import key_of
-from pipeline.domain.control import Change, Hot, Rules, Seen, asks_who, decide
+from pipeline.domain.control import ContainmentChange, Hot, Rules, TierSample, asks_who, decide
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outgoing
@@ -59,7 +59,7 @@ class Controller:
                 _log.warning("controller.waiting", error=str(away), next="tideline status")
             await self.sleep(LOOK_S)
 
-    async def step(self) -> list[Change]:
+    async def step(self) -> list[ContainmentChange]:
         """One look; what was done about it."""
         healths = await self.look()
         records = self.in_force()
@@ -109,13 +109,13 @@ class Classified:
             self._arrivals.add(Arrival(now_s, tier, post.author_id, post.region, pushed))
 
 
-def seen_of(healths: Sequence[StageHealth]) -> dict[str, Seen]:
+def seen_of(healths: Sequence[StageHealth]) -> dict[str, TierSample]:
     """Tiers as the rules see them."""
     tiers = ((tier_of(one.stage), one) for one in healths)
-    return {tier: Seen(one.age_s, one.pending) for tier, one in tiers if tier is not None}
+    return {tier: TierSample(one.age_s, one.pending) for tier, one in tiers if tier is not None}
 
 
-def announced(emit: Emit, change: Change, now_ms: int, by: str = "") -> list[Outgoing]:
+def announced(emit: Emit, change: ContainmentChange, now_ms: int, by: str = "") -> list[Outgoing]:
     """A change as messages: what is in force first, then what is told of it. `by`: where not whose it was."""
     record, key = change.record, key_of(change.record)
     about = f"{record.kind}/{record.target}"

@@ -9,7 +9,7 @@ from pipeline.wire.records import Containment, JournalEntry, StageHealth
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class JournalMetrics:
     """Hears of every look, and is what a view of the journal fills. `lags`: what the last look saw."""
 
     leads: Callable[[], bool]

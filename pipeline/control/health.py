@@ -11,7 +11,7 @@ from contextlib import suppress
 from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.domain import burn, lag_status
 from pipeline.domain.burn import Freshness
-from pipeline.domain.lag_status import Look, Status, Window
+from pipeline.domain.lag_status import CommitWindow, LagSample, Status
 from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.records import Burn, ShardHealth, StageHealth
@@ -34,7 +34,7 @@ class Health:
     ) -> None:
         """`pending`: how many deliveries a stage has not made, None when unknown or when it makes none."""
         self._topology, self._pending = topology, pending
-        self._windows: dict[tuple[str, str, int], Window] = {}
+        self._windows: dict[tuple[str, str, int], CommitWindow] = {}
         self._freshness: dict[str, Freshness] = {}
         self._since: dict[str, tuple[Status, int]] = {}
         self._left: dict[str, StageHealth] = {}
@@ -78,7 +78,9 @@ class Health:
 
     def _shard(self, stage: str, one: PartitionLag, now_ms: int) -> ShardHealth:
         place, now_s = (stage, one.topic, one.partition), now_ms / 1000
-        window = self._windows.get(place, Window()).add(Look(now_s, one.committed, one.end, one.lag))
+        window = self._windows.get(place, CommitWindow()).add(
+            LagSample(now_s, one.committed, one.end, one.lag)
+        )
         self._windows[place] = window
         status = lag_status.judge(window, now_s, self._patience_s(stage))
         return ShardHealth(one.topic, one.partition, status, one.lag, one.age_s)
@@ -110,5 +112,5 @@ class Health:
                     self._since[stage] = Status(left.status), left.since
             for shard in left.shards:
                 with suppress(ValueError):  # a word that this version does not know
-                    said = Window(said=Status(shard.status))
+                    said = CommitWindow(said=Status(shard.status))
                     self._windows.setdefault((stage, shard.topic, shard.partition), said)

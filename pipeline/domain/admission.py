@@ -33,7 +33,7 @@ _TIMES = ("at", "created_at")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class ClockLimits:
     """How far (ms) a claim may be ahead of the broker's time, and a post that is not imported behind it."""
 
     ahead_ms: int
@@ -52,7 +52,7 @@ def admit(
     topic: str,
     record: Any,
     appended_at_ms: int,
-    limits: Limits,
+    limits: ClockLimits,
     headers: Iterable[tuple[str, int]] = (),
 ) -> Any:
     """The record as its stage may trust it, or a Refusal.
@@ -80,7 +80,7 @@ def _checked(record: Any) -> tuple[Any, Refusal | None]:
 
 
 def clock(
-    record: Any, appended_at_ms: int, limits: Limits, headers: Iterable[tuple[str, int]] = ()
+    record: Any, appended_at_ms: int, limits: ClockLimits, headers: Iterable[tuple[str, int]] = ()
 ) -> Refusal | None:
     """Why the times of an event cannot be right when the broker had it at `appended_at_ms`, or None."""
     for name, at_ms in (*_claims(record), *headers):

@@ -23,7 +23,7 @@ OBJECTIVE = 0.99
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class WindowPair:
     """An alert: both windows burn faster than `rate`. The long one: it matters. The short one: it goes on."""
 
     rate: float
@@ -33,10 +33,10 @@ class Pair:
 
 
 PAIRS = (
-    Pair(14.4, 300, 3_600, "page"),
-    Pair(6, 1_800, 21_600, "page"),
-    Pair(3, 7_200, 86_400, "ticket"),
-    Pair(1, 21_600, 259_200, "ticket"),
+    WindowPair(14.4, 300, 3_600, "page"),
+    WindowPair(6, 1_800, 21_600, "page"),
+    WindowPair(3, 7_200, 86_400, "ticket"),
+    WindowPair(1, 21_600, 259_200, "ticket"),
 )
 """The more urgent first. At these rates 2, 5, 10 and 10 % of a month's budget go before anyone is told."""
 

@@ -45,7 +45,7 @@ class Load:
 
 
 @dataclass(frozen=True, slots=True)
-class Drain:
+class DrainTime:
     """What so many workers make of a load: the busiest one's `share` of partitions, backlog and arrival."""
 
     workers: int
@@ -60,7 +60,7 @@ class Drain:
         return f"{sum_} = {'never' if self.seconds == NEVER else f'{self.seconds:,.1f} s'}"
 
 
-def drain(load: Load, workers: int) -> Drain:
+def drain(load: Load, workers: int) -> DrainTime:
     """How long until nothing of the load is left, with so many workers; at least one."""
     share = math.ceil(load.partitions / workers)
     backlog = sum(sorted(load.backlog, reverse=True)[:share])
@@ -68,7 +68,7 @@ def drain(load: Load, workers: int) -> Drain:
     service = _service(load, min(workers, load.partitions))
     spare = service - arrival
     seconds = backlog / spare if spare > 0 else NEVER
-    return Drain(workers, share, backlog, arrival, service, seconds)
+    return DrainTime(workers, share, backlog, arrival, service, seconds)
 
 
 def _service(load: Load, workers: int) -> float:
@@ -87,8 +87,8 @@ class Advice:
     `best`.
     """
 
-    options: tuple[Drain, ...]
-    best: Drain
+    options: tuple[DrainTime, ...]
+    best: DrainTime
     workers: int | None
     partitions: int | None
     lag_budget_s: int | None

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 
-class Change(StrEnum):
+class CohortChange(StrEnum):
     """What a reader's events amount to."""
 
     NONE = "none"
@@ -34,25 +34,25 @@ class Known:
 class Outcome:
     """What to do, as of which time (a new version of the cohort), and what is known then."""
 
-    change: Change
+    change: CohortChange
     at: int
     known: Known
 
 
 def after(known: Known, events: Iterable[tuple[str, int]]) -> Outcome:
     """The outcome of a reader's events `(type, at)` in the order they came."""
-    change, at = Change.NONE, known.cohort_at
+    change, at = CohortChange.NONE, known.cohort_at
     for kind, when in events:
         one = _change(known, kind, when)
         seen = max(known.last_seen, when) if kind in ("opened", "engaged") else known.last_seen
         known = replace(known, last_seen=seen)
-        if one is not Change.NONE:
+        if one is not CohortChange.NONE:
             change, at = one, when if _again(known, kind, when) else max(when, known.cohort_at + 1)
-            known = replace(known, active=one is Change.WAKE, cohort_at=at)
+            known = replace(known, active=one is CohortChange.WAKE, cohort_at=at)
     return Outcome(change, at, known)
 
 
-def _change(known: Known, kind: str, at: int) -> Change:
+def _change(known: Known, kind: str, at: int) -> CohortChange:
     wakes = False
     match kind:
         case "registered":
@@ -62,10 +62,10 @@ def _change(known: Known, kind: str, at: int) -> Change:
         case "rebuild":
             wakes = known.active is True and at > known.cohort_at
         case "lapsed" if known.active and at > max(known.last_seen, known.cohort_at):
-            return Change.LAPSE
+            return CohortChange.LAPSE
         case "lapsed" if _again(known, kind, at):
-            return Change.LAPSE
-    return Change.WAKE if wakes else Change.NONE
+            return CohortChange.LAPSE
+    return CohortChange.WAKE if wakes else CohortChange.NONE
 
 
 def _again(known: Known, kind: str, at: int) -> bool:

@@ -43,7 +43,7 @@ class Rules:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class TierSample:
     """A tier, as it was seen. None is unknown."""
 
     age_s: float | None
@@ -61,7 +61,7 @@ class Hot:
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ContainmentChange:
     """What is done now: `record` as it is from now on, or as it was when it is over."""
 
     event: str
@@ -75,11 +75,11 @@ class Change:
 
 def decide(
     in_force: Mapping[str, Containment],
-    seen: Mapping[str, Seen],
+    seen: Mapping[str, TierSample],
     hot: Sequence[Hot],
     rules: Mapping[str, Rules],
     now_ms: int,
-) -> list[Change]:
+) -> list[ContainmentChange]:
     """What to start, to extend and to take out. What an operator did is left alone until it ends, and so is
     what it is about: nothing is started beside it.
 
@@ -89,33 +89,35 @@ def decide(
     wanted = {
         key_of(one): one
         for tier, rule in rules.items()
-        for one in _wanted(tier, seen.get(tier, Seen(None, None)), hot, rule, now_ms)
+        for one in _wanted(tier, seen.get(tier, TierSample(None, None)), hot, rule, now_ms)
         if not holds(in_force.get(key_of(replace(one, by=OPERATOR))), now_ms)
     }
     for key, known in in_force.items():
         if not holds(known, now_ms):
-            changes.append(Change("released" if known.by == CONTROLLER else "expired", known))
+            changes.append(ContainmentChange("released" if known.by == CONTROLLER else "expired", known))
         elif known.by == CONTROLLER and not (key in wanted and _stricter(wanted[key], known)):
             changes += _extended(known, seen, rules, now_ms)
     for key, want in wanted.items():
         if not holds(in_force.get(key), now_ms):
-            changes.append(Change("started", want))
+            changes.append(ContainmentChange("started", want))
         elif _stricter(want, in_force[key]):
-            changes.append(Change("started", replace(want, since=in_force[key].since)))
+            changes.append(ContainmentChange("started", replace(want, since=in_force[key].since)))
     return changes
 
 
-def asks_who(seen: Mapping[str, Seen], rules: Mapping[str, Rules]) -> bool:
+def asks_who(seen: Mapping[str, TierSample], rules: Mapping[str, Rules]) -> bool:
     """Whether a tier is so late that something is done about who makes its work; else nobody need know."""
-    states = ((_spent(seen.get(tier, Seen(None, None)), rule), rule) for tier, rule in rules.items())
+    states = ((_spent(seen.get(tier, TierSample(None, None)), rule), rule) for tier, rule in rules.items())
     return any(spent is not None and spent >= rule.rate for spent, rule in states)
 
 
-def _spent(seen: Seen, rule: Rules) -> float | None:
+def _spent(seen: TierSample, rule: Rules) -> float | None:
     return None if seen.age_s is None else seen.age_s / rule.lag_budget_s
 
 
-def _wanted(tier: str, seen: Seen, hot: Sequence[Hot], rule: Rules, now_ms: int) -> Iterator[Containment]:
+def _wanted(
+    tier: str, seen: TierSample, hot: Sequence[Hot], rule: Rules, now_ms: int
+) -> Iterator[Containment]:
     """What this tier needs now, the mildest first."""
 
     def action(
@@ -168,10 +170,10 @@ def _stricter(want: Containment, known: Containment) -> bool:
 
 
 def _extended(
-    known: Containment, seen: Mapping[str, Seen], rules: Mapping[str, Rules], now_ms: int
-) -> list[Change]:
+    known: Containment, seen: Mapping[str, TierSample], rules: Mapping[str, Rules], now_ms: int
+) -> list[ContainmentChange]:
     """Keep it while its tier is not well, in steps of half the time that it is held."""
-    rule, state = rules.get(known.tier), seen.get(known.tier, Seen(None, None))
+    rule, state = rules.get(known.tier), seen.get(known.tier, TierSample(None, None))
     if rule is None or not known.until:
         return []
     hold_ms = round(rule.hold_s * 1000)
@@ -179,4 +181,4 @@ def _extended(
     full = rule.bound is not None and state.pending is not None and state.pending > rule.release * rule.bound
     if (well and not full) or known.until - now_ms > hold_ms // 2:
         return []
-    return [Change("extended", replace(known, until=now_ms + hold_ms))]
+    return [ContainmentChange("extended", replace(known, until=now_ms + hold_ms))]

@@ -38,7 +38,7 @@ class SegmentPlan:
 
 
 @dataclass(slots=True)
-class Plan:
+class EdgePlan:
     """What to write for one author: edges by reader as `(version, segment)`, and changes by segment.
 
     `joins` end covered, `refreshed` only move in time, `gone` end removed (segment -1: never was in one).
@@ -62,9 +62,9 @@ def plan(
     stored: Mapping[int, EdgeNow],
     lives: Sequence[int],
     segment_size: int,
-) -> Plan:
+) -> EdgePlan:
     """Plan the changes of these events of one author; `lives`: the live count of each of its segments."""
-    result, newcomers = Plan(), {}
+    result, newcomers = EdgePlan(), {}
     for reader, (version, follows) in _last_writes(events).items():
         edge = stored.get(reader)
         if edge is not None and version < edge.version:
@@ -96,7 +96,7 @@ def _last_writes(events: Iterable[tuple[FollowEvent, Version]]) -> dict[int, tup
     return last
 
 
-def _leave(result: Plan, reader: int, version: Version, edge: EdgeNow | None) -> None:
+def _leave(result: EdgePlan, reader: int, version: Version, edge: EdgeNow | None) -> None:
     segment = -1 if edge is None else edge.segment
     result.gone[reader] = (version, segment)
     if segment >= 0:
@@ -105,7 +105,7 @@ def _leave(result: Plan, reader: int, version: Version, edge: EdgeNow | None) ->
         change.check = True
 
 
-def _seat(result: Plan, newcomers: Mapping[int, Version], lives: Sequence[int], size: int) -> None:
+def _seat(result: EdgePlan, newcomers: Mapping[int, Version], lives: Sequence[int], size: int) -> None:
     """Give every newcomer a seat in the lowest segments with room.
 
     Those who leave free none in this run, and those who were cut off keep theirs.

@@ -70,7 +70,7 @@ def _with(record: Any, field: str, ids: tuple[int, ...]) -> Any:
     return record if getattr(record, field) == ids else replace(record, **{field: ids})
 
 
-class Step(StrEnum):
+class ErasureStep(StrEnum):
     """What is taken out, in this order. A step reads what those after it remove, never what one before did.
 
     posts      bodies, media and counters of the account's posts
@@ -93,11 +93,11 @@ class Step(StrEnum):
 
 def first(account_id: int, at: int, start: int) -> ErasureTask:
     """The task that an erased account begins with. `start`: where stores begin to list readers."""
-    return ErasureTask(account_id, Step.POSTS, start, FOREVER, at)
+    return ErasureTask(account_id, ErasureStep.POSTS, start, FOREVER, at)
 
 
 def following(task: ErasureTask, start: int) -> ErasureTask | None:
     """The task of the next step; None: this was the last."""
-    steps = list(Step)
-    place = steps.index(Step(task.step)) + 1
+    steps = list(ErasureStep)
+    place = steps.index(ErasureStep(task.step)) + 1
     return None if place == len(steps) else replace(task, step=steps[place], after=start, below=FOREVER)

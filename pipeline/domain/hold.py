@@ -37,7 +37,7 @@ def bad(batch: Settled, limit: Limit) -> bool:
     return batch.refused == batch.records or batch.faults >= limit.ratio * batch.records
 
 
-class Recent:
+class RecentOutcomes:
     """What became of the messages of a stage lately."""
 
     def __init__(self, limit: Limit, now_s: float) -> None:

@@ -60,7 +60,7 @@ def goes_on(before: Status, now: Status) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LagSample:
     """What was seen of a partition at a time (s).
 
     `committed` None: the group never did. `end` and `lag` None: unknown. `lag` is given beside them, because
@@ -84,14 +84,14 @@ class _Mark:
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class CommitWindow:
     """The last commits of a group in one partition, and the latest look.
 
     `said`: the word to go by until the window can say: that of whoever looked before.
     """
 
     said: Status = Status.UNKNOWN
-    latest: Look | None = None
+    latest: LagSample | None = None
     _end: int = 0
     _marks: tuple[_Mark, ...] = ()
     _stood_s: float = 0.0
@@ -99,10 +99,10 @@ class Window:
     _still_s: float = 0.0
     """What `_stood_s` was when the group last committed, or had nothing to do."""
 
-    def add(self, look: Look) -> "Window":
+    def add(self, look: LagSample) -> "CommitWindow":
         """The window after one more look. When the end went back, the topic and its window begin anew."""
         if look.end is not None and look.end < self._end:
-            return Window().add(look)
+            return CommitWindow().add(look)
         seen = replace(self, latest=look, _end=self._end if look.end is None else look.end)
         if look.lag is None:
             return seen
@@ -121,7 +121,7 @@ class Window:
         return max(at_s - self.latest.at_s, 0.0) if self.latest is not None and self.latest.lag else 0.0
 
 
-def judge(window: Window, now_s: float, patience_s: float = PATIENCE_S) -> Status:
+def judge(window: CommitWindow, now_s: float, patience_s: float = PATIENCE_S) -> Status:
     """The word for the partition. `patience_s`: how long a group may stand still that was not seen to commit,
     or that commits more often.
     """

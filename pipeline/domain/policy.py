@@ -88,7 +88,7 @@ def class_of(post_id: int, entries: Entries) -> AuthorClass:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class ClassChoice:
     """The class of the author's next post, and why, in words."""
 
     author_class: AuthorClass
@@ -102,22 +102,22 @@ def choose(
     thresholds: Thresholds,
     window_start: int,
     influences: Influences = NO_INFLUENCES,
-) -> Choice:
+) -> ClassChoice:
     """The class of a new post: the strongest that has something to say."""
     by_followers = classify(followers, class_by_followers(record.entries), thresholds)
     if influences.forced is not None:
         why = influences.forced.reason or "by an operator"
-        return Choice(influences.forced.author_class, f"{Cause.FORCED}: {why}")
+        return ClassChoice(influences.forced.author_class, f"{Cause.FORCED}: {why}")
     most = influences.contained
     if most is not None and _pushes_less(most.author_class, by_followers):
-        return Choice(most.author_class, f"{Cause.CONTAINED}: {most.reason}")
+        return ClassChoice(most.author_class, f"{Cause.CONTAINED}: {most.reason}")
     both = comparison(post_id, record, followers, window_start, influences.costs)
     if by_followers is AuthorClass.PUSH and both is not None and followers >= thresholds.cost_floor:
         pulled = bool(record.entries) and cause_of(record.entries[-1]) is Cause.COST
         if cost.pull_is_cheaper(both, thresholds.hysteresis, pulled=pulled):
-            return Choice(AuthorClass.PULL, f"{Cause.COST}: {both}")
+            return ClassChoice(AuthorClass.PULL, f"{Cause.COST}: {both}")
     limits = f"push below {thresholds.push_below}, pull from {thresholds.pull_above}"
-    return Choice(by_followers, f"{followers} followers, {limits}")
+    return ClassChoice(by_followers, f"{followers} followers, {limits}")
 
 
 def _pushes_less(one: AuthorClass, other: AuthorClass) -> bool:

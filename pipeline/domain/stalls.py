@@ -12,7 +12,7 @@ Partition = tuple[str, int]
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class StallSample:
     """What is seen at a time (s): for how long nothing was in hand; of each partition that is the worker's,
     or of all when it has none, where the group stands and where the topic ends.
     """
@@ -29,7 +29,9 @@ class Look:
         return {place: records for place, records in found.items() if records > 0}
 
 
-def stuck_since(before: tuple[float, Look] | None, now: Look) -> tuple[float, Look] | None:
+def stuck_since(
+    before: tuple[float, StallSample] | None, now: StallSample
+) -> tuple[float, StallSample] | None:
     """Since when (s) nothing has moved, and this look to compare the next one with; None: all is well."""
     if not now.waiting:
         return None

@@ -47,7 +47,7 @@ class Unreadable(bytes):
         return made
 
 
-class TooLarge(Exception):  # noqa: N818 - what it is, not that it is an error
+class InflatedTooLarge(Exception):  # noqa: N818 - what it is, not that it is an error
     """More bytes than a batch may have."""
 
 
@@ -185,7 +185,7 @@ class Batch:
     def _unreadable(self, after: int, error: Exception) -> Any:
         first, last = after + 1, self.next_offset - 1
         which = f"offset {last}" if first == last else f"offsets {first} to {last}"
-        why = str(error) if isinstance(error, TooLarge) else f"{type(error).__name__}: {error}"
+        why = str(error) if isinstance(error, InflatedTooLarge) else f"{type(error).__name__}: {error}"
         return DefaultRecord(
             last, self.max_timestamp, self.timestamp_type, None, Unreadable(f"{which}: {why[:200]}"), []
         )
@@ -236,14 +236,14 @@ def _into(decompress_into: Callable[[bytes, bytearray], int]) -> Callable[[bytes
             except cramjam.DecompressionError as error:
                 if "whole buffer" not in str(error):
                     raise
-        raise TooLarge(_too_large(most))
+        raise InflatedTooLarge(_too_large(most))
 
     return inflate
 
 
 def _hold(size: int, most: int) -> None:
     if size > most:
-        raise TooLarge(_too_large(most))
+        raise InflatedTooLarge(_too_large(most))
 
 
 def _too_large(most: int) -> str:

@@ -76,12 +76,12 @@ class Security:
         return p.get("security.protocol", "").startswith("SASL_") or "ssl.certificate.location" in p
 
     @property
-    def oauth(self) -> "oauth.Source | None":
+    def oauth(self) -> "oauth.TokenSource | None":
         """Where tokens come from; None unless the mechanism is OAUTHBEARER."""
         p = self.properties
         if p.get("sasl.mechanism") != "OAUTHBEARER":
             return None
-        return oauth.Source(
+        return oauth.TokenSource(
             p.get("sasl.oauthbearer.token.endpoint.url", ""),
             p.get("sasl.oauthbearer.client.id", ""),
             p.get("sasl.oauthbearer.client.secret", ""),

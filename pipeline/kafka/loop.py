@@ -24,7 +24,7 @@ from typing import Any, TypeVar
 import structlog
 
 from pipeline.domain.admission import Refusal
-from pipeline.domain.hold import Limit, Recent, Settled, bad
+from pipeline.domain.hold import Limit, RecentOutcomes, Settled, bad
 from pipeline.errors import EngineError, Unavailable, Unprocessable
 from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
@@ -91,7 +91,7 @@ class SafeLoop:
         self._asking: asyncio.Lock
         self._rested = time.monotonic()
         self._stage, self._hold, self._held = stage, hold, False
-        self._recent = Recent(hold, self._rested)
+        self._recent = RecentOutcomes(hold, self._rested)
 
     def idle_s(self) -> float:
         """Seconds for which no batch was in hand, and the stage did not stand still on purpose."""

@@ -7,7 +7,7 @@ import asyncio
 import time
 from collections.abc import Callable, Collection, Sequence
 
-from pipeline.domain.stalls import Look, Partition, stuck_since
+from pipeline.domain.stalls import Partition, StallSample, stuck_since
 from pipeline.kafka.offsets import Offsets
 
 STALLED_S = 30.0
@@ -38,7 +38,7 @@ class Watchdog:
     async def bark(self) -> str:
         """Return once the stage has stalled, with what is to be said of it."""
         with Offsets(self._kafka) as offsets:
-            stuck: tuple[float, Look] | None = None
+            stuck: tuple[float, StallSample] | None = None
             while True:
                 await asyncio.sleep(LOOK_S)
                 if self._idle_s() < LOOK_S:
@@ -50,16 +50,16 @@ class Watchdog:
                 if stuck_s >= (STALLED_S if self._assigned() else BEREFT_S):
                     return _in_words(look, stuck_s)
 
-    def _look(self, offsets: Offsets) -> Look:
+    def _look(self, offsets: Offsets) -> StallSample:
         places = list(self._assigned()) or self._places
         found = offsets.committed({self._group: places})
         committed = {place: found[self._group, place] for place in places if (self._group, place) in found}
         ends = {place: end for place, end in offsets.ends(places).items() if place in committed}
         ends = offsets.with_records({place: committed[place] or 0 for place in ends}, ends)
-        return Look(time.monotonic(), self._idle_s(), committed, ends)
+        return StallSample(time.monotonic(), self._idle_s(), committed, ends)
 
 
-def _in_words(look: Look, stuck_s: float) -> str:
+def _in_words(look: StallSample, stuck_s: float) -> str:
     topic, partition = min(look.waiting)
     records = sum(look.waiting.values())
     return (

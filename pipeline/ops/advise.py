@@ -28,7 +28,7 @@ _LOOK_S = 0.25
 
 
 @dataclass(frozen=True, slots=True)
-class Rate:
+class WorkRate:
     """Records a second, and units of work a second."""
 
     records: float
@@ -36,7 +36,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class Seen:
+class StageSample:
     """A stage during the sample. `arrived`: in the `over` seconds before its end, `arrives`: in the sample.
 
     `service`: units a second of one worker, None: unknown; `source`: measured | cost | unknown. `estimated`:
@@ -48,9 +48,9 @@ class Seen:
     unit: str
     workers: int
     partitions: int
-    arrives: Rate
-    arrived: Rate
-    moved: Rate
+    arrives: WorkRate
+    arrived: WorkRate
+    moved: WorkRate
     service: float | None
     source: str
     backlog: int
@@ -77,7 +77,7 @@ def seen(
     now_ms: int,
     cpus_in_use: Callable[[], float | None],
     told: Callable[[float], None],
-) -> list[Seen]:
+) -> list[StageSample]:
     """Look at every stage for so many seconds, and advise what drains its backlog `within_s`.
 
     `cpus_in_use`: their share on the machine of the workers, since it was last asked; None: not seen. `told`
@@ -158,7 +158,7 @@ def _seen(
     headroom: float | None,
     workers: Mapping[str, int],
     costs: Mapping[str, float],
-) -> Seen:
+) -> StageSample:
     tier = tier_of(stage.stage) is not None
     first, last = looks[0], looks[-1]
     starts = reader.at_time(dict.fromkeys(stage.places, since_ms))
@@ -174,7 +174,7 @@ def _seen(
     unit = unit_of((done, waits, arrives, arrived), tier=tier)
     alive, sample_s = workers[stage.group], last.at_s - first.at_s
     speed = _speed(looks) or done.total / sample_s
-    moved = Rate(speed, speed * done.done(unit) / done.total if done.total else 0.0)
+    moved = WorkRate(speed, speed * done.done(unit) / done.total if done.total else 0.0)
     service, source = None, "unknown"
     row_s = costs.get(f"{cost.ROW}@{stage.stage}")
     if alive and moved.units and _busy(looks):
@@ -182,16 +182,16 @@ def _seen(
     elif unit == "deliveries" and row_s:
         service, source = 1 / row_s, "cost"
     backlog = waits.by_partition(unit)
-    arrival = Rate(arrives.total / sample_s, arrives.fresh(unit) / sample_s)
+    arrival = WorkRate(arrives.total / sample_s, arrives.fresh(unit) / sample_s)
     load = None if service is None else Load(backlog, arrival.units, service, alive, headroom)
-    return Seen(
+    return StageSample(
         stage=stage.stage,
         lag_budget_s=stage.lag_budget_s,
         unit=unit,
         workers=alive,
         partitions=len(stage.places),
         arrives=arrival,
-        arrived=Rate(arrived.total / over_s, arrived.fresh(unit) / over_s),
+        arrived=WorkRate(arrived.total / over_s, arrived.fresh(unit) / over_s),
         moved=moved,
         service=service,
         source=source,

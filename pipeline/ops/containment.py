@@ -12,7 +12,7 @@ from pipeline.clock import now_ms
 from pipeline.config.names import HOME, Names
 from pipeline.control.controller import CONTAINMENT, JOURNAL, announced
 from pipeline.domain.containment import PATHS, READS, Kind, holds
-from pipeline.domain.control import REPAIRS, Change
+from pipeline.domain.control import REPAIRS, ContainmentChange
 from pipeline.errors import ConfigError, TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
@@ -50,7 +50,7 @@ async def put(bootstrap: str, record: Containment, names: Names = HOME) -> None:
     """
     if record.kind == Kind.THROTTLE:
         await _unlimited(bootstrap, record.target, names)
-    await _announce(bootstrap, [Change("started", record)], names, record.since, record.by)
+    await _announce(bootstrap, [ContainmentChange("started", record)], names, record.since, record.by)
 
 
 async def _unlimited(bootstrap: str, user: str, names: Names) -> None:
@@ -73,14 +73,16 @@ async def release(bootstrap: str, kind: str, target: str, by: str, names: Names 
     if not found:
         raise TidelineError(f"{kind} {target}: nothing of that is in force", "tideline contain list")
     if kind == Kind.THROTTLE:
-        changes = [Change("ended", replace(one, until=at_ms)) for one in found]
+        changes = [ContainmentChange("ended", replace(one, until=at_ms)) for one in found]
     else:
-        changes = [Change("released", one) for one in found]
+        changes = [ContainmentChange("released", one) for one in found]
     await _announce(bootstrap, changes, names, at_ms, by)
     return found
 
 
-async def _announce(bootstrap: str, changes: Sequence[Change], names: Names, now_ms: int, by: str) -> None:
+async def _announce(
+    bootstrap: str, changes: Sequence[ContainmentChange], names: Names, now_ms: int, by: str
+) -> None:
     async with Outbox(bootstrap, names) as outbox:
         emit = Emit(outbox, names.stage("contain"))
         await emit.all(message for one in changes for message in announced(emit, one, now_ms, by))

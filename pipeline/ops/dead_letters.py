@@ -24,7 +24,7 @@ DONE = "dead.letters.done"
 
 
 @dataclass(frozen=True, slots=True)
-class Newest:
+class NewestLetters:
     """The newest dead letters, newest first, how many there are in all, and how many of them are done."""
 
     letters: list[DeadLetter]
@@ -119,12 +119,12 @@ class Letters:
                 yield letter
 
 
-def newest(bootstrap: str, limit: int, names: Names = HOME, *, every: bool = False) -> Newest:
+def newest(bootstrap: str, limit: int, names: Names = HOME, *, every: bool = False) -> NewestLetters:
     """The newest `limit` open dead letters; `every`: of all. EngineError when Kafka does not answer."""
     with spans(bootstrap) as reader:
         letters = Letters(reader, names)
         found = letters.newest(limit, lambda one: every or one.done is None)
-        return Newest(found, letters.total, letters.done)
+        return NewestLetters(found, letters.total, letters.done)
 
 
 def one(bootstrap: str, name: str, names: Names = HOME) -> DeadLetter:

@@ -42,7 +42,7 @@ ToSend = tuple[DeadLetter, Outgoing | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LetterFilter:
     """Which letters: these, or all of one reason and of one topic; "" is any."""
 
     ids: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ class Choice:
 
 
 @dataclass(slots=True)
-class Report:
+class ReplayReport:
     """What was done, or would be, by topic and reason.
 
     `again`: letters of a message that another one stands for. `already`: done before. `cannot`: by letter,
@@ -162,12 +162,12 @@ class Again:
         places: Places,
         told: Callable[[int], None] = lambda done: None,
         refused: Callable[[DeadLetter], str] = lambda letter: "",
-    ) -> Report:
+    ) -> ReplayReport:
         """Send them back. A message that was kept twice, as a crash may, is sent once. `told` of how many.
 
         `refused`: why a letter would be a letter again; it stays, and the report says why.
         """
-        report = Report()
+        report = ReplayReport()
         for batch in _batches(_letters_to_send(_open(letters, report), places, refused, report)):
             if self.outbox is not None:
                 batch = await self._sent(self.outbox, batch, report)
@@ -178,7 +178,7 @@ class Again:
             told(len(report.ids))
         return report
 
-    async def _sent(self, outbox: Outbox, batch: list[ToSend], report: Report) -> list[ToSend]:
+    async def _sent(self, outbox: Outbox, batch: list[ToSend], report: ReplayReport) -> list[ToSend]:
         """Those that the broker has; a message that is too large now keeps no other from being sent."""
         try:
             await outbox.send_all(message for _, message in batch if message is not None)
@@ -189,9 +189,9 @@ class Again:
             return [sent for one in batch for sent in await self._sent(outbox, [one], report)]
         return batch
 
-    async def drop(self, letters: Iterable[DeadLetter], reason: str) -> Report:
+    async def drop(self, letters: Iterable[DeadLetter], reason: str) -> ReplayReport:
         """Have them done without sending anything; they stay in their topic."""
-        report = Report()
+        report = ReplayReport()
         dropped = list(_open(letters, report))
         for letter in dropped:
             report.add(letter)
@@ -209,7 +209,7 @@ class Again:
         )
 
 
-def _open(letters: Iterable[DeadLetter], report: Report) -> Iterator[DeadLetter]:
+def _open(letters: Iterable[DeadLetter], report: ReplayReport) -> Iterator[DeadLetter]:
     """Those that nobody has replayed or dropped."""
     for letter in letters:
         if letter.done is None:
@@ -219,7 +219,7 @@ def _open(letters: Iterable[DeadLetter], report: Report) -> Iterator[DeadLetter]
 
 
 def _letters_to_send(
-    letters: Iterable[DeadLetter], places: Places, refused: Callable[[DeadLetter], str], report: Report
+    letters: Iterable[DeadLetter], places: Places, refused: Callable[[DeadLetter], str], report: ReplayReport
 ) -> Iterator[ToSend]:
     sent: set[Origin] = set()
     for letter in letters:
@@ -246,12 +246,12 @@ def _batches(letters: Iterable[ToSend]) -> Iterator[list[ToSend]]:
 async def again(
     bootstrap: str,
     names: Names,
-    choice: Choice,
-    act: Callable[[Again, Iterator[DeadLetter]], Awaitable[Report]],
+    choice: LetterFilter,
+    act: Callable[[Again, Iterator[DeadLetter]], Awaitable[ReplayReport]],
     *,
     execute: bool,
     now_ms: Callable[[], int],
-) -> Report:
+) -> ReplayReport:
     """Do this to the chosen letters. TidelineError when Kafka does not answer; what is done is noted."""
     async with AsyncExitStack() as stack:
         letters = Letters(stack.enter_context(spans(bootstrap)), names)

@@ -70,7 +70,7 @@ class Sought:
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Remnant:
     """Rows of a table, or messages of a topic. `goes_ms`: when the last of them is gone by itself; None: that
     is not known. `stays`: they do not go by themselves.
     """
@@ -88,7 +88,7 @@ class Left:
 
     known: bool
     step: str
-    traces: Sequence[Trace]
+    traces: Sequence[Remnant]
 
     @property
     def clean(self) -> bool:
@@ -139,7 +139,7 @@ async def _tables(sought: Sought, db: Database, keyspace: str, told: Callable[[s
             number += sought.in_row(dict(zip(names, row, strict=True)))
         if number:
             expires = "with its time to live, if it has one"
-            yield Trace(table, number, table not in EXPIRING, expires if table in EXPIRING else "")
+            yield Remnant(table, number, table not in EXPIRING, expires if table in EXPIRING else "")
 
 
 EXPIRING = ("timeline_by_reader", "posts_ahead", "post_reservations")
@@ -148,8 +148,8 @@ EXPIRING = ("timeline_by_reader", "posts_ahead", "post_reservations")
 
 def _topics(
     sought: Sought, kafka: str, topology: Topology, told: Callable[[str], None]
-) -> tuple[bool, str, list[Trace]]:
-    traces: list[Trace] = []
+) -> tuple[bool, str, list[Remnant]]:
+    traces: list[Remnant] = []
     known, step = False, ""
     with spans(kafka) as reader:
         for name, spec in topology.topics.items():
@@ -200,15 +200,15 @@ class _Found:
             self._number += 1
             self._newest_ms = max(self._newest_ms, message.timestamp_ms)
 
-    def traces(self) -> Iterable[Trace]:
+    def traces(self) -> Iterable[Remnant]:
         """What there is to tell."""
         if not self._number:
             return
         name, configs = self._spec.name, self._spec.configs
         if "compact" in configs.get("cleanup.policy", ""):
             stays = any(self._stays.values())
-            yield Trace(name, self._number, stays, "" if stays else "with the next compaction")
+            yield Remnant(name, self._number, stays, "" if stays else "with the next compaction")
             return
         kept = int(configs.get("retention.ms", BROKERS_RETENTION_MS))
         goes = None if kept < 0 else self._newest_ms + kept
-        yield Trace(name, self._number, goes is None, "" if goes is None else "with its retention", goes)
+        yield Remnant(name, self._number, goes is None, "" if goes is None else "with its retention", goes)

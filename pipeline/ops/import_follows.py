@@ -13,7 +13,7 @@ from pipeline.domain import fields
 from pipeline.domain.intake import Accepted
 from pipeline.kafka.outbox import Outgoing
 from pipeline.ops.lines import Line
-from pipeline.ops.publish import Batch, Refusal, outgoing
+from pipeline.ops.publish import LineBatch, RefusedLine, outgoing
 from pipeline.wire.records import FollowEvent
 
 SOURCE = "tideline/import"
@@ -24,7 +24,7 @@ HELD_EDGES = 1_000_000
 _EVENTS_A_BATCH = 500
 
 
-class Groups:
+class FollowerGroups:
     """Followers by the author they follow, until there are enough for an event."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Groups:
         return list(self._followers)
 
 
-def edge_of(line: Line) -> tuple[int, int] | Refusal | None:
+def edge_of(line: Line) -> tuple[int, int] | RefusedLine | None:
     """The edge on a line, why there is none, or None for an empty line or a comment."""
     words = line.data.decode("ascii", "replace").split()
     if not words or words[0].startswith("#"):
@@ -57,22 +57,22 @@ def edge_of(line: Line) -> tuple[int, int] | Refusal | None:
     try:
         follower, followed = map(fields.identifier, words)
     except (ValueError, fields.FieldError):
-        return Refusal(line.number, "", "must be FOLLOWER FOLLOWED, two ids")
+        return RefusedLine(line.number, "", "must be FOLLOWER FOLLOWED, two ids")
     if follower == followed:
-        return Refusal(line.number, "", "nobody follows themselves")
+        return RefusedLine(line.number, "", "nobody follows themselves")
     return follower, followed
 
 
 async def batches(
     blocks: AsyncIterable[list[Line]], *, at: int, now_ms: Callable[[], int]
-) -> AsyncIterator[Batch]:
+) -> AsyncIterator[LineBatch]:
     """The follow events of these lines, as of event time `at`."""
-    groups = Groups()
+    groups = FollowerGroups()
     async for block in blocks:
         full, refusals = [], []
         for line in block:
             match edge_of(line):
-                case Refusal() as refusal:
+                case RefusedLine() as refusal:
                     refusals.append(refusal)
                 case (follower, followed) if groups.add(follower, followed):
                     full.append((followed, groups.take(followed)))
@@ -84,7 +84,7 @@ async def batches(
         yield batch
 
 
-def _rest(groups: Groups, at: int, now_ms: int) -> Iterator[Batch]:
+def _rest(groups: FollowerGroups, at: int, now_ms: int) -> Iterator[LineBatch]:
     authors = groups.authors()
     for start in range(0, len(authors), _EVENTS_A_BATCH):
         part = [(author, groups.take(author)) for author in authors[start : start + _EVENTS_A_BATCH]]
@@ -92,10 +92,10 @@ def _rest(groups: Groups, at: int, now_ms: int) -> Iterator[Batch]:
 
 
 def _batch(
-    follows: list[tuple[int, tuple[int, ...]]], refusals: list[Refusal], at: int, now_ms: int
-) -> Batch:
+    follows: list[tuple[int, tuple[int, ...]]], refusals: list[RefusedLine], at: int, now_ms: int
+) -> LineBatch:
     messages = [_message(FollowEvent("followed", author, ids, at), now_ms) for author, ids in follows]
-    return Batch(1, messages, refusals, sum(len(ids) for _, ids in follows))
+    return LineBatch(1, messages, refusals, sum(len(ids) for _, ids in follows))
 
 
 def _message(event: FollowEvent, now_ms: int) -> Outgoing:

@@ -38,7 +38,7 @@ class Line(NamedTuple):
         return len(self.data) > LONGEST_LINE
 
 
-class Source:
+class LineSource:
     """An open input. `position` of `size` bytes have been read; `size` is 0 when nobody can know it."""
 
     def __init__(self, raw: BinaryIO, *, gzipped: bool) -> None:
@@ -77,7 +77,7 @@ def _line(number: int, data: bytes) -> Line:
 
 
 @contextmanager
-def opened(name: str) -> Iterator[Source]:
+def opened(name: str) -> Iterator[LineSource]:
     """The input of this name: a file, gzipped if it ends in .gz, or `-`, standard input.
 
     Raises TidelineError when there is no such file or it may not be read.
@@ -87,7 +87,7 @@ def opened(name: str) -> Iterator[Source]:
     except OSError as error:
         raise TidelineError(f"{name}: {error.strerror}") from error
     with raw:
-        yield Source(raw, gzipped=name.endswith(".gz"))
+        yield LineSource(raw, gzipped=name.endswith(".gz"))
 
 
 def _standard_input() -> BinaryIO:

@@ -63,7 +63,7 @@ class Move:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ResetPlan:
     """A reset of a stage's group. `drain_s`: until nothing waits, at best and at worst; None: unknown."""
 
     stage: str
@@ -174,7 +174,7 @@ def plan(
     positions: Sequence[Position],
     reader: Spans,
     row_s: float | None,
-) -> Plan:
+) -> ResetPlan:
     """What the reset would do to these positions. `row_s`: seconds a row takes; None: unknown."""
     times: Mapping[Partition, int | None] = {}
     if isinstance(reset, ToTime):
@@ -184,12 +184,12 @@ def plan(
     )
     tier = tier_of(topology, consumer.stage)
     if tier is None:
-        return Plan(consumer.stage, consumer.group, moves)
+        return ResetPlan(consumer.stage, consumer.group, moves)
     weighed = _weighed(moves, reader, most_of(topology, tier))
-    made = Plan(consumer.stage, consumer.group, weighed)
+    made = ResetPlan(consumer.stage, consumer.group, weighed)
     if row_s is None or made.writes is None:
         return made
-    return Plan(consumer.stage, consumer.group, weighed, drain_s(made.writes.deliveries, row_s, tier))
+    return ResetPlan(consumer.stage, consumer.group, weighed, drain_s(made.writes.deliveries, row_s, tier))
 
 
 def _weighed(moves: Sequence[Move], reader: Spans, most: int) -> tuple[Move, ...]:

@@ -10,14 +10,14 @@ from typing import Protocol
 
 from pipeline.errors import EngineError, TidelineError
 from pipeline.kafka.bounds import Partition
-from pipeline.ops.offsets_plan import Plan
+from pipeline.ops.offsets_plan import ResetPlan
 from pipeline.path import tier_of
 
 WORDS = {"classify": "posts"}
 """What the records of a stage are called where they are not tasks of a tier."""
 
 
-class Groups(Protocol):
+class MovableGroups(Protocol):
     """What a reset does to consumer groups: `replay.KafkaGroups`."""
 
     def has_members(self, group: str) -> bool:
@@ -27,7 +27,7 @@ class Groups(Protocol):
         """Have the group go on there; raises EngineError when it has members."""
 
 
-def refuse_active(plan: Plan, called: str, groups: Groups) -> None:
+def refuse_active(plan: ResetPlan, called: str, groups: MovableGroups) -> None:
     """Raise EngineError when somebody works in the group. `called`: the stage as commands know it."""
     if groups.has_members(plan.group):
         raise EngineError(
@@ -37,13 +37,13 @@ def refuse_active(plan: Plan, called: str, groups: Groups) -> None:
         )
 
 
-def refuse_skipping(plan: Plan) -> None:
+def refuse_skipping(plan: ResetPlan) -> None:
     """Raise TidelineError when records would never be processed."""
     if plan.skipped:
         raise TidelineError(f"nothing was moved: {lost(plan)}", "--skip-records beside --execute does it")
 
 
-def lost(plan: Plan) -> str:
+def lost(plan: ResetPlan) -> str:
     """What readers would lack."""
     word = WORDS.get(plan.stage, "tasks" if tier_of(plan.stage) else "records")
     about = "about " if plan.deliveries and plan.deliveries.estimated else ""
@@ -51,6 +51,6 @@ def lost(plan: Plan) -> str:
     return f"{plan.skipped:,} {word}{rows} would never be processed: readers would lack what they bring"
 
 
-def execute(plan: Plan, groups: Groups) -> None:
+def execute(plan: ResetPlan, groups: MovableGroups) -> None:
     """Move the group to where the plan says. Raises EngineError when it is active."""
     groups.move(plan.group, {move.at.place: move.new for move in plan.moves})

@@ -11,7 +11,7 @@ from typing import TypeVar
 from pipeline.domain import budgets, containment, coverage, policy, snowflake
 from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Comparison, Costs, measured
-from pipeline.domain.policy import Choice, Influences, Thresholds
+from pipeline.domain.policy import ClassChoice, Influences, Thresholds
 from pipeline.errors import TidelineError
 from pipeline.kafka.view import whole
 from pipeline.ops import containment as contained_now
@@ -25,7 +25,7 @@ Record = TypeVar("Record")
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class RulesInForce:
     """What classify goes by now: thresholds, forced classes, measured costs, what is contained (by key), the
     window at `now_ms`.
     """
@@ -48,7 +48,7 @@ class InForce:
         return measured(self.samples)
 
 
-def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
+def in_force(bootstrap: str, topology: Topology, now_ms: int) -> RulesInForce:
     """Read the compacted topics. Raises EngineError when Kafka does not answer."""
     spec, names = topology.policy, topology.names
     set_now = policy_settings.read(bootstrap, spec, names)
@@ -59,7 +59,7 @@ def in_force(bootstrap: str, topology: Topology, now_ms: int) -> InForce:
     samples = whole(bootstrap, names.topic("costs"), CostSample)
     records = contained_now.read(bootstrap, names, now_ms=now_ms)
     by_key = {containment.key_of(one): one for one in records}
-    return InForce(topology, thresholds, forced, samples, by_key, now_ms)
+    return RulesInForce(topology, thresholds, forced, samples, by_key, now_ms)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Author:
     limits: tuple[int, int]
     comparison: Comparison | None
     contained: Contained | None
-    next: Choice
+    next: ClassChoice
 
     @property
     def suspended(self) -> bool:
@@ -97,7 +97,7 @@ class Author:
         return entries[-1].reason if entries else "plain push in the whole window: there is no route record"
 
 
-async def author(stores: Stores, now: InForce, author_id: int) -> Author:
+async def author(stores: Stores, now: RulesInForce, author_id: int) -> Author:
     """The author. Raises TidelineError when nobody has heard of them."""
     graph = (await stores.graph.author_graphs([author_id]))[author_id]
     known = (await stores.routes.routes([author_id])).get(author_id)
@@ -155,7 +155,7 @@ class Span:
 
 
 @dataclass(frozen=True, slots=True)
-class Pair:
+class ReaderAndAuthor:
     """A reader and an author. `edge` None: the reader never followed; `spans` is empty when they do not now.
 
     `bound`: below it everything is pulled: the highest of what edge, reader and author say.
@@ -169,7 +169,7 @@ class Pair:
     spans: tuple[Span, ...]
 
 
-async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> Pair:
+async def pair(stores: Stores, now: RulesInForce, reader_id: int, author_id: int) -> ReaderAndAuthor:
     """What is between the two. Raises TidelineError when nobody has heard of one of them."""
     found = await author(stores, now, author_id)
     state = await stores.readers.reader(reader_id)
@@ -187,7 +187,7 @@ async def pair(stores: Stores, now: InForce, reader_id: int, author_id: int) -> 
         margin_ms = now.topology.policy.margin_ms
         pulled = coverage.pull_ranges(found.route.entries, cover, now.window_start, margin_ms=margin_ms)
         spans = tuple(_spans(pulled, now.window_start))
-    return Pair(state, found, edge, bound, _hidden(relations, found), spans)
+    return ReaderAndAuthor(state, found, edge, bound, _hidden(relations, found), spans)
 
 
 def _hidden(relations: Relations, found: Author) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ NAMES = ("push_below", "pull_above")
 
 
 @dataclass(frozen=True, slots=True)
-class InForce:
+class SettingsInForce:
     """The thresholds of the files, and what was set over them; `changed` None: nothing ever was."""
 
     files: PolicySpec
@@ -48,14 +48,14 @@ class InForce:
         return {**values, "changed_at": self.changed.at if self.changed else None}
 
 
-def read(bootstrap: str, files: PolicySpec, names: Names = HOME) -> InForce:
+def read(bootstrap: str, files: PolicySpec, names: Names = HOME) -> SettingsInForce:
     """What is in force now. Raises EngineError when Kafka does not answer."""
     for newest in tail(bootstrap, names.topic(TOPIC), 1).messages:
-        return InForce(files, decode(newest.value, PolicySettings) if newest.value else None)
-    return InForce(files, None)
+        return SettingsInForce(files, decode(newest.value, PolicySettings) if newest.value else None)
+    return SettingsInForce(files, None)
 
 
-def changed(now: InForce, changes: dict[str, int], at: int) -> PolicySettings:
+def changed(now: SettingsInForce, changes: dict[str, int], at: int) -> PolicySettings:
     """The settings with these changes. Raises ConfigError when they would contradict each other."""
     wanted = {name: changes.get(name, now.value(name)) for name in NAMES}
     for name, value in changes.items():

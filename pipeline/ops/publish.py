@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import orjson
 
-from pipeline.domain.admission import Limits, clock
+from pipeline.domain.admission import ClockLimits, clock
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
 from pipeline.ops.lines import LONGEST_LINE, Line
@@ -32,7 +32,7 @@ KEPT_REFUSALS = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class RefusedLine:
     """A line that was not sent, and why. `field` is empty when it is about the line as a whole."""
 
     line: int
@@ -54,7 +54,7 @@ class Sent:
 
 
 @dataclass(frozen=True, slots=True)
-class Batch:
+class LineBatch:
     """Messages that go out together, the lines refused among them, and how many lines they stand for.
 
     `events`: what each line became, where that is of interest: lines of posts, not edges that are imported.
@@ -62,7 +62,7 @@ class Batch:
 
     first_line: int
     messages: list[Outgoing]
-    refusals: list[Refusal]
+    refusals: list[RefusedLine]
     lines: int
     events: list[Sent] = field(default_factory=list)
 
@@ -83,12 +83,12 @@ class Times:
 
 
 @dataclass(slots=True)
-class Report:
+class DeliveryReport:
     """What became of the lines. `undelivered`: from which line on the broker did not acknowledge, and why."""
 
     sent: int = 0
     refused: int = 0
-    refusals: list[Refusal] = field(default_factory=list)
+    refusals: list[RefusedLine] = field(default_factory=list)
     undelivered: str = ""
 
     @property
@@ -116,15 +116,15 @@ def batch_of(
     source: str,
     now_ms: int,
     times: Times | None = None,
-    limits: Limits | None = None,
-) -> Batch:
+    limits: ClockLimits | None = None,
+) -> LineBatch:
     """The messages of these lines and the refusals among them; empty lines are neither.
 
     `times`: shared by the batches of a file. `limits`: refuse the times that every stage would refuse; None:
     take them.
     """
     messages: list[Outgoing] = []
-    refusals: list[Refusal] = []
+    refusals: list[RefusedLine] = []
     events: list[Sent] = []
     times = times or Times()
     first = 0
@@ -138,17 +138,17 @@ def batch_of(
                 try:
                     messages.append(outgoing(event, source=source, now_ms=now_ms))
                 except CodecError as error:
-                    refusals.append(Refusal(line.number, "", error.message))
+                    refusals.append(RefusedLine(line.number, "", error.message))
                     continue
                 events.append(_sent(line, event))
                 if isinstance(event.record, PostEvent) and event.record.at == at:
                     times.last_ms = at
             case Rejected(name, reason):
-                refusals.append(Refusal(line.number, name, reason))
-    return Batch(first, messages, refusals, len(messages), events)
+                refusals.append(RefusedLine(line.number, name, reason))
+    return LineBatch(first, messages, refusals, len(messages), events)
 
 
-def _in_time(event: Accepted | Rejected, now_ms: int, limits: Limits | None) -> Accepted | Rejected:
+def _in_time(event: Accepted | Rejected, now_ms: int, limits: ClockLimits | None) -> Accepted | Rejected:
     """What is refused downstream is refused here, where its sender sees it."""
     if isinstance(event, Accepted) and limits is not None:
         refusal = clock(event.record, now_ms, limits)
@@ -173,21 +173,21 @@ def _event(line: Line, default_topic: str | None, at: int) -> Accepted | Rejecte
 
 
 async def deliver(
-    batches: AsyncIterable[Batch],
+    batches: AsyncIterable[LineBatch],
     outbox: Outbox,
     *,
-    refused: Callable[[Refusal], None],
+    refused: Callable[[RefusedLine], None],
     sent: Callable[[Sequence[Sent]], None] = lambda _: None,
-    progress: Callable[[Report], None],
-) -> Report:
+    progress: Callable[[DeliveryReport], None],
+) -> DeliveryReport:
     """Send batches in order and wait for every acknowledgement.
 
     `refused` is told of each refusal at once; `sent` of its events, then `progress`, when a batch is
     acknowledged. Ends early when the broker does not acknowledge a batch: what comes after would not fare
     better.
     """
-    report = Report()
-    flights: deque[tuple[Batch, asyncio.Task[int]]] = deque()
+    report = DeliveryReport()
+    flights: deque[tuple[LineBatch, asyncio.Task[int]]] = deque()
 
     async def land() -> None:
         batch, sending = flights.popleft()

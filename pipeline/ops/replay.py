@@ -48,7 +48,7 @@ class Target:
     rows_at_most: int | None = None
 
 
-class Groups(Protocol):
+class RewindableGroups(Protocol):
     """What a replay does to consumer groups."""
 
     def has_members(self, group: str) -> bool:
@@ -65,11 +65,11 @@ class KafkaGroups:
     bootstrap: str
 
     def has_members(self, group: str) -> bool:
-        """See `Groups`."""
+        """See `RewindableGroups`."""
         return group in groups.active(self.bootstrap, group)
 
     def rewind(self, group: str, topics: Iterable[str]) -> None:
-        """See `Groups`."""
+        """See `RewindableGroups`."""
         groups.rewind(self.bootstrap, group, topics)
 
     def move(self, group: str, to: Mapping[Partition, int]) -> None:
@@ -113,7 +113,7 @@ def _rows(topology: Topology, stage: str, records: int | None) -> int | None:
     return records * (size if tier.max_followers is None else min(size, tier.max_followers))
 
 
-def refuse_strangers(targets: Sequence[Target], groups: Groups) -> None:
+def refuse_strangers(targets: Sequence[Target], groups: RewindableGroups) -> None:
     """Raise EngineError when somebody whom we cannot stop works in one of these groups."""
     busy = [target for target in targets if groups.has_members(target.group)]
     if busy:
@@ -124,7 +124,9 @@ def refuse_strangers(targets: Sequence[Target], groups: Groups) -> None:
         )
 
 
-def replay(target: Target, groups: Groups, order: Order | None, *, leaving_s: float = LEAVING_S) -> None:
+def replay(
+    target: Target, groups: RewindableGroups, order: Order | None, *, leaving_s: float = LEAVING_S
+) -> None:
     """Stop the stage's workers, move its group to the beginning, start them again.
 
     `order` None: there are none to stop or start. Raises TidelineError that says what became of the stage.

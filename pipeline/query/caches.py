@@ -31,7 +31,7 @@ a hot key costs the store one read a second, not one for each page (leases: Nish
 
 
 @dataclass(frozen=True, slots=True)
-class Recent:
+class RecentPosts:
     """An author's newest posts, newest first: all with ids from `lo` on, or as many as are kept of them."""
 
     rows: tuple[Row, ...]
@@ -93,7 +93,7 @@ class Caches:
         self.affinity: Cache[int, Mapping[int, int]] = Cache(
             "affinity", sizes.readers, trusted, life_s, clock
         )
-        self.recent: Cache[int, Recent] = Cache("recent", sizes.authors, trusted, life_s, clock)
+        self.recent: Cache[int, RecentPosts] = Cache("recent", sizes.authors, trusted, life_s, clock)
         self.posts: Cache[int, StoredPost] = Cache("posts", sizes.posts, trusted, life_s, clock)
         self.counters: Cache[tuple[int, int], int] = Cache("counters", sizes.counters, trusted, life_s, clock)
         self.pages: Cache[tuple[int, int], Any] = Cache("pages", sizes.pages, trusted, life_s, clock)

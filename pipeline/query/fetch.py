@@ -14,9 +14,9 @@ from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import Candidate, Row, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable, Unprocessable
-from pipeline.query.caches import Caches, Recent
+from pipeline.query.caches import Caches, RecentPosts
 from pipeline.query.deadline import Deadline
-from pipeline.query.frontier import Plan, archive, plan
+from pipeline.query.frontier import SourcePlan, archive, plan
 from pipeline.query.known_routes import KnownRoutes, Route
 from pipeline.query.page import Session
 from pipeline.query.reader_view import ReaderView, views
@@ -81,15 +81,15 @@ class Fetch:
         else:
             await self.archive(session, below)
 
-    async def _plan(self, reader: ReaderView, deadline: Deadline) -> Plan:
+    async def _plan(self, reader: ReaderView, deadline: Deadline) -> SourcePlan:
         """The plan of this reader: the one that was made last, while the views hold the same."""
         version = self.routes.version()
-        known: Plan | None = reader.remembered.get(version)
+        known: SourcePlan | None = reader.remembered.get(version)
         if known is not None and self.routes.fresh():
             return known
         routes = self.routes.known(reader.followees)
         if routes is not None:
-            before: Plan | None = next(iter(reader.remembered.values()), None)
+            before: SourcePlan | None = next(iter(reader.remembered.values()), None)
             same = before is not None and _are(routes, before.routes)
             made = before if before is not None and same else plan(reader, routes, self.margin_ms)
             if version is not None:
@@ -254,13 +254,13 @@ class Fetch:
         recent = session.recent.setdefault(source.author_id, found[source.author_id])
         return recent.below(source.lo, source.horizon, asked)
 
-    async def _newest(self, authors: Collection[int], lo: int) -> dict[int, Recent]:
+    async def _newest(self, authors: Collection[int], lo: int) -> dict[int, RecentPosts]:
         """The newest posts of authors, for the cache."""
         found = await asyncio.gather(
             *(self.stores.posts.recent(author, lo, snowflake.MAX_ID, KEPT) for author in authors)
         )
         return {
-            author: Recent(tuple(rows), lo, len(rows) < KEPT)
+            author: RecentPosts(tuple(rows), lo, len(rows) < KEPT)
             for author, rows in zip(authors, found, strict=True)
         }
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from pipeline.domain.merge import Row
 from pipeline.domain.page_request import PageRequest
-from pipeline.query.caches import Caches, Recent
-from pipeline.query.frontier import Plan
+from pipeline.query.caches import Caches, RecentPosts
+from pipeline.query.frontier import SourcePlan
 from pipeline.query.page import Page, Session
 from pipeline.store.values import StoredPost
 
@@ -26,9 +26,9 @@ class FirstPage:
 
     page: Page
     as_of: int
-    plan: Plan
+    plan: SourcePlan
     rows: Sequence[Row]
-    recent: Mapping[int, Recent]
+    recent: Mapping[int, RecentPosts]
     posts: Mapping[int, StoredPost]
 
 
@@ -93,7 +93,7 @@ def _kept(caches: Caches, session: Session) -> FirstPage | None:
     return caches.pages.known((key,)).get(key)
 
 
-def _same(one: Plan, other: Plan) -> bool:
+def _same(one: SourcePlan, other: SourcePlan) -> bool:
     """Of the same view of the reader, and of routes that come to the same."""
     return one is other or (
         one.reader is other.reader and one.spans == other.spans and one.suspended == other.suspended

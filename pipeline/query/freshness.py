@@ -6,14 +6,15 @@ from pipeline.domain import snowflake
 from pipeline.domain.policy import class_of
 from pipeline.query.page import Page, Session
 from pipeline.telemetry import metrics
-from pipeline.telemetry.gauges import Newest
+from pipeline.telemetry.gauges import GreatestValue
 from pipeline.wire.records import AuthorClass, RouteRecord
 
 IMPORTED_MS = 86_400_000
 """A post this old that is news was imported, or was late before it came: it says nothing of the pipeline."""
 
 _newest = {
-    active: Newest(metrics.NEWEST_VISIBLE, "active" if active else "dormant") for active in (True, False)
+    active: GreatestValue(metrics.NEWEST_VISIBLE, "active" if active else "dormant")
+    for active in (True, False)
 }
 
 

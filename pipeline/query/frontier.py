@@ -17,7 +17,7 @@ PLAIN, PUSHED = Route(), coverage.EdgeCover(0)
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SourcePlan:
     """What a reader's pages may have to pull while their view and the routes of their authors are these.
 
     `spans`: (author, lo, hi) of the posts that are not pushed, of all time; hi is just above the newest one,
@@ -46,7 +46,7 @@ class Plan:
         }
 
 
-def plan(reader: ReaderView, routes: Mapping[int, Route], margin_ms: int) -> Plan:
+def plan(reader: ReaderView, routes: Mapping[int, Route], margin_ms: int) -> SourcePlan:
     """The plan for this reader; of the routes only those of their followees count."""
     spans = []
     reader_bound = reader.state.bound
@@ -60,7 +60,7 @@ def plan(reader: ReaderView, routes: Mapping[int, Route], margin_ms: int) -> Pla
             if min(hi, newest) > lo:
                 spans.append((author, lo, min(hi, newest)))
     suspended = frozenset(author for author, route in routes.items() if route.suspended)
-    return Plan(reader, routes, spans, suspended)
+    return SourcePlan(reader, routes, spans, suspended)
 
 
 def _not_simply_pushed(reader: ReaderView, routes: Mapping[int, Route]) -> Collection[int]:
@@ -70,7 +70,7 @@ def _not_simply_pushed(reader: ReaderView, routes: Mapping[int, Route]) -> Colle
     return routes.keys() | {author for author, edge in reader.covers.items() if edge.covered_from}
 
 
-def archive(plan: Plan, below: int) -> list[Source]:
+def archive(plan: SourcePlan, below: int) -> list[Source]:
     """What is older than the window: nothing but the authors' own posts holds it."""
     return [
         Source("own", plan.reader.reader_id, 0, below),

@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 
 from pipeline.domain.merge import EXHAUSTED, Candidate, Source
 from pipeline.domain.page_request import PageRequest
-from pipeline.query.caches import Recent
+from pipeline.query.caches import RecentPosts
 from pipeline.query.deadline import Deadline
-from pipeline.query.frontier import Plan
+from pipeline.query.frontier import SourcePlan
 from pipeline.query.reader_view import ReaderView
 from pipeline.store.values import StoredPost
 
@@ -51,14 +51,14 @@ class Session:
 
     request: PageRequest
     deadline: Deadline
-    plan: Plan
+    plan: SourcePlan
     window_start: int
     sources: list[Source] = field(default_factory=list)
     archived: bool = False
     degraded: dict[str, None] = field(default_factory=dict)
     read: set[int] = field(default_factory=set)
     widths: dict[str, int] = field(default_factory=dict)
-    recent: dict[int, Recent] = field(default_factory=dict)
+    recent: dict[int, RecentPosts] = field(default_factory=dict)
     looked_at: dict[int, StoredPost] = field(default_factory=dict)
     hidden: dict[int, int] = field(default_factory=dict)
     found: int = 0

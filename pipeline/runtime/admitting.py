@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline.domain import admission
-from pipeline.domain.admission import Limits
+from pipeline.domain.admission import ClockLimits
 from pipeline.kafka.messages import Incoming
 from pipeline.topology import Topology
 from pipeline.wire import headers
@@ -13,9 +13,9 @@ Admit = Callable[[Any, Incoming], Any]
 """The record of a message as its stage may trust it, or a Refusal; a record of our own topics as it is."""
 
 
-def limits_of(topology: Topology) -> Limits:
+def limits_of(topology: Topology) -> ClockLimits:
     """What is held against the clock, and how far."""
-    return Limits(topology.policy.clock_ahead_ms, topology.policy.window_ms)
+    return ClockLimits(topology.policy.clock_ahead_ms, topology.policy.window_ms)
 
 
 def admission_of(topology: Topology) -> Admit:

@@ -18,10 +18,10 @@ from pipeline.runtime.topology_plan import (
     ChangeTables,
     CreateTopic,
     Mismatch,
-    Plan,
     RaisePartitions,
     RegisterSchema,
     SetConfig,
+    TopologyPlan,
     plan_of,
     plan_topics,
 )
@@ -46,13 +46,13 @@ async def check(topology: Topology, cluster: Cluster) -> list[str]:
     return (await compare(topology, cluster)).blocking
 
 
-async def compare(topology: Topology, cluster: Cluster) -> Plan:
+async def compare(topology: Topology, cluster: Cluster) -> TopologyPlan:
     """What `apply` would do, and what it could not. Changes nothing."""
     async with _database(cluster) as db:
         return await _plan(topology, cluster, db)
 
 
-async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) -> Plan:
+async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) -> TopologyPlan:
     """Create and change what differs; returns what was done.
 
     `dry_run`: nothing is changed, but the broker is asked whether it would take the changes. Raises
@@ -71,7 +71,7 @@ async def apply(topology: Topology, cluster: Cluster, *, dry_run: bool = False) 
     return plan
 
 
-async def _plan(topology: Topology, cluster: Cluster, db: Database) -> Plan:
+async def _plan(topology: Topology, cluster: Cluster, db: Database) -> TopologyPlan:
     known = [spec.name for spec in topology.topics.values()]
     topics = await asyncio.to_thread(Admin(cluster.kafka).topics, known)
     schemas = await asyncio.to_thread(_unregistered, cluster.registry, topology.names)
@@ -90,7 +90,7 @@ def _change_topic(change: Change, admin: Admin) -> None:
             pass  # not of a topic; they come after all topics
 
 
-def _unregistered(url: str, names: Names) -> Plan:
+def _unregistered(url: str, names: Names) -> TopologyPlan:
     registry = SchemaRegistry(url) if url else None
     return plan_of(
         RegisterSchema(subject, record.__name__)
@@ -99,7 +99,7 @@ def _unregistered(url: str, names: Names) -> Plan:
     )
 
 
-def _register(plan: Plan, url: str, names: Names) -> None:
+def _register(plan: TopologyPlan, url: str, names: Names) -> None:
     for change in plan.changes:
         if isinstance(change, RegisterSchema):
             SchemaRegistry(url).register(change.subject, subjects(names)[change.subject])
@@ -114,7 +114,7 @@ async def _database(cluster: Cluster) -> AsyncIterator[Database]:
         await db.close()
 
 
-async def _tables(topology: Topology, cluster: Cluster, db: Database) -> Plan:
+async def _tables(topology: Topology, cluster: Cluster, db: Database) -> TopologyPlan:
     return plan_of(
         ChangeTables(each.what, each.found, each.wanted, blocks=not each.what.startswith("option "))
         if each.fix

@@ -100,14 +100,14 @@ Change = CreateTopic | RaisePartitions | SetConfig | RegisterSchema | ChangeTabl
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TopologyPlan:
     """Changes in the order they are made, and mismatches. Falsy when there is nothing of either."""
 
     changes: tuple[Change, ...] = ()
     mismatches: tuple[Mismatch, ...] = ()
 
-    def __add__(self, other: "Plan") -> "Plan":
-        return Plan(self.changes + other.changes, self.mismatches + other.mismatches)
+    def __add__(self, other: "TopologyPlan") -> "TopologyPlan":
+        return TopologyPlan(self.changes + other.changes, self.mismatches + other.mismatches)
 
     def __bool__(self) -> bool:
         return bool(self.changes or self.mismatches)
@@ -118,16 +118,16 @@ class Plan:
         return [str(each) for each in (*self.mismatches, *self.changes) if each.blocks]
 
 
-def plan_of(steps: Iterator[Change | Mismatch]) -> Plan:
+def plan_of(steps: Iterator[Change | Mismatch]) -> TopologyPlan:
     """A plan of these steps, in their order."""
     every = list(steps)
-    return Plan(
+    return TopologyPlan(
         tuple(step for step in every if not isinstance(step, Mismatch)),
         tuple(step for step in every if isinstance(step, Mismatch)),
     )
 
 
-def plan_topics(wanted: Mapping[str, TopicSpec], found: Mapping[str, TopicState]) -> Plan:
+def plan_topics(wanted: Mapping[str, TopicSpec], found: Mapping[str, TopicState]) -> TopologyPlan:
     """What makes the topics that are found into those that are wanted."""
     return plan_of(step for spec in wanted.values() for step in _steps(spec, found.get(spec.name)))
 

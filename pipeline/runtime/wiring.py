@@ -17,7 +17,7 @@ from pipeline.auth.home_keys import tokens_of
 from pipeline.clock import now_ms
 from pipeline.control import health_topic
 from pipeline.control.controller import HEALTH, Classified, Controller
-from pipeline.control.controller_metrics import Told
+from pipeline.control.controller_metrics import JournalMetrics
 from pipeline.control.costs import MeanCost, tell
 from pipeline.control.groups import CONTROLLERS
 from pipeline.control.live_health import LiveHealth
@@ -40,7 +40,7 @@ from pipeline.runtime.resources import Resources
 from pipeline.stages.active_readers import ActiveReaders
 from pipeline.stages.ask import Ask
 from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Post, Window
+from pipeline.stages.classify import Classify, Post, Retention
 from pipeline.stages.counters import Counters
 from pipeline.stages.erase import Erase, Erasing, Removals
 from pipeline.stages.fanout import Fanout
@@ -131,7 +131,7 @@ def classify(r: Resources) -> Handler:
         routes=r.stores.routes,
         emit=r.emit("classify"),
         thresholds=thresholds,
-        window=Window(spec.window_ms, spec.row_life_ms),
+        window=Retention(spec.window_ms, spec.row_life_ms),
         tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
         fanout_topics={tier.name: tier.topic for tier in tiers},
         shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},
@@ -223,7 +223,7 @@ async def controller(r: Resources) -> Controller:
     look.health.restore(health_topic.newest(r.kafka, names).values())
     leader = Leader(r.kafka, names.topic(HEALTH), names.group(CONTROLLERS))
     r.stack.callback(leader.close)
-    told = Told(leader, lambda: look.lags)
+    told = JournalMetrics(leader, lambda: look.lags)
     r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing
     return Controller(
         look=look,

@@ -45,7 +45,7 @@ _MOST_AHEAD = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class Retention:
     """How far back timelines reach, and how long their rows and the classes behind them are kept (ms)."""
 
     window_ms: int
@@ -64,7 +64,7 @@ class Classify:
     routes: RouteStore
     emit: Emit
     thresholds: Callable[[], Thresholds]
-    window: Window
+    window: Retention
     tiers: Sequence[budgets.Tier]
     fanout_topics: dict[str, str]
     shards: dict[str, int]

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pipeline.domain import engagement
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.store.ports import CounterStore
-from pipeline.store.values import Engaged, Window
+from pipeline.store.values import CounterWindow, Engaged
 from pipeline.wire.records import ActivityEvent
 
 
@@ -44,13 +44,13 @@ class Counters:
             await self.store.put_sketches(grown)
         return []
 
-    def _heard(self, batch: Sequence[Delivery[ActivityEvent]]) -> dict[Window, set[int]]:
+    def _heard(self, batch: Sequence[Delivery[ActivityEvent]]) -> dict[CounterWindow, set[int]]:
         """By window, who engaged; without those who come after its life."""
-        heard: dict[Window, set[int]] = defaultdict(set)
+        heard: dict[CounterWindow, set[int]] = defaultdict(set)
         for delivery in batch:
             match delivery.record:
                 case ActivityEvent("engaged", reader, at, post_id=int(post)):
                     hour = engagement.hour_of(at)
                     if engagement.life_s(hour, self.now_ms()) > 0:
-                        heard[Window(post, hour, delivery.message.partition)].add(reader)
+                        heard[CounterWindow(post, hour, delivery.message.partition)].add(reader)
         return heard

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.domain import containment, erasure, repair, snowflake
 from pipeline.domain.edges import SegmentPlan
-from pipeline.domain.erasure import ERASED, FOREVER, Step
+from pipeline.domain.erasure import ERASED, FOREVER, ErasureStep
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
@@ -118,18 +118,18 @@ class Erase:
             known = cause.message.timestamp_ms + self.margin_ms  # by then all stages have heard
             await self.sleep(max(0, min(known - self.now_ms(), self.margin_ms)) / 1000)
         left: ErasureTask | None
-        match Step(task.step):
-            case Step.POSTS | Step.LATE:
+        match ErasureStep(task.step):
+            case ErasureStep.POSTS | ErasureStep.LATE:
                 left = await self._posts(cause)
-            case Step.AUDIENCE:
+            case ErasureStep.AUDIENCE:
                 left = await self._audience(cause)
-            case Step.FOLLOWEES:
+            case ErasureStep.FOLLOWEES:
                 left = await self._followees(task)
-            case Step.RELATIONS:
+            case ErasureStep.RELATIONS:
                 left = await self._relations(cause)
-            case Step.MENTIONS:
+            case ErasureStep.MENTIONS:
                 left = await self._mentions(cause)
-            case Step.ACCOUNT:
+            case ErasureStep.ACCOUNT:
                 await self._account(cause)
                 return None
         return erasure.following(task, FIRST) if left is None else left

@@ -23,7 +23,7 @@ from typing import Any
 
 from pipeline.domain import repair, snowflake
 from pipeline.domain.admission import EDGE_MARKS
-from pipeline.domain.edges import EdgeNow, Plan, SegmentPlan, plan
+from pipeline.domain.edges import EdgeNow, EdgePlan, SegmentPlan, plan
 from pipeline.domain.order import Version
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
@@ -48,7 +48,7 @@ class _Author:
     graph: AuthorGraph
     lives: list[int | None]
     edges: Mapping[int, Edge]
-    plan: Plan
+    plan: EdgePlan
 
     @property
     def segments(self) -> int:

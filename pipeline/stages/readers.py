@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import repair, snowflake
-from pipeline.domain.cohorts import Change, Known, Outcome, after
+from pipeline.domain.cohorts import CohortChange, Known, Outcome, after
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
@@ -62,8 +62,10 @@ class Readers:
         states = await self.store.readers(list(events))
         outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
         await self.warmth.heard(active, states)
-        await self._lapse({r: o for r, o in outcomes.items() if o.change is Change.LAPSE}, causes, batch)
-        woken = {r: o for r, o in outcomes.items() if o.change is Change.WAKE}
+        await self._lapse(
+            {r: o for r, o in outcomes.items() if o.change is CohortChange.LAPSE}, causes, batch
+        )
+        woken = {r: o for r, o in outcomes.items() if o.change is CohortChange.WAKE}
         await self._wake(woken, states, causes)
         # of a cohort that is stored already: a crash may have come before anybody was told
         untold = {r for r in events if any(at <= states[r].cohort_at for _, at in events[r])}
@@ -107,7 +109,7 @@ class Readers:
 
     def _cohort(self, reader: int, outcome: Outcome, cause: Event) -> Outgoing:
         since = snowflake.first_id(outcome.at)
-        record = ReaderCohort(reader, outcome.change is Change.WAKE, since, outcome.at)
+        record = ReaderCohort(reader, outcome.change is CohortChange.WAKE, since, outcome.at)
         return self.emit.message("reader.cohorts", str(reader), record, source=cause)
 
 

@@ -18,6 +18,7 @@ from pipeline.errors import Unavailable, Unprocessable
 from pipeline.store.values import (
     AuthorGraph,
     Claim,
+    CounterWindow,
     Edge,
     Engaged,
     Followers,
@@ -31,7 +32,6 @@ from pipeline.store.values import (
     Retraction,
     SegmentChange,
     StoredPost,
-    Window,
 )
 from pipeline.wire.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
@@ -290,7 +290,7 @@ class CounterStore(Protocol):
         (`domain.engagement.hour_of`); posts nobody engaged with are left out.
         """
 
-    async def sketches(self, windows: Sequence[Window]) -> dict[Window, Sketch]:
+    async def sketches(self, windows: Sequence[CounterWindow]) -> dict[CounterWindow, Sketch]:
         """What is stored of these windows."""
 
     async def put_sketches(self, engaged: Sequence[Engaged]) -> None:

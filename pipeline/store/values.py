@@ -214,7 +214,7 @@ class ReaderState:
         return caught_up_bound(self.covered_from, self.caught_up) if self.active else NOT_COVERED
 
 
-class Window(NamedTuple):
+class CounterWindow(NamedTuple):
     """Where engagements with a post are counted: an hour of event time, and a partition of `activity`."""
 
     post_id: int
@@ -226,7 +226,7 @@ class Window(NamedTuple):
 class Engaged:
     """Who engaged in a window, as a sketch, and how long that is kept (s)."""
 
-    window: Window
+    window: CounterWindow
     sketch: Sketch
     ttl_s: int
 

@@ -22,7 +22,7 @@ class Exactly:
         self._shown = set(values)
 
 
-class Newest:
+class GreatestValue:
     """A series of the greatest value it was told; none before the first."""
 
     def __init__(self, gauge: Gauge, *labels: str) -> None:

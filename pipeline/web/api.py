@@ -16,7 +16,7 @@ from pipeline.query.timeline import Query
 from pipeline.topology import ApiSpec
 from pipeline.web import health, openapi, problems, reads, request_ids
 from pipeline.web.answers import answer
-from pipeline.web.limits import Limits
+from pipeline.web.limits import RateLimits
 from pipeline.web.parts import PARTS, Parts
 
 
@@ -31,7 +31,7 @@ def create(
     by partition, the next offset to be read.
     """
     app = web.Application(middlewares=[request_ids.named, problems.told])
-    limits = Limits(Rate(spec.rate_per_second, spec.burst), clock)
+    limits = RateLimits(Rate(spec.rate_per_second, spec.burst), clock)
     app[PARTS] = Parts(query, spec, keys, limits, topics_read)
     document = orjson.dumps(openapi.document(spec, with_tokens=keys is not None))
 

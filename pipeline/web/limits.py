@@ -18,7 +18,7 @@ READERS_REMEMBERED = 50_000
 CELLS = 4_096
 
 
-class Limits:
+class RateLimits:
     """A bucket for each of the readers who asked lately. `clock`: seconds, never back."""
 
     def __init__(

@@ -8,7 +8,7 @@ from aiohttp import web
 from pipeline.auth.tokens import TokenKeys
 from pipeline.query.timeline import Query
 from pipeline.topology import ApiSpec
-from pipeline.web.limits import Limits
+from pipeline.web.limits import RateLimits
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Parts:
     query: Query
     spec: ApiSpec
     keys: TokenKeys | None
-    limits: Limits
+    limits: RateLimits
     topics_read: Callable[[], dict[str, dict[int, int]]]
 
 

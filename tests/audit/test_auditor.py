@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
 from pipeline.audit import expectation
-from pipeline.audit.auditor import SECOND_LOOK_MS, SHARE, Auditor, Limits
+from pipeline.audit.auditor import SECOND_LOOK_MS, SHARE, AuditLimits, Auditor
 from pipeline.audit.verdicts import Verdict
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.audit_rows import LATE_MS, PUSH, path_owed
@@ -50,7 +50,7 @@ class Scene:
         self.rows = Timelines(world.stores.timelines)
         world.stores = replace(world.stores, timelines=self.rows)
         world.query = world.query_on(world.stores)
-        limits = Limits(window, MARGIN, patience, edge_ms=0)
+        limits = AuditLimits(window, MARGIN, patience, edge_ms=0)
         self.auditor = Auditor(
             world.stores, self.serve, limits, TIERS, lambda: self.now, self.asked, self.pause
         )

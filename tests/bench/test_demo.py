@@ -15,27 +15,27 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from pipeline import cli
-from pipeline.audit.from_events import Example, Report
+from pipeline.audit.from_events import AuditReport, Example
 from pipeline.bench import demo
 from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_view import Moment, verdict
 from pipeline.bench.probe import Probe, Sighting
-from pipeline.bench.verdict import Figures, Latency, Tier, latency, percentile
+from pipeline.bench.verdict import DemoFigures, Latency, TierFigures, latency, percentile
 from pipeline.domain.audit import KINDS, Finding, Ledger
 
 SEEN = Latency(60, 0, 0.05, 0.2)
-CLEAN = Figures(
+CLEAN = DemoFigures(
     accounts=5,
     edges=300,
     posts=100,
     events=120,
     classes={"push": SEEN, "partial": SEEN, "pull": SEEN},
-    tiers={"small": Tier(5_000, 2.0, 0.4, SEEN), "large": Tier(7_000, 10.0, 3.0, SEEN)},
+    tiers={"small": TierFigures(5_000, 2.0, 0.4, SEEN), "large": TierFigures(7_000, 10.0, 3.0, SEEN)},
     rows_s=1_000.0,
     peak_rows_s=9_000.0,
     unprocessed=0,
     dead_letters=0,
-    audit=Report(readers=600, pages=700, posts=9_000, paths=Counter(push=8_000, pull=1_000)),
+    audit=AuditReport(readers=600, pages=700, posts=9_000, paths=Counter(push=8_000, pull=1_000)),
     seconds={"start": 9.0, "import": 60.0, "traffic": 35.0, "settle": 1.0, "audit": 8.0, "total": 113.0},
 )
 
@@ -90,7 +90,7 @@ def test_a_run_without_findings_is_clean():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_one_finding_is_enough(kind):
-    figures = replace(CLEAN, audit=Report(readers=600, found=Counter({kind: 1})))
+    figures = replace(CLEAN, audit=AuditReport(readers=600, found=Counter({kind: 1})))
 
     assert figures.problems == [f"{kind} 1"]
 
@@ -98,8 +98,8 @@ def test_one_finding_is_enough(kind):
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"audit": Report(readers=499)}, "only 499 readers audited, 500 are needed"),
-        ({"audit": Report(readers=500, degraded=3)}, "3 degraded pages"),
+        ({"audit": AuditReport(readers=499)}, "only 499 readers audited, 500 are needed"),
+        ({"audit": AuditReport(readers=500, degraded=3)}, "3 degraded pages"),
         ({"unprocessed": 7}, "7 records unprocessed"),
         ({"unprocessed": None}, "unknown records unprocessed"),
         ({"dead_letters": 2}, "2 dead letters"),
@@ -122,7 +122,7 @@ def test_the_figures_are_json_of_this_shape():
 
 def test_the_figures_of_a_broken_run_say_so():
     found = Example(7, Finding("missing", 11, 3), "pull")
-    report = Report(readers=600, found=Counter(missing=1), examples=[found])
+    report = AuditReport(readers=600, found=Counter(missing=1), examples=[found])
 
     document = replace(CLEAN, audit=report).document()
 
@@ -134,7 +134,7 @@ def test_the_figures_of_a_broken_run_say_so():
 
 def test_the_screen_shows_the_verdict_and_each_example():
     found = Example(7, Finding("missing", 11, 3), "pull")
-    broken = replace(CLEAN, audit=Report(readers=600, found=Counter(missing=1), examples=[found]))
+    broken = replace(CLEAN, audit=AuditReport(readers=600, found=Counter(missing=1), examples=[found]))
     console = Console(width=200, record=True, file=io.StringIO())
 
     console.print(verdict(CLEAN))

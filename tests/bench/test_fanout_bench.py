@@ -14,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.bench.figures import Report, Turn
+from pipeline.bench.figures import BenchReport, Turn
 from pipeline.bench.workload import Workload
 from pipeline.store.cassandra import connect
 
@@ -119,7 +119,7 @@ def test_a_ratio_is_formed_within_a_round():
         Turn(name, number + 1, seconds[name][number], 1200, {}) for number in range(2) for name in CONTENDERS
     ]
 
-    verdicts = Report({}, {}, turns, dict.fromkeys(CONTENDERS)).verdicts()
+    verdicts = BenchReport({}, {}, turns, dict.fromkeys(CONTENDERS)).verdicts()
 
     assert [(each["rounds"], each["median"], each["met"]) for each in verdicts] == [
         ([0.75, 0.5], 0.625, True),

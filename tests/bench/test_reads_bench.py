@@ -13,7 +13,7 @@ import pytest
 from pipeline.bench import reads_figures, reads_world
 from pipeline.bench.graph import FollowGraph
 from pipeline.bench.reads_faults import Counted, Reads, SlowAuthor
-from pipeline.bench.reads_figures import Contender, EmptyCaches, Figures
+from pipeline.bench.reads_figures import Contender, EmptyCaches, ReadsFigures
 from pipeline.bench.reads_load import Sample, Turns, interleaved, turn
 from pipeline.query.page import Page
 
@@ -35,13 +35,13 @@ def answers(*seconds):
     ],
 )
 def test_a_page_may_cost_twice_the_bare_read_and_three_times_at_the_99th(p50, p99, problems):
-    figures = Figures({}, {}, [of("bare", 10.0, 30.0), of("page", p50, p99)])
+    figures = ReadsFigures({}, {}, [of("bare", 10.0, 30.0), of("page", p50, p99)])
 
     assert figures.problems == problems
 
 
 def test_the_figures_are_json():
-    figures = Figures({}, {}, [of("bare", 10.0, 30.0), of("page", 15.0, 60.0)])
+    figures = ReadsFigures({}, {}, [of("bare", 10.0, 30.0), of("page", 15.0, 60.0)])
 
     document = json.loads(json.dumps(figures.document()))
 

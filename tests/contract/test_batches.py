@@ -13,7 +13,7 @@ from pipeline.store.cassandra.posts import CassandraPosts
 from pipeline.store.cassandra.ring import MAX_BYTES, MAX_ROWS, Ring, cut
 from pipeline.store.cassandra.session import Database, connect
 from pipeline.store.cassandra.timelines import GRAIN, CassandraTimelines
-from pipeline.store.cassandra.wire import UNSET, Batch, EncodedBatches, Mutation
+from pipeline.store.cassandra.wire import UNSET, EncodedBatches, Mutation, StatementBatch
 from pipeline.store.values import Push, TimelineEntry
 
 A, B, C = (SimpleNamespace(endpoint=name, host_id=name) for name in "ABC")
@@ -126,7 +126,7 @@ async def test_rows_are_encoded_as_the_driver_would(db: Database, version):
 
     ours = [statement.mutation(*values) for statement, values in rows]
 
-    assert body(Batch(ours), EncodedBatches, version) == body(by_driver, ProtocolHandler, version)
+    assert body(StatementBatch(ours), EncodedBatches, version) == body(by_driver, ProtocolHandler, version)
     for (statement, values), row in zip(rows, ours, strict=True):
         assert row.key == statement.prepared.bind(values).routing_key
 
@@ -142,7 +142,7 @@ async def test_a_push_is_encoded_as_the_driver_would(db: Database):
 
     ours = list(timelines._mutations(Push([5, -6], entries), db.ring()))
 
-    assert body(Batch(ours), EncodedBatches, 5) == body(by_driver, ProtocolHandler, 5)
+    assert body(StatementBatch(ours), EncodedBatches, 5) == body(by_driver, ProtocolHandler, 5)
     assert [(rows.key, rows.rows) for rows in ours] == [(key(5), 4)]
 
 

@@ -6,7 +6,7 @@ from itertools import permutations
 import pytest
 
 from pipeline.domain.engagement import MOST, sketch
-from pipeline.store.values import Engaged, Window
+from pipeline.store.values import CounterWindow, Engaged
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -14,7 +14,7 @@ HOUR = 490_000
 
 
 def engaged(post, hour, part, readers, ttl_s=1000):
-    return Engaged(Window(post, hour, part), sketch(readers), ttl_s)
+    return Engaged(CounterWindow(post, hour, part), sketch(readers), ttl_s)
 
 
 async def test_the_largest_sketch_stays_in_any_order(stores, fresh):
@@ -25,7 +25,7 @@ async def test_the_largest_sketch_stays_in_any_order(stores, fresh):
         for size in order * 2:
             await stores.counters.put_sketches([engaged(first + n, HOUR, 0, range(size))])
 
-        window = Window(first + n, HOUR, 0)
+        window = CounterWindow(first + n, HOUR, 0)
         assert await stores.counters.sketches([window]) == {window: sketch(range(700))}
         assert (await stores.counters.engaged([first + n], HOUR))[first + n] == pytest.approx(700, rel=0.2)
 
@@ -61,7 +61,7 @@ async def test_many_posts_are_counted_at_once(stores, fresh):
 async def test_windows_are_read_one_by_one(stores, fresh):
     """Post, hour and part each make another."""
     post = fresh()
-    windows = [Window(post + p, HOUR + h, part) for p in (0, 1) for h in (0, 1) for part in (0, 1)]
+    windows = [CounterWindow(post + p, HOUR + h, part) for p in (0, 1) for h in (0, 1) for part in (0, 1)]
     stored = {window: sketch(range(n + 1)) for n, window in enumerate(windows[:-1])}
     await stores.counters.put_sketches([Engaged(window, each, 1000) for window, each in stored.items()])
     await stores.counters.put_sketches([])
@@ -79,6 +79,6 @@ async def test_a_window_is_gone_when_its_life_is_over(stores, fresh):
     while await stores.counters.engaged([post], HOUR) != {post: 1}:
         assert time.monotonic() < deadline
 
-    assert list(await stores.counters.sketches([Window(post, HOUR, part) for part in (0, 1)])) == [
-        Window(post, HOUR, 1)
+    assert list(await stores.counters.sketches([CounterWindow(post, HOUR, part) for part in (0, 1)])) == [
+        CounterWindow(post, HOUR, 1)
     ]

@@ -9,6 +9,7 @@ from pipeline.store.values import (
     FIRST,
     NOT_COVERED,
     AuthorGraph,
+    CounterWindow,
     Edge,
     Engaged,
     Hide,
@@ -18,7 +19,6 @@ from pipeline.store.values import (
     Relations,
     SegmentChange,
     TimelineEntry,
-    Window,
 )
 from pipeline.wire.records import AccountEvent, PostEvent, RouteRecord, Suspension
 
@@ -134,7 +134,7 @@ async def test_a_timeline_is_gone(stores, fresh):
 async def test_counters_are_gone(stores, fresh):
     post, hour = fresh(), hour_of(T0)
     await stores.counters.put_sketches(
-        [Engaged(Window(one, hour, 0), (1, 2), 1000) for one in (post, post + 1)]
+        [Engaged(CounterWindow(one, hour, 0), (1, 2), 1000) for one in (post, post + 1)]
     )
 
     await stores.counters.forget_counters([post])

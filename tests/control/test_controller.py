@@ -5,7 +5,7 @@ from pipeline.control.throttle import Throttle
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
 from pipeline.domain.containment import OPERATOR, Kind
-from pipeline.domain.control import Change, Rules, Seen
+from pipeline.domain.control import ContainmentChange, Rules, TierSample
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import EngineError
 from pipeline.kafka.emit import Emit
@@ -52,7 +52,7 @@ class World:
 
     async def put(self, record):
         """As `tideline contain` does."""
-        await self.one.emit.all(announced(self.one.emit, Change("started", record), NOW))
+        await self.one.emit.all(announced(self.one.emit, ContainmentChange("started", record), NOW))
 
     def journal(self):
         entries = [
@@ -113,7 +113,7 @@ async def test_the_health_of_every_stage_is_told_by_its_name():
 
 def test_tiers_are_what_is_acted_for():
     assert seen_of([health("classify", 99.0), health("fanout.large", None, 700)]) == {
-        "large": Seen(None, 700)
+        "large": TierSample(None, 700)
     }
 
 

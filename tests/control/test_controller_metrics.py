@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.control import health_metrics, lag_metrics
-from pipeline.control.controller_metrics import Told
+from pipeline.control.controller_metrics import JournalMetrics
 from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.wire.records import AuthorClass, Containment, JournalEntry, StageHealth
 from tests import exported
@@ -17,7 +17,7 @@ SERIES = ("kafka_consumergroup_group_lag", "tideline_stage_status", "tideline_co
 @pytest.fixture
 def told():
     leads = [True]
-    yield leads, Told(lambda: leads[0], lambda: LAGS)
+    yield leads, JournalMetrics(lambda: leads[0], lambda: LAGS)
     health_metrics.acting(False)
     lag_metrics.export([])
 

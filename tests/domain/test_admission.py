@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain import fields, intake, snowflake
-from pipeline.domain.admission import INPUTS, MARKS, Limits, Refusal, admit
+from pipeline.domain.admission import INPUTS, MARKS, ClockLimits, Refusal, admit
 from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
@@ -18,7 +18,7 @@ from pipeline.wire.records import (
 )
 
 NOW, DAY = 1_800_000_000_000, 86_400_000
-LIMITS = Limits(ahead_ms=10_000, window_ms=30 * DAY)
+LIMITS = ClockLimits(ahead_ms=10_000, window_ms=30 * DAY)
 POST = snowflake.first_id(NOW - 1_000) + 5
 MAX = 2**63 - 1
 
@@ -286,7 +286,7 @@ def line_of(record):
 def test_what_publish_refuses_stages_refuse_and_nothing_else(record):
     """Times aside: they depend on when the broker has them. What both let in is the same record."""
     said = intake.parse(line_of(record), default_topic=None)
-    found = admit(TOPIC[type(record)], record, NOW, Limits(10_000, 900_000 * DAY))
+    found = admit(TOPIC[type(record)], record, NOW, ClockLimits(10_000, 900_000 * DAY))
 
     if isinstance(said, intake.Rejected):
         assert isinstance(found, Refusal)

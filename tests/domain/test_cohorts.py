@@ -3,9 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.cohorts import Change, Known, after
+from pipeline.domain.cohorts import CohortChange, Known, after
 
-NONE, WAKE, LAPSE = Change.NONE, Change.WAKE, Change.LAPSE
+NONE, WAKE, LAPSE = CohortChange.NONE, CohortChange.WAKE, CohortChange.LAPSE
 kinds = st.sampled_from(["registered", "opened", "engaged", "lapsed", "rebuild", "updated"])
 logs = st.lists(st.tuples(kinds, st.integers(1, 12)), max_size=12)
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.containment import CONTROLLER, OPERATOR, Kind, held, holds, key_of
-from pipeline.domain.control import Hot, Rules, Seen, asks_who, broker_quotas, decide
+from pipeline.domain.control import Hot, Rules, TierSample, asks_who, broker_quotas, decide
 from pipeline.wire.records import AuthorClass, Containment
 
 PARTIAL, PULL = AuthorClass.PARTIAL, AuthorClass.PULL
@@ -29,7 +29,7 @@ class World:
 
     def step(self, age_s=0.0, pending=0, hot=HOT, small=0.0, heard=None):
         """`heard`: what the controller goes by, where it has not heard of everything."""
-        seen = {"large": Seen(age_s, pending), "small": Seen(small, 0)}
+        seen = {"large": TierSample(age_s, pending), "small": TierSample(small, 0)}
         changes = decide(self.in_force if heard is None else heard, seen, hot, TIERS, self.now)
         for change in changes:
             record = change.record
@@ -200,7 +200,7 @@ def test_the_quotas_of_the_broker_are_what_is_in_force_and_those_of_others_stay(
 
 @given(st.sampled_from([None, 0.0, 7.9, 8.9, 9.0, 60.0]), st.sampled_from([None, 1.6, 1.79, 1.8]))
 def test_nobody_is_looked_for_unless_it_makes_a_difference(age_s, small):
-    seen = {"large": Seen(age_s, 0), "small": Seen(small, 0)}
+    seen = {"large": TierSample(age_s, 0), "small": TierSample(small, 0)}
     about = [dataclasses.replace(one, tier=tier) for one in HOT for tier in TIERS]
 
     with_them, without = (decide({}, seen, hot, TIERS, NOW) for hot in (about, []))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain import erasure
-from pipeline.domain.erasure import Step, mark, without
+from pipeline.domain.erasure import ErasureStep, mark, without
 from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
@@ -83,7 +83,7 @@ def test_of_many_followers_the_living_stay():
     "record",
     [
         AccountEvent("erased", 7, "", protected=False, at=1),
-        ErasureTask(7, Step.POSTS, 0, 0, 1),
+        ErasureTask(7, ErasureStep.POSTS, 0, 0, 1),
         PageChange("reader", (7,), 1),
     ],
 )
@@ -110,4 +110,4 @@ def test_the_steps_follow_each_other_to_the_end():
         seen.append((task.step, task.after, task.below))
         task = erasure.following(replace(task, after=99, below=98), start=-5)
 
-    assert seen == [(step, -5, erasure.FOREVER) for step in Step]
+    assert seen == [(step, -5, erasure.FOREVER) for step in ErasureStep]

@@ -4,14 +4,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.hold import Limit, Recent, Settled, bad
+from pipeline.domain.hold import Limit, RecentOutcomes, Settled, bad
 
 LIMIT = Limit(ratio=0.9, records=1000, within_s=60)
 
 
 def stops(*batches, limit=LIMIT):
     """After which of these batches the stage would stop; the first look is at 0 s."""
-    recent = Recent(limit, 0.0)
+    recent = RecentOutcomes(limit, 0.0)
     return [number for number, batch in enumerate(batches) if recent.add(Settled(*batch))]
 
 

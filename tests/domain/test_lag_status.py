@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.lag_status import Look, Status, Window, judge, worst
+from pipeline.domain.lag_status import CommitWindow, LagSample, Status, judge, worst
 
 
 def window(*looks):
-    made = Window()
+    made = CommitWindow()
     for look in looks:
         made = made.add(look)
     return made
@@ -19,7 +19,7 @@ def window(*looks):
 def looks(committed, lags, at=0):
     """A look a second."""
     return [
-        Look(at + second, place, None if lag is None else (place or 0) + lag, lag)
+        LagSample(at + second, place, None if lag is None else (place or 0) + lag, lag)
         for second, (place, lag) in enumerate(zip(committed, lags, strict=True))
     ]
 
@@ -53,7 +53,7 @@ def test_lag_that_never_fell_in_ten_commits_is_a_warning():
 
 def test_until_the_window_is_full_nobody_can_say():
     assert word(range(9), [5] * 9) == "UNKNOWN"
-    assert judge(Window(said=Status.STOP).add(Look(0, 5, 7, 2)), 1) == "STOP"
+    assert judge(CommitWindow(said=Status.STOP).add(LagSample(0, 5, 7, 2)), 1) == "STOP"
 
 
 def test_a_group_that_went_back_is_told():
@@ -76,7 +76,7 @@ def test_a_group_that_commits_no_more_has_stopped():
 
 
 def test_a_group_that_commits_every_20_s_has_40_s_after_three_commits():
-    seen = window(*(Look(at, place, place + 9, 9) for at, place in ((0, 0), (20, 1), (40, 2))))
+    seen = window(*(LagSample(at, place, place + 9, 9) for at, place in ((0, 0), (20, 1), (40, 2))))
 
     assert judge(seen, 80) == "WARN"
     assert judge(seen, 80.1) == "STOP"
@@ -89,7 +89,11 @@ def test_a_group_that_never_moved_while_it_was_watched_stalls():
 
 def test_a_dead_worker_does_not_stay_ok_for_having_been_done_once():
     """The window still holds a lag of 0; nobody has worked since."""
-    dead = [Look(0, 1, 1, 0), Look(1, 2, 2, 0), *(Look(at, 2, 102, 100) for at in range(2, 13))]
+    dead = [
+        LagSample(0, 1, 1, 0),
+        LagSample(1, 2, 2, 0),
+        *(LagSample(at, 2, 102, 100) for at in range(2, 13)),
+    ]
 
     assert judge(window(*dead), 12) == "OK"
     assert judge(window(*dead), 13) == "STOP"
@@ -99,8 +103,8 @@ def test_retention_that_takes_the_rest_gives_a_group_new_time():
     """It commits nothing then; from the next record on it has all its time again."""
     seen = [
         *looks([3, *[4] * 9], [9] * 10),
-        Look(10, 4, 13, 0),
-        *(Look(at, 4, 20, 7) for at in range(11, 15)),
+        LagSample(10, 4, 13, 0),
+        *(LagSample(at, 4, 20, 7) for at in range(11, 15)),
     ]
 
     assert judge(window(*seen), 14) == "OK"
@@ -108,15 +112,15 @@ def test_retention_that_takes_the_rest_gives_a_group_new_time():
 
 def test_a_quiet_topic_neither_hides_a_dead_worker_nor_accuses_a_live_one():
     """One record an hour: the commits of the window took hours, but no time during which lag stood."""
-    hourly = [Look(3600 * hour, hour, hour, 0) for hour in range(5)]
-    asleep = [*hourly, Look(7 * 3600, 4, 5, 1)]
+    hourly = [LagSample(3600 * hour, hour, hour, 0) for hour in range(5)]
+    asleep = [*hourly, LagSample(7 * 3600, 4, 5, 1)]
 
     assert judge(window(*asleep), 7 * 3600) == "OK"
-    assert judge(window(*asleep, Look(7 * 3600 + 11, 4, 5, 1)), 7 * 3600 + 11) == "STOP"
+    assert judge(window(*asleep, LagSample(7 * 3600 + 11, 4, 5, 1)), 7 * 3600 + 11) == "STOP"
 
 
 def test_what_waits_on_purpose_is_given_its_time():
-    waiting = window(Look(0, 3, 5, 2))
+    waiting = window(LagSample(0, 3, 5, 2))
 
     assert judge(waiting, 300, patience_s=300) == "WARN"
     assert judge(waiting, 301, patience_s=300) == "STALL"
@@ -125,13 +129,13 @@ def test_what_waits_on_purpose_is_given_its_time():
 def test_what_is_not_known_is_unknown_and_leaves_what_was_seen_alone():
     known = looks(range(10), [5] * 10)
 
-    assert judge(Window(), 0) == "UNKNOWN"
-    assert judge(window(*known, Look(10, None, None, None)), 10) == "UNKNOWN"
-    assert judge(window(*known, Look(10, None, None, None), Look(11, 10, 16, 6)), 11) == "WARN"
+    assert judge(CommitWindow(), 0) == "UNKNOWN"
+    assert judge(window(*known, LagSample(10, None, None, None)), 10) == "UNKNOWN"
+    assert judge(window(*known, LagSample(10, None, None, None), LagSample(11, 10, 16, 6)), 11) == "WARN"
 
 
 def test_time_in_which_nothing_was_known_is_not_held_against_anybody():
-    blind = [*looks([1, 2], [9, 9]), Look(2, None, None, None), Look(500, 2, 11, 9)]
+    blind = [*looks([1, 2], [9, 9]), LagSample(2, None, None, None), LagSample(500, 2, 11, 9)]
 
     assert judge(window(*blind), 500) == "UNKNOWN"
 
@@ -139,8 +143,8 @@ def test_time_in_which_nothing_was_known_is_not_held_against_anybody():
 def test_a_topic_that_was_made_anew_has_gone_nowhere_back():
     before = looks(range(50, 60), [5] * 10)
 
-    assert judge(window(*before, Look(10, 0, 3, 3)), 10) == "UNKNOWN"
-    assert judge(window(*before, Look(10, 0, 64, 64)), 10) == "REWIND"
+    assert judge(window(*before, LagSample(10, 0, 3, 3)), 10) == "UNKNOWN"
+    assert judge(window(*before, LagSample(10, 0, 64, 64)), 10) == "REWIND"
 
 
 @pytest.mark.parametrize(
@@ -173,7 +177,7 @@ def by_the_book(history, now_s, patience_s):
 
     def stood(start, until):
         """Seconds of lag between two times."""
-        pairs = [*pairwise(history), (history[-1], Look(now_s, 0, 0, history[-1].lag))]
+        pairs = [*pairwise(history), (history[-1], LagSample(now_s, 0, 0, history[-1].lag))]
         return sum(
             two.at_s - one.at_s
             for one, two in pairs
@@ -220,7 +224,11 @@ def test_the_window_says_what_the_whole_history_does(history, later, patience_s)
     for seconds, on, lag in history:
         at, place = at + seconds, max(place + (on or 0), 0)
         committed = None if on is None else place
-        seen.append(Look(at, committed, None, None) if lag is None else Look(at, committed, place + lag, lag))
+        seen.append(
+            LagSample(at, committed, None, None)
+            if lag is None
+            else LagSample(at, committed, place + lag, lag)
+        )
 
     now = at + later
 

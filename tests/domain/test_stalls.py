@@ -5,13 +5,13 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.stalls import Look, stuck_since
+from pipeline.domain.stalls import StallSample, stuck_since
 
 PLACE = ("posts", 0)
 
 
 def look(at_s, committed, end=10, idle_s=None):
-    return Look(at_s, at_s if idle_s is None else idle_s, {PLACE: committed}, {PLACE: end})
+    return StallSample(at_s, at_s if idle_s is None else idle_s, {PLACE: committed}, {PLACE: end})
 
 
 def test_work_that_waits_while_nothing_moves_is_a_stall():

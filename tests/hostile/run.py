@@ -44,6 +44,8 @@ TRANSACTION_EVERY, OPEN_EVERY, BOMB_EVERY = 2, 120, 60
 """Steps."""
 
 SETTLE_S = 240.0
+"""At least, and as long as a round: repairs wait while tiers are behind, and a long round leaves many."""
+
 GROWN_BYTES = 200 * 1024 * 1024
 """A worker may be larger by so much than in the quiet round: a bomb that is unpacked, and a full batch of others."""
 
@@ -125,12 +127,12 @@ class Hostile:
         restarts, before = self._restarts(), self._written()
         with Memory(self.instance) as quiet:
             self._ordinary()
-            self.instance.settle(SETTLE_S)
+            self.instance.settle(max(SETTLE_S, self.seconds))
         between = self._written()
         self._say(f"quiet round over; {self.report.ordinary} ordinary events")
         with Memory(self.instance) as hostile:
             sent = self._hostile_round()
-            self.instance.settle(SETTLE_S)
+            self.instance.settle(max(SETTLE_S, self.seconds))
         self._p99(before, between, self._written(), ratios=ratios)
         self._memory(quiet, hostile)
         self._problem(self._restarts() - restarts, "stages were restarted")

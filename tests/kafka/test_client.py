@@ -110,7 +110,7 @@ async def test_a_token_in_a_file_is_passed_on_to_both_clients(file, tmp_path):
 
 async def test_a_token_is_asked_for_again_when_it_is_about_to_expire(tmp_path):
     token = tmp_path / "token"
-    provider = oauth.Provider(oauth.Source(token.as_uri()))
+    provider = oauth.Provider(oauth.TokenSource(token.as_uri()))
     soon = base64.urlsafe_b64encode(json.dumps({"exp": time.time() + 5}).encode()).decode()
     token.write_text(f"x.{soon}.y")
 
@@ -125,7 +125,7 @@ async def test_a_token_is_asked_for_again_when_it_is_about_to_expire(tmp_path):
 
 def test_tokens_are_never_asked_for_in_clear_text():
     with pytest.raises(ValueError, match="neither"):
-        oauth.Source("http://provider/token", "id", "secret").token()
+        oauth.TokenSource("http://provider/token", "id", "secret").token()
 
 
 DOWN = KafkaError(KafkaError._ALL_BROKERS_DOWN, "1/1 brokers are down")

@@ -9,7 +9,7 @@ from confluent_kafka import Consumer, Producer
 from pipeline.cli import _advice_shown as shown
 from pipeline.domain.capacity import Load, advise
 from pipeline.kafka.messages import Incoming
-from pipeline.ops.advise import Rate, Seen, _busy, _Look, _speed, seen
+from pipeline.ops.advise import StageSample, WorkRate, _busy, _Look, _speed, seen
 from pipeline.ops.advise_work import READ, Piece, Stretch, stretch, unit_of
 from pipeline.wire.codec import encode
 from pipeline.wire.records import AuthorClass, CostSample, FanoutTask
@@ -186,7 +186,7 @@ def test_a_tier_is_seen_with_what_waits_what_arrives_and_what_a_worker_does(path
     assert 20 < found.moved.records < 50  # at most one each 20 ms
     assert found.service == pytest.approx(found.moved.records * 100)
     assert sum(found.backlog_units) == found.backlog * 100
-    assert found.arrives == Rate(0, 0)
+    assert found.arrives == WorkRate(0, 0)
     assert found.arrived.units == pytest.approx(600 * 100 / 60, rel=0.2)
     assert found.advice.options[0].seconds == pytest.approx(sum(found.backlog_units) / found.service)
 
@@ -224,9 +224,9 @@ def overload(**changes):
         "unit": "segments",
         "workers": 1,
         "partitions": 4,
-        "arrives": Rate(0, 0),
-        "arrived": Rate(40, 40),
-        "moved": Rate(10, 10),
+        "arrives": WorkRate(0, 0),
+        "arrived": WorkRate(40, 40),
+        "moved": WorkRate(10, 10),
         "service": 10.0,
         "source": "measured",
         "backlog": 2_400,
@@ -235,7 +235,7 @@ def overload(**changes):
         "headroom": None,
         "advice": advise(load, 50, 30.0),
     }
-    return Seen(**given | changes)
+    return StageSample(**given | changes)
 
 
 def test_the_sums_are_written_out():

@@ -13,7 +13,7 @@ from pipeline.config.names import HOME
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.dead_letters import dead_letter
 from pipeline.ops import dead_letters
-from pipeline.ops.dead_letters_again import Choice, again
+from pipeline.ops.dead_letters_again import LetterFilter, again
 from pipeline.wire.codec import encode
 from pipeline.wire.records import LetterDone, PostEvent
 from tests.ops.letters import CAME, refused
@@ -102,7 +102,7 @@ def test_those_that_are_done_are_left_out_however_many_they_are(engines, keep):
     mark = uuid4().bytes
     keep(*(refused(mark, reason=mark.hex(), offset=number) for number in range(40)))
     newest = dead_letters.newest(engines.kafka, 37).letters
-    dropped = Choice(tuple(letter.id for letter in newest))
+    dropped = LetterFilter(tuple(letter.id for letter in newest))
 
     async def drop(actor, letters):
         return await actor.drop(letters, "a test")

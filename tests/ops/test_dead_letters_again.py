@@ -11,7 +11,7 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import cut, dead_letter
 from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.ops.dead_letter import record_of
-from pipeline.ops.dead_letters_again import AT_ONCE, Again, Choice, places_of, refused_again
+from pipeline.ops.dead_letters_again import AT_ONCE, Again, LetterFilter, places_of, refused_again
 from pipeline.wire.codec import encode
 from pipeline.wire.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent, TimelineRequest
 from tests.ops.letters import CAME, kept, refused
@@ -201,13 +201,13 @@ LETTERS = Letters(
 @pytest.mark.parametrize(
     ("choice", "names", "chosen"),
     [
-        (Choice(), HOME, [1, 2, 3, 4]),
-        (Choice(reason="clock"), HOME, [2, 4]),
-        (Choice(topic="posts"), HOME, [1, 2]),
-        (Choice(topic="posts", reason="clock"), HOME, [2]),
-        (Choice(topic="posts"), Names("feed"), [1, 2, 3]),
-        (Choice(topic="feed.posts"), Names("feed"), [3]),
-        (Choice(("1@3", "1@1", "1@3")), HOME, [3, 1]),
+        (LetterFilter(), HOME, [1, 2, 3, 4]),
+        (LetterFilter(reason="clock"), HOME, [2, 4]),
+        (LetterFilter(topic="posts"), HOME, [1, 2]),
+        (LetterFilter(topic="posts", reason="clock"), HOME, [2]),
+        (LetterFilter(topic="posts"), Names("feed"), [1, 2, 3]),
+        (LetterFilter(topic="feed.posts"), Names("feed"), [3]),
+        (LetterFilter(("1@3", "1@1", "1@3")), HOME, [3, 1]),
     ],
 )
 def test_letters_are_chosen_by_id_or_by_what_they_say(choice, names, chosen):
@@ -217,7 +217,7 @@ def test_letters_are_chosen_by_id_or_by_what_they_say(choice, names, chosen):
 
 def test_an_id_that_no_letter_has_is_an_error():
     with pytest.raises(TidelineError, match="1@5: no such dead letter"):
-        list(Choice(("1@1", "1@5")).of(LETTERS, HOME))
+        list(LetterFilter(("1@1", "1@5")).of(LETTERS, HOME))
 
 
 def test_letters_go_back_to_where_stages_of_the_domain_read():

@@ -7,7 +7,7 @@ import pytest
 from pipeline import topology
 from pipeline.kafka.dead_letters import dead_letter
 from pipeline.kafka.messages import Incoming
-from pipeline.ops.erased import Left, Sought, Trace, _Found, _names
+from pipeline.ops.erased import Left, Remnant, Sought, _Found, _names
 from pipeline.topology import TopicSpec
 from pipeline.wire.codec import encode
 from pipeline.wire.records import Containment, FollowEvent, PageChange, PolicyEvent, PostEvent
@@ -115,7 +115,7 @@ def test_of_a_compacted_topic_only_the_newest_of_each_key_stays():
 
 
 def test_a_scan_is_clean_when_everything_goes_by_itself():
-    goes, stays = Trace("t", 1, False, "with its retention", 5), Trace("u", 1, True, "")
+    goes, stays = Remnant("t", 1, False, "with its retention", 5), Remnant("u", 1, True, "")
 
     assert Left(True, "", [goes]).clean
     assert not Left(True, "", [goes, stays]).clean

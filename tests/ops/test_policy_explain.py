@@ -11,7 +11,7 @@ from pipeline.domain.policy import Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.ops import policy_explain
-from pipeline.ops.policy_explain import InForce, Span
+from pipeline.ops.policy_explain import RulesInForce, Span
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
 from pipeline.wire.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
@@ -38,7 +38,7 @@ def rules(**changes):
         "contained": {},
         "now_ms": NOW,
     }
-    return InForce(**given | changes)
+    return RulesInForce(**given | changes)
 
 
 class World:

@@ -8,7 +8,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
 from pipeline.errors import ConfigError
-from pipeline.ops.policy_settings import InForce, changed
+from pipeline.ops.policy_settings import SettingsInForce, changed
 from pipeline.wire.records import PolicySettings
 
 FILES = topology.load(profile="small-graph").policy
@@ -16,20 +16,20 @@ FILES = topology.load(profile="small-graph").policy
 
 
 def test_the_files_are_in_force_until_something_is_set():
-    now = InForce(FILES, None)
+    now = SettingsInForce(FILES, None)
 
     assert (now.value("push_below"), now.overridden("push_below")) == (1000, False)
     assert now.document()["changed_at"] is None
 
 
 def test_what_is_not_named_stays_as_it_was():
-    before = InForce(FILES, PolicySettings(700, 4000, 1))
+    before = SettingsInForce(FILES, PolicySettings(700, 4000, 1))
 
     assert changed(before, {"pull_above": 900}, 2) == PolicySettings(700, 900, 2)
 
 
 def test_thresholds_may_meet():
-    assert changed(InForce(FILES, None), {"push_below": 5000}, 2) == PolicySettings(5000, 5000, 2)
+    assert changed(SettingsInForce(FILES, None), {"push_below": 5000}, 2) == PolicySettings(5000, 5000, 2)
 
 
 @pytest.mark.parametrize(
@@ -43,7 +43,7 @@ def test_thresholds_may_meet():
 )
 def test_contradictions_and_typos_are_refused(changes, reason):
     with pytest.raises(ConfigError) as refused:
-        changed(InForce(FILES, None), changes, 2)
+        changed(SettingsInForce(FILES, None), changes, 2)
 
     assert refused.value.message == reason
 

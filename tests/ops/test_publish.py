@@ -7,11 +7,11 @@ from itertools import count
 
 import pytest
 
-from pipeline.domain.admission import Limits
+from pipeline.domain.admission import ClockLimits
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line
-from pipeline.ops.publish import MAX_LEAD_MS, Batch, Times, batch_of, deliver
+from pipeline.ops.publish import MAX_LEAD_MS, LineBatch, Times, batch_of, deliver
 from pipeline.wire.codec import decode
 from pipeline.wire.headers import origin_ts
 from pipeline.wire.records import ActivityEvent, PostEvent
@@ -288,7 +288,11 @@ def test_what_stages_would_refuse_for_its_time_is_refused_here(field, changed):
     lines = [Line(1, json.dumps(event).encode())]
 
     batch = batch_of(
-        lines, default_topic=None, source="test", now_ms=T, limits=Limits(ahead_ms=1000, window_ms=WINDOW)
+        lines,
+        default_topic=None,
+        source="test",
+        now_ms=T,
+        limits=ClockLimits(ahead_ms=1000, window_ms=WINDOW),
     )
 
     assert [refusal.field for refusal in batch.refusals] == ([field] if field else [])
@@ -300,7 +304,7 @@ def test_a_batch_is_made_of_its_lines():
 
     batch = batch_of(lines, default_topic=None, source="test", now_ms=T)
 
-    assert isinstance(batch, Batch)
+    assert isinstance(batch, LineBatch)
     assert (batch.first_line, batch.lines, len(batch.messages)) == (7, 1, 1)
     (refusal,) = batch.refusals
     assert str(refusal).startswith("line 9: not JSON: ")

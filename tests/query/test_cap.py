@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.audit.auditor import Auditor, Limits
+from pipeline.audit.auditor import AuditLimits, Auditor
 from pipeline.domain.audit import Feed, Served
 from pipeline.domain.budgets import Tier
 from tests.domain.examples import at_least
@@ -70,7 +70,7 @@ def audited(world, told):
 
     async def run():
         await world.settle()
-        limits = Limits(WINDOW, MARGIN, 0, edge_ms=0, cap=told)
+        limits = AuditLimits(WINDOW, MARGIN, 0, edge_ms=0, cap=told)
         return await Auditor(world.stores, serve, limits, [Tier("all", None, 1)], lambda: T0 + AS_OF).examine(
             READER
         )

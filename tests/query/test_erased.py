@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.audit.auditor import Auditor, Limits
+from pipeline.audit.auditor import AuditLimits, Auditor
 from pipeline.domain.audit import Feed
 from pipeline.domain.budgets import Tier
 from pipeline.query.looks import Following
@@ -63,7 +63,7 @@ async def test_an_audit_finds_nothing_missing_from_pages_that_are_empty():
     async def serve(reader_id, down_to):
         return Feed([], 1, 0)
 
-    limits = Limits(WINDOW, MARGIN, -1_000_000, edge_ms=0)
+    limits = AuditLimits(WINDOW, MARGIN, -1_000_000, edge_ms=0)
     auditor = Auditor(world.stores, serve, limits, [Tier("small", None, 1.0)], lambda: T0 + 250)
     verdict = await auditor.examine(READER)
 

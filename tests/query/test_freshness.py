@@ -5,7 +5,7 @@ import pytest
 from pipeline.domain.snowflake import first_id
 from pipeline.query import freshness
 from pipeline.query.known_routes import ByAuthor
-from pipeline.telemetry.gauges import Newest
+from pipeline.telemetry.gauges import GreatestValue
 from pipeline.wire.records import AuthorClass, RouteEntry, RouteRecord
 from tests import exported
 from tests.query.feeds import READER, T0, Author, World
@@ -18,7 +18,7 @@ NOW, DAY_MS = 1_700_000_000_000, 86_400_000
 @pytest.fixture
 def newest(monkeypatch):
     """Nothing was shown yet."""
-    fresh = {active: Newest(freshness.metrics.NEWEST_VISIBLE, str(active)) for active in (True, False)}
+    fresh = {active: GreatestValue(freshness.metrics.NEWEST_VISIBLE, str(active)) for active in (True, False)}
     monkeypatch.setattr(freshness, "_newest", fresh)
     yield lambda active: exported.value(NEWEST, cohort=str(active))
     freshness.metrics.NEWEST_VISIBLE.clear()

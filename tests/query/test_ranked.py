@@ -19,7 +19,7 @@ from pipeline.domain.page_request import parse
 from pipeline.domain.ranking import Weighted
 from pipeline.domain.snowflake import time_ms
 from pipeline.query.ranked import Ranking
-from pipeline.store.values import Engaged, Hide, Placed, Push, TimelineEntry, Window
+from pipeline.store.values import CounterWindow, Engaged, Hide, Placed, Push, TimelineEntry
 from pipeline.wire.records import AuthorClass, PostEvent
 from tests.domain.examples import at_least
 from tests.query.cores import KEYS, WEIGHTS, core
@@ -79,7 +79,10 @@ class Ranked(World):
             [(READER, author, T0 - n) for author, count in self.known.affinity.items() for n in range(count)]
         )
         await self.stores.counters.put_sketches(
-            [Engaged(Window(p, hour, 0), sketch(range(n)), 1_000) for p, n in self.known.engaged.items()]
+            [
+                Engaged(CounterWindow(p, hour, 0), sketch(range(n)), 1_000)
+                for p, n in self.known.engaged.items()
+            ]
         )
         for post in self.known.hidden:
             await self.hide(post)

@@ -21,7 +21,7 @@ from pipeline.cli import topology as command
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka.admin import Admin, TopicState
 from pipeline.runtime.topology_apply import Cluster, apply, check, compare
-from pipeline.runtime.topology_plan import ChangeTables, CreateTopic, Plan, RaisePartitions, SetConfig
+from pipeline.runtime.topology_plan import ChangeTables, CreateTopic, RaisePartitions, SetConfig, TopologyPlan
 from pipeline.store.cassandra import connect
 from pipeline.topology import TopicSpec, Topology
 
@@ -54,10 +54,10 @@ class Bench:
     def found(self) -> dict[str, TopicState]:
         return Admin(self.cluster.kafka).topics([self.posts, self.routes])
 
-    def compare(self, wanted: Topology) -> Plan:
+    def compare(self, wanted: Topology) -> TopologyPlan:
         return asyncio.run(compare(wanted, self.cluster))
 
-    def apply(self, wanted: Topology, *, dry_run: bool = False) -> Plan:
+    def apply(self, wanted: Topology, *, dry_run: bool = False) -> TopologyPlan:
         return asyncio.run(apply(wanted, self.cluster, dry_run=dry_run))
 
     def check(self, wanted: Topology) -> list[str]:
@@ -108,7 +108,7 @@ def test_applying_twice_changes_nothing_the_second_time(bench: Bench) -> None:
     bench.apply(wanted)
     before = bench.found()
 
-    assert bench.apply(wanted) == Plan()
+    assert bench.apply(wanted) == TopologyPlan()
 
     assert bench.found() == before
 

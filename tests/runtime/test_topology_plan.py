@@ -6,9 +6,9 @@ from pipeline.kafka.admin import TopicState
 from pipeline.runtime.topology_plan import (
     CreateTopic,
     Mismatch,
-    Plan,
     RaisePartitions,
     SetConfig,
+    TopologyPlan,
     plan_topics,
 )
 from pipeline.topology import TopicSpec
@@ -16,7 +16,7 @@ from pipeline.topology import TopicSpec
 SPEC = TopicSpec(name="posts", partitions=4, replicas=2, configs={"retention.ms": "1000"})
 
 
-def plan(state: TopicState | None) -> Plan:
+def plan(state: TopicState | None) -> TopologyPlan:
     return plan_topics({"posts": SPEC}, {"posts": state} if state else {})
 
 
@@ -28,7 +28,7 @@ def found(partitions: int = 4, replicas: int = 2, **configs: str) -> TopicState:
 
 
 def test_a_topic_as_named_needs_nothing() -> None:
-    assert plan(found()) == Plan()
+    assert plan(found()) == TopologyPlan()
     assert not plan(found())
 
 
@@ -75,14 +75,14 @@ def test_a_setting_of_another_value_is_set_and_keeps_no_worker_from_its_work() -
 
 @pytest.mark.parametrize("value", ["compact", "delete"])
 def test_a_setting_the_file_does_not_name_is_left_alone(value: str) -> None:
-    assert plan(found(cleanup_policy=value)) == Plan()
+    assert plan(found(cleanup_policy=value)) == TopologyPlan()
 
 
 def test_a_topic_the_file_does_not_name_is_left_alone() -> None:
-    assert plan_topics({}, {"strange": found()}) == Plan()
+    assert plan_topics({}, {"strange": found()}) == TopologyPlan()
 
 
 def test_plans_add_up_in_order() -> None:
-    assert (plan(None) + plan(found(partitions=5))) == Plan(
+    assert (plan(None) + plan(found(partitions=5))) == TopologyPlan(
         plan(None).changes, plan(found(partitions=5)).mismatches
     )

@@ -4,7 +4,7 @@ from pipeline.domain.budgets import Tier
 from pipeline.domain.policy import NO_INFLUENCES, Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
-from pipeline.stages.classify import Classify, Window
+from pipeline.stages.classify import Classify, Retention
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph
 from pipeline.wire.records import PostEvent
@@ -53,7 +53,7 @@ class World:
             routes=stores.routes,
             emit=Emit(fault.wrap(self.outbox), "classify"),
             thresholds=lambda: Thresholds(20, 50, 0.2),
-            window=Window(30 * DAY, KEPT),
+            window=Retention(30 * DAY, KEPT),
             tiers=TIERS,
             fanout_topics=TOPICS,
             shards=SHARDS,

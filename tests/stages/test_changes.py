@@ -11,7 +11,7 @@ from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.stages import changes
 from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Window
+from pipeline.stages.classify import Classify, Retention
 from pipeline.stages.graph import Graph
 from pipeline.stages.pace import Pace
 from pipeline.stages.policy import Policy
@@ -53,7 +53,7 @@ def policy(stores, emit):
 
 def classify(stores, emit):
     tiers = [Tier("small", None, 2.0)]
-    window, topics = Window(10**9, 10**9), {"small": "fanout.small"}
+    window, topics = Retention(10**9, 10**9), {"small": "fanout.small"}
     ports = (stores.posts, stores.graph, stores.routes)
     return Classify(*ports, emit, lambda: Thresholds(20, 50, 0.2), window, tiers, topics, {"small": 1}, 4)
 

@@ -5,7 +5,7 @@ from collections import deque
 import pytest
 
 from pipeline.domain.engagement import hour_of
-from pipeline.domain.erasure import FOREVER, Step, mark
+from pipeline.domain.erasure import FOREVER, ErasureStep, mark
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.errors import TidelineError
@@ -17,6 +17,7 @@ from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     FIRST,
     AuthorGraph,
+    CounterWindow,
     Edge,
     Engaged,
     Hide,
@@ -25,7 +26,6 @@ from pipeline.store.values import (
     ReaderState,
     SegmentChange,
     TimelineEntry,
-    Window,
 )
 from pipeline.wire.records import (
     AccountEvent,
@@ -84,7 +84,7 @@ class World:
         await put(stores, posts)
         history = (RouteEntry(0, AuthorClass.PUSH, ""), RouteEntry(ids[0], AuthorClass.PULL, ""))
         await stores.routes.put_routes([RouteRecord(author, history, ids[0])])
-        window = [Engaged(Window(one, hour_of(T0), 0), (1, 2), 1000) for one in ids]
+        window = [Engaged(CounterWindow(one, hour_of(T0), 0), (1, 2), 1000) for one in ids]
         await stores.counters.put_sketches(window)
         for segment, readers in enumerate((FOLLOWERS[:2], FOLLOWERS[2:])):
             await stores.graph.change_segment(SegmentChange(author, segment, None, add=readers))
@@ -198,7 +198,7 @@ async def test_at_once_it_is_known_as_erased_and_hidden_and_only_then_removed():
     told = world.outbox.of("author.suspensions")[0]
     assert (told.author_id, told.suspended, told.erased) == (GONE, True, True)
     assert (await world.stores.readers.suspensions([GONE]))[GONE] == told
-    assert world.outbox.of(TASKS) == [ErasureTask(GONE, Step.POSTS, FIRST, FOREVER, T0)]
+    assert world.outbox.of(TASKS) == [ErasureTask(GONE, ErasureStep.POSTS, FIRST, FOREVER, T0)]
 
 
 async def test_what_hides_the_account_is_the_last_that_goes():
@@ -300,8 +300,8 @@ async def test_a_batch_without_one_is_handled_as_it_is():
 async def test_it_begins_when_every_stage_knows_and_never_waits_for_longer_than_the_margin(came, slept):
     world = World()
 
-    await world.work([deliver(ErasureTask(GONE, Step.POSTS, FIRST, FOREVER, T0), at_ms=came)])
-    await world.work([deliver(ErasureTask(GONE, Step.AUDIENCE, FIRST, FOREVER, T0), at_ms=T0 + 10**9)])
+    await world.work([deliver(ErasureTask(GONE, ErasureStep.POSTS, FIRST, FOREVER, T0), at_ms=came)])
+    await world.work([deliver(ErasureTask(GONE, ErasureStep.AUDIENCE, FIRST, FOREVER, T0), at_ms=T0 + 10**9)])
 
     assert [one for one in world.slept if one] == [slept] * bool(slept)
 
@@ -339,7 +339,10 @@ async def test_repairs_go_on_beside_it():
     unfollowed = RepairTask(OTHER, (101,), 0, -1, 0, MAX_ID, at=T0 + 1)
     await world.stores.graph.put_edges([Edge(101, OTHER, False, T0, 0)])
 
-    tasks = [deliver(unfollowed, at_ms=T0), deliver(ErasureTask(GONE, Step.MENTIONS, FIRST, FOREVER, T0))]
+    tasks = [
+        deliver(unfollowed, at_ms=T0),
+        deliver(ErasureTask(GONE, ErasureStep.MENTIONS, FIRST, FOREVER, T0)),
+    ]
     assert await world.work(tasks) == []
 
     rows = await world.stores.timelines.timeline(101, 0, MAX_ID, 100)

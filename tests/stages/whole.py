@@ -21,7 +21,7 @@ from pipeline.query.caches import Caches, Sizes
 from pipeline.query.known_routes import ByAuthor
 from pipeline.stages.active_readers import ActiveReaders
 from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Window
+from pipeline.stages.classify import Classify, Retention
 from pipeline.stages.fanout import Fanout
 from pipeline.stages.graph import Graph
 from pipeline.stages.pace import Pace
@@ -121,7 +121,7 @@ class Whole:
                 ports.routes,
                 self._emit("classify"),
                 lambda: self.thresholds,
-                Window(WINDOW, LIFE),
+                Retention(WINDOW, LIFE),
                 [Tier("small", None, 2.0)],
                 {"small": "fanout.small"},
                 {"small": 3},

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import CollectorRegistry, Gauge
 
-from pipeline.telemetry.gauges import Exactly, Newest
+from pipeline.telemetry.gauges import Exactly, GreatestValue
 
 series = st.dictionaries(st.tuples(st.sampled_from("abc"), st.sampled_from("xy")), st.floats(0, 9))
 
@@ -43,7 +43,7 @@ def test_a_series_that_stays_is_there_all_the_time():
 @pytest.mark.parametrize(("told", "kept"), [([], {}), ([3], {("a",): 3}), ([3, 5, 4], {("a",): 5})])
 def test_the_newest_is_the_greatest(told, kept):
     registry = CollectorRegistry()
-    newest = Newest(Gauge("g", "g", ["p"], registry=registry), "a")
+    newest = GreatestValue(Gauge("g", "g", ["p"], registry=registry), "a")
 
     for value in told:
         newest.saw(value)

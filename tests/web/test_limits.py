@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.auth.tokens import Caller
 from pipeline.domain.rates import Rate, take
-from pipeline.web.limits import Limits
+from pipeline.web.limits import RateLimits
 from tests.web.server import AUTHOR, KEYS, READER, STRANGER, TIMELINE, Server, problem
 
 
@@ -69,7 +69,7 @@ async def test_without_tokens_it_is_the_reader_asked_for_who_is_limited():
 def test_a_reader_is_forgotten_when_nobody_can_tell():
     """A bucket that is full again is as one that was never used."""
     now = 0.0
-    limits = Limits(Rate(1, 2), lambda: now)
+    limits = RateLimits(Rate(1, 2), lambda: now)
     for reader in range(1, 101):
         limits.wait(reader)
     assert len(limits) == 100
@@ -81,7 +81,7 @@ def test_a_reader_is_forgotten_when_nobody_can_tell():
 
 def test_many_ids_give_nobody_tokens_back():
     """Whoever asks for two hundred others in between waits all the same."""
-    limits = Limits(Rate(0.1, 1), lambda: 0.0, most=2, cells=8)
+    limits = RateLimits(Rate(0.1, 1), lambda: 0.0, most=2, cells=8)
     limits.wait(1)
 
     for other in range(2, 200):
@@ -98,7 +98,7 @@ asking = st.lists(st.tuples(readers, st.sampled_from([0.0, 0.0, 0.1, 0.5, 3.0]))
 def test_in_whatever_order_ids_come_nobody_gets_more_than_their_rate(asked, burst, most, cells):
     """In any stretch of time: the burst, and what the rate gives. And no more is remembered than there is room."""
     now, served = 0.0, {}
-    limits = Limits(Rate(1.0, burst), lambda: now, most=most, cells=cells)
+    limits = RateLimits(Rate(1.0, burst), lambda: now, most=most, cells=cells)
 
     for reader, pause in asked:
         now += pause
@@ -116,7 +116,7 @@ def test_in_whatever_order_ids_come_nobody_gets_more_than_their_rate(asked, burs
 def test_with_room_for_all_everybody_has_exactly_their_rate(asked, burst):
     """As if each had a bucket for ever."""
     now, buckets, rate = 0.0, {}, Rate(1.0, burst)
-    limits = Limits(rate, lambda: now, most=9)
+    limits = RateLimits(rate, lambda: now, most=9)
 
     for reader, pause in asked:
         now += pause

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from pipeline.domain.engagement import Sketch, from_bytes, growth, readers, to_bytes
 from pipeline.domain.erasure import FOREVER
 from pipeline.store.cassandra.session import Database
-from pipeline.store.values import Engaged, Window
+from pipeline.store.values import CounterWindow, Engaged
 
 
 class CassandraCounters:
@@ -36,7 +36,7 @@ class CassandraCounters:
             found[post_id] += count
         return dict(found)
 
-    async def sketches(self, windows: Sequence[Window]) -> dict[Window, Sketch]:
+    async def sketches(self, windows: Sequence[CounterWindow]) -> dict[CounterWindow, Sketch]:
         """See `CounterStore`. A batch is mostly of one hour, so that few questions ask for many posts."""
         posts: dict[tuple[int, int], list[int]] = defaultdict(list)
         for window in windows:
@@ -45,7 +45,7 @@ class CassandraCounters:
             *(self._db.fetch_in(self._sketches, each, *place) for place, each in posts.items())
         )
         return {
-            Window(post_id, *place): from_bytes(data)
+            CounterWindow(post_id, *place): from_bytes(data)
             for place, rows in zip(posts, answers, strict=True)
             for post_id, data in rows
         }

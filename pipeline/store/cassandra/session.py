@@ -28,7 +28,7 @@ from pipeline.errors import EngineError
 from pipeline.store.cassandra.landing import Landing
 from pipeline.store.cassandra.retry import FAILURES, pauses, refused, transient
 from pipeline.store.cassandra.ring import Ring, cut
-from pipeline.store.cassandra.wire import Batch, EncodedBatches, Mutation, Statement
+from pipeline.store.cassandra.wire import EncodedBatches, Mutation, Statement, StatementBatch
 from pipeline.store.ports import StoreRefuses, StoreUnavailable
 
 BATCHES_IN_FLIGHT = 12
@@ -129,7 +129,7 @@ class Database:
             async with asyncio.TaskGroup() as group, self._turn:
                 for batch in cut(mutations, self.ring()):
                     await self._batches.acquire()
-                    task = group.create_task(self._insist(Batch(batch), table, transient))
+                    task = group.create_task(self._insist(StatementBatch(batch), table, transient))
                     task.add_done_callback(lambda _: self._batches.release())
         except ExceptionGroup as failures:
             first = failures.exceptions[0]
@@ -142,7 +142,7 @@ class Database:
         own work and call it another's. Then StoreUnavailable, and the caller reads what is there.
         """
         async with self._batches:
-            rows, _ = await self._insist(Batch(mutations, conditional=True), table, refused)
+            rows, _ = await self._insist(StatementBatch(mutations, conditional=True), table, refused)
         return bool(rows[0][0])
 
     async def query(self, cql: str, *values: object) -> Rows:

@@ -100,7 +100,7 @@ def _absent(value: object) -> bytes:
     return _UNSET if value is UNSET else b""
 
 
-class Batch(BatchStatement):  # type: ignore[misc]  # the driver has no types
+class StatementBatch(BatchStatement):  # type: ignore[misc]  # the driver has no types
     """Mutations in one message, routed by the key of the first. UNLOGGED unless it has a condition."""
 
     def __init__(self, mutations: Sequence[Mutation], *, conditional: bool = False) -> None:
@@ -141,7 +141,7 @@ class _EncodedBatch(BatchMessage):  # type: ignore[misc]
 
 
 class EncodedBatches(ProtocolHandler):  # type: ignore[misc]
-    """The driver's handler, which also sends a `Batch` as it is. A message may be sent again on a retry."""
+    """The driver's handler, which also sends a `StatementBatch` as it is. A retry may send one again."""
 
     @classmethod
     def encode_message(cls, msg: Any, *args: Any, **kwargs: Any) -> bytes:

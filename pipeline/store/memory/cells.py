@@ -18,7 +18,7 @@ class _Cell(NamedTuple):
     value: Any
 
 
-class Table:
+class MemoryTable:
     """Partitions of rows of cells, each cell a last-writer-wins register."""
 
     def __init__(self, clock: Clock) -> None:

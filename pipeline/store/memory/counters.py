@@ -3,15 +3,15 @@
 from collections.abc import Iterable, Sequence
 
 from pipeline.domain.engagement import Sketch, from_bytes, growth, readers, to_bytes
-from pipeline.store.memory.cells import Clock, Table
-from pipeline.store.values import Engaged, Window
+from pipeline.store.memory.cells import Clock, MemoryTable
+from pipeline.store.values import CounterWindow, Engaged
 
 
 class MemoryCounters:
     """A `CounterStore`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._windows = Table(clock)
+        self._windows = MemoryTable(clock)
 
     async def engaged(self, post_ids: Iterable[int], since: int) -> dict[int, int]:
         """See `CounterStore`."""
@@ -22,7 +22,7 @@ class MemoryCounters:
             if any(hour >= since for hour, _ in rows)
         }
 
-    async def sketches(self, windows: Sequence[Window]) -> dict[Window, Sketch]:
+    async def sketches(self, windows: Sequence[CounterWindow]) -> dict[CounterWindow, Sketch]:
         """See `CounterStore`."""
         rows = {each: self._windows.row(each.post_id, (each.hour, each.part)) for each in windows}
         return {each: from_bytes(row["sketch"]) for each, row in rows.items() if row}

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pipeline.store.memory.cells import Clock, Table
+from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
 
 
@@ -13,7 +13,7 @@ class MemoryGraph:
     def __init__(self, clock: Clock) -> None:
         self._graphs: dict[int, AuthorGraph] = {}
         self._segments: dict[tuple[int, int], tuple[int, dict[int, int | None]]] = {}
-        self._edges = Table(clock)
+        self._edges = MemoryTable(clock)
         self._forgotten: set[int] = set()
 
     async def author_graphs(self, author_ids: Iterable[int]) -> dict[int, AuthorGraph]:

@@ -7,7 +7,7 @@ from pipeline.domain import made_ids, order
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.merge import Row
 from pipeline.domain.visibility import is_private
-from pipeline.store.memory.cells import Clock, Table
+from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Claim, Placed, Reservation, StoredPost
 from pipeline.wire.records import PostEvent
 
@@ -16,11 +16,11 @@ class MemoryPosts:
     """A `PostStore`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._posts = Table(clock)
-        self._by_author = Table(clock)
-        self._ahead = Table(clock)
-        self._reserved = Table(clock)
-        self._take_downs = Table(clock)
+        self._posts = MemoryTable(clock)
+        self._by_author = MemoryTable(clock)
+        self._ahead = MemoryTable(clock)
+        self._reserved = MemoryTable(clock)
+        self._take_downs = MemoryTable(clock)
         self._restored_us: dict[int, int] = {}
 
     async def put_posts(self, posts: Iterable[Placed[PostEvent]], hints: Mapping[int, int]) -> None:

@@ -7,7 +7,7 @@ from itertools import islice
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.store.memory.cells import Clock, Table
+from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Hidden, Hide, Placed, ReaderState, Relations
 from pipeline.wire.records import AccountEvent, Suspension
 
@@ -16,11 +16,11 @@ class MemoryReaders:
     """A `ReaderStore`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._states = Table(clock)
-        self._engagements = Table(clock)
-        self._relations = Table(clock)
-        self._hidden = Table(clock)
-        self._suspensions = Table(clock)
+        self._states = MemoryTable(clock)
+        self._engagements = MemoryTable(clock)
+        self._relations = MemoryTable(clock)
+        self._hidden = MemoryTable(clock)
+        self._suspensions = MemoryTable(clock)
 
     async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
         """See `ReaderStore`."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.hints import GONE
 from pipeline.domain.merge import Row
-from pipeline.store.memory.cells import Clock, Table
+from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Push, Retraction, TimelineEntry
 
 LONGEST_S = 10**9
@@ -16,7 +16,7 @@ class MemoryTimelines:
     """A `TimelineStore`."""
 
     def __init__(self, clock: Clock) -> None:
-        self._rows = Table(clock)
+        self._rows = MemoryTable(clock)
 
     async def push(self, pushes: Sequence[Push]) -> int:
         """See `TimelineStore`."""
