@@ -275,11 +275,20 @@ def test_a_hostile_length_allocates_nothing(kind: type[Any], length: int) -> Non
 
 
 @pytest.mark.parametrize("record", [TASK, PostEvent("published", 1, 2, 3, "public", "de", "x" * 280, ())])
-def test_a_message_is_decoded_in_less_than_15_us(record: Any) -> None:
-    """The best of many rounds: the machine may be busy, the codec may not be slow (3 to 6 us here)."""
+def test_a_message_is_decoded_in_a_few_times_what_its_avro_takes(record: Any) -> None:
+    """The best of many turns each: the machine may be busy, the codec may not be slow (1.5 to 2.5 times here)."""
     data, kind = encode(record), type(record)
+    schema = fastavro.parse_schema(lineage(kind).current)
 
-    assert min(timeit.repeat(lambda: decode(data, kind), number=100, repeat=50)) / 100 < 15e-6
+    def bare() -> None:
+        fastavro.schemaless_reader(io.BytesIO(data[10:]), schema, None)
+
+    turns = [
+        (timeit.timeit(lambda: decode(data, kind), number=100), timeit.timeit(bare, number=100))
+        for _ in range(50)
+    ]
+
+    assert min(ours for ours, _ in turns) < 4 * min(theirs for _, theirs in turns)
 
 
 def test_every_record_class_of_a_topic_can_be_encoded() -> None:

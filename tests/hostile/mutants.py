@@ -76,9 +76,9 @@ OURS = ("retracted", "warmed", "lapsed", "rebuild")
 
 
 class Mutants:
-    """Draws records from a seed. `now_ms`: the clock of the ordinary; `victim`: a post of theirs, if there is one."""
+    """Draws records from a seed. `now_ms`: the clock of the ordinary; `victim`: by type of event, a post of theirs."""
 
-    def __init__(self, seed: int, now_ms: Callable[[], int], victim: Callable[[], int | None]) -> None:
+    def __init__(self, seed: int, now_ms: Callable[[], int], victim: Callable[[str], int | None]) -> None:
         self._random, self._now_ms, self._victim = random.Random(f"hostile {seed}"), now_ms, victim
         self._ids = count(FIRST_ID + (self._random.getrandbits(32) << 20))
         self._schemas = {path.stem: json.loads(path.read_text()) for path in sorted(SCHEMAS.glob("*.avsc"))}
@@ -225,9 +225,8 @@ class Mutants:
             name: record[name] or self._examples["post_event"][name]
             for name in ("visibility", "region", "body", "media")
         }
-        now, victim = record["at"], self._victim()
-        if victim is not None and self._random.random() < 0.2:
-            kind = self._random.choice(["edited", "deleted", "published"])
+        now, kind = record["at"], self._random.choice(["edited", "deleted", "published"])
+        if (victim := self._victim(kind)) is not None and self._random.random() < 0.2:
             body = {} if kind != "deleted" else dict.fromkeys(("visibility", "region", "body", "media"))
             theirs = record | {"type": kind, "post_id": victim, **body}
             return self._made(f"{kind} another's post", "posts", theirs, key, Fate.EITHER)

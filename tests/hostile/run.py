@@ -119,6 +119,7 @@ class Hostile:
         self.traffic = Run(instance, seed, world, say)
         self.report = Report(seed, seconds)
         self._posts: list[int] = []
+        self._quiet_posts = 0
         self._since = instance.ends("dead.letters")
 
     def run(self, *, ratios: bool) -> Report:
@@ -128,7 +129,7 @@ class Hostile:
         with Memory(self.instance) as quiet:
             self._ordinary()
             self.instance.settle(max(SETTLE_S, self.seconds))
-        between = self._written()
+        between, self._quiet_posts = self._written(), len(self._posts)
         self._say(f"quiet round over; {self.report.ordinary} ordinary events")
         with Memory(self.instance) as hostile:
             sent = self._hostile_round()
@@ -204,8 +205,13 @@ class Hostile:
             if step % OPEN_EVERY == OPEN_EVERY // 3:
                 sender.leave_open(next(one for one in drawn if one.topic == "activity"))
 
-    def _victim(self) -> int | None:
-        return self._posts[-1] if self._posts else None
+    def _victim(self, kind: str) -> int | None:
+        """The newest post, perhaps ahead of it; to be published by another only once it is there.
+
+        An id belongs to whoever publishes it first (docs/ordering.md), and nobody knows one before that.
+        """
+        there = self._posts[: self._quiet_posts] if kind == "published" else self._posts
+        return there[-1] if there else None
 
     # Verdict
 

@@ -15,7 +15,7 @@ NUMBER = 4000
 
 
 def drawn(seed):
-    return list(islice(Mutants(seed, lambda: NOW, lambda: 5), NUMBER))
+    return list(islice(Mutants(seed, lambda: NOW, lambda _: 5), NUMBER))
 
 
 def test_a_seed_draws_the_same_again():

@@ -32,7 +32,7 @@ async def test_no_record_that_is_let_in_breaks_its_stage():
     admit = admission_of(load(profile="small-graph"))
     whole = AtOnce(random.Random(1), crashes=0, again=0)
     handled = Counter()
-    for offset, mutant in enumerate(islice(Mutants(3, lambda: whole.now, lambda: 5), NUMBER)):
+    for offset, mutant in enumerate(islice(Mutants(3, lambda: whole.now, lambda _: 5), NUMBER)):
         if mutant.topic not in whole.handlers:
             continue
         message = Incoming(
