@@ -214,8 +214,8 @@ def tier_of(stage: str) -> str | None:
 
 
 def without_topics(stage: str) -> bool:
-    """Whether it looks at others only, so that no file of `topology/` has to name it."""
-    return not STAGES[stage].reads
+    """Whether it is a stage that looks at others only, so that no file of `topology/` has to name it."""
+    return stage in STAGES and not STAGES[stage].reads
 
 
 def names(tiers: Iterable[str]) -> list[str]:

@@ -115,24 +115,21 @@ def _endless(reader_id: int) -> TidelineError:
 class ApiOrCore:
     """Feeds of the API while it answers, else of a core in this process; the log says when that changes."""
 
-    def __init__(
-        self, client: aiohttp.ClientSession, address: Callable[[], str | None], core: Callable[[], Query]
-    ) -> None:
-        """`address`: of the API, if known; `core` is called when it is needed first."""
-        self._client, self._address, self._make_core = client, address, core
+    def __init__(self, client: aiohttp.ClientSession, api: str, core: Callable[[], Query]) -> None:
+        """`api`: where it answers, empty: not known; `core` is called when it is needed first."""
+        self._client, self._api, self._make_core = client, api, core
         self._core: Query | None = None
         self._asked = ""
 
     async def feed(self, reader_id: int, down_to: int) -> Feed:
         """The feed, down to this post id."""
-        api = self._address()
-        if api is not None:
+        if self._api:
             try:
-                feed = await over_http(self._client, api, reader_id, down_to)
+                feed = await over_http(self._client, self._api, reader_id, down_to)
             except ApiAwayError as away:
                 self._now_asks("this process", reason=away.message)
             else:
-                self._now_asks(api, reason="it answers")
+                self._now_asks(self._api, reason="it answers")
                 return feed
         else:
             self._now_asks("this process", reason="no instance in this home, and TIDELINE_API is not set")

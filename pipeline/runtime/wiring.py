@@ -204,7 +204,7 @@ async def auditor(r: Resources) -> Auditor:
     client = await r.stack.enter_async_context(
         feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
     )
-    asked = feeds.ApiOrCore(client, lambda: r.settings.api or None, lambda: serving.core_of(r)[0])
+    asked = feeds.ApiOrCore(client, r.settings.api, lambda: serving.core_of(r)[0])
     behind = r.stack.enter_context(tiers_behind(r.kafka, r.topology, now_ms))
     return auditor_of(r.stores, r.topology, asked.feed, behind=behind)
 
@@ -266,7 +266,7 @@ def handler_of(stage: str, r: Resources) -> Handler:
 
 
 def builder(stage: str) -> Callable[[Resources], Any]:
-    """What makes a stage: a handler, an application, or (awaited) one that looks at the others."""
+    """What makes a stage: a handler, or (awaited) one that looks at the others."""
     named = path.STAGES[stage].build or f"{__name__}:{stage}"
     found: Callable[[Resources], Any] = resolve_name(named)
     return found

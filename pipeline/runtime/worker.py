@@ -123,7 +123,7 @@ def _on_assigned(stage: str, settings: Settings):  # type: ignore[no-untyped-def
 @asynccontextmanager
 async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
-    app = wiring.builder("api")(resources)
+    app = wiring.api(resources)
     async with (
         door.listening(api.beside(app), settings.metrics_host, settings.metrics_port) as metrics,
         door.listening(app, settings.host, settings.port) as port,

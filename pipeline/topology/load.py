@@ -175,12 +175,7 @@ def _called(of: Topology) -> set[str]:
 def _named(model: type[Spec], section: str, tree: Tree, problems: list[str]) -> dict[str, Spec]:
     specs = {}
     for name, raw in tree.values[section].items():
-        if (
-            section == "stages"
-            and isinstance(raw, dict)
-            and name in path.STAGES
-            and path.without_topics(name)
-        ):
+        if section == "stages" and isinstance(raw, dict) and path.without_topics(name):
             raw = _NO_TOPICS | raw
         spec = _spec(model, (section, name), raw, tree, problems, name=name)
         if spec is not None:

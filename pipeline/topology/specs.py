@@ -14,8 +14,6 @@ Group = Annotated[str, Field(pattern=r"^[a-zA-Z0-9._-]*$", max_length=249)]
 Count = Annotated[int, Field(ge=1)]
 Seconds = Annotated[float, Field(ge=0, le=86_400)]
 
-API, AUDITOR, CONTROLLER = "api", "auditor", "controller"
-
 WORKERS = "workers"
 """The role of the stages."""
 

@@ -1,5 +1,7 @@
 """Whom the auditor asks: the API while it answers, else a core in its own process."""
 
+import socket
+
 import structlog
 from aiohttp import web
 
@@ -45,24 +47,31 @@ async def test_a_feed_ends_with_the_page_that_goes_below_what_is_asked_for():
 async def test_an_api_that_is_away_is_replaced_by_the_core_until_it_answers():
     """Each change is one line in the log."""
     core, posts = await core_with(1)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
     app = web.Application()
     app.router.add_get("/v1/readers/{reader}/timeline", answer)
     runner = web.AppRunner(app)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    url = f"http://127.0.0.1:{runner.addresses[0][1]}"
-    addresses = iter([None, "http://127.0.0.1:9", "http://127.0.0.1:9", url, url])
+    url = f"http://127.0.0.1:{port}"
     try:
         async with feeds.session(None) as client:
-            asked = feeds.ApiOrCore(client, lambda: next(addresses), lambda: core)
+            asked, nowhere = (
+                feeds.ApiOrCore(client, url, lambda: core),
+                feeds.ApiOrCore(client, "", lambda: core),
+            )
             with structlog.testing.capture_logs() as logs:
-                found = [len((await asked.feed(READER, 0)).posts) for _ in range(5)]
+                found = [len((await asked.feed(READER, 0)).posts) for _ in range(2)]
+                await web.TCPSite(runner, "127.0.0.1", port).start()
+                found += [len((await asked.feed(READER, 0)).posts) for _ in range(2)]
+                found += [len((await nowhere.feed(READER, 0)).posts) for _ in range(2)]
     finally:
         await runner.cleanup()
 
-    assert found == [1, 1, 1, 0, 0]
-    assert [line["whom"] for line in logs] == ["this process", url]
+    assert found == [1, 1, 0, 0, 1, 1]
+    assert [line["whom"] for line in logs] == ["this process", url, "this process"]
+    assert "TIDELINE_API is not set" in logs[-1]["reason"]
     assert posts
 
 
