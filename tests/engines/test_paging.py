@@ -24,7 +24,7 @@ def feed(instance: Instance) -> Iterator[tuple[int, list[int], list[Event]]]:
     instance.publish(*posts)
     instance.settle()
     instance.publish(events.followed(pulled, reader))
-    instance.settle()  # or rows that backfill writes for the follow may come behind the retraction, and stay
+    instance.settle()  # or backfill, in the middle of the follow, may write rows behind the retraction
     for kind in ("suspended", "reinstated"):
         instance.publish(events.policy(kind, author_id=pulled))
         instance.settle()
