@@ -7,8 +7,8 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  3. `stages.readers`    accounts, activity → active or dormant, warm edges [`cohorts`, `warmth`]; who is
      erased is hidden at once (`stages.erase`) [`erasure`]
  4. `stages.counters`   activity → how many readers engage with a post, by the hour [`engagement`]
- 5. `stages.policy`     blocks, mutes, suspensions, take-downs → what pages are filtered by
- 6. `stages.classify`   posts → canonical post, author's class, fan-out tasks [`policy`, `cost`, `budgets`]
+ 5. `stages.moderation` blocks, mutes, suspensions, take-downs → what pages are filtered by
+ 6. `stages.classify`   posts → canonical post, author's class, fan-out tasks [`routing`, `cost`, `budgets`]
  7. `stages.fanout`     tasks → rows in timelines, a tier each [`coverage`]
  8. `stages.backfill`   rows that were missed: a follow, a return [`repair`]
  9. `stages.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]; an erased
@@ -23,7 +23,7 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
 What strangers send is let in by one rule (`admission`) before any stage, and one rule says which of two
 events about one thing counts (`order`).
 
-Under it: `wire` (records and codec), `topology` (topics, tiers, budgets, policy), `kafka` (`loop`: nothing
+Under it: `wire` (records and codec), `topology` (topics, tiers, budgets, routing), `kafka` (`loop`: nothing
 acknowledged before it is durable; `dead_letters`: nothing dropped in silence), `store` (six ports,
 Cassandra behind them). Around it: `runtime` runs a stage in a process; `control` says how far everything is
 behind and acts, `audit` whether readers see what they should; `ops` looks after them, `local` runs real

@@ -25,6 +25,7 @@ class Topic:
     `compacted`: it is state, held whole by its readers, who would lose what retention deletes.
     `shareable`: a domain may read the home feed's: only users write to it, and it says the same to all feeds.
     `beside`: the topic whose events these are marks on; of one key both come to one worker.
+    `renamed`: what the topic is called now; this one is read for one more release, and by the same workers.
     """
 
     name: str
@@ -34,6 +35,12 @@ class Topic:
     compacted: bool = False
     shareable: bool = False
     beside: str = ""
+    renamed: str = ""
+
+    @property
+    def along(self) -> str:
+        """The topic with as many partitions, so that what is about one key has one writer; "": none."""
+        return self.beside or self.renamed
 
     @property
     def is_fanout(self) -> bool:
@@ -70,8 +77,11 @@ TOPICS: dict[str, Topic] = {
         Topic("posts", "author_id", records.PostEvent, UPSTREAM, shareable=True),
         Topic("activity", "reader_id", records.ActivityEvent, UPSTREAM),
         Topic("reader.marks", "reader_id", records.ActivityEvent, beside="activity"),
-        Topic("policy", "whom it is about", records.PolicyEvent, UPSTREAM, shareable=True),
-        Topic("policy.settings", "policy", records.PolicySettings, OPERATORS, compacted=True),
+        Topic("moderation", "whom it is about", records.ModerationEvent, UPSTREAM, shareable=True),
+        Topic(
+            "policy", "whom it is about", records.PolicyEvent, UPSTREAM, shareable=True, renamed="moderation"
+        ),
+        Topic("routing.settings", "routing", records.RoutingSettings, OPERATORS, compacted=True),
         Topic("author.routes", "author_id", records.RouteRecord, compacted=True),
         Topic("author.suspensions", "author_id", records.Suspension, compacted=True),
         Topic("reader.cohorts", "reader_id", records.ReaderCohort, compacted=True),
@@ -87,7 +97,7 @@ TOPICS: dict[str, Topic] = {
         Topic("timeline.replies", "request_id", records.TimelineReply),
         Topic("dead.letters", "as it came", bytes),
         Topic("dead.letters.done", "partition@offset", records.LetterDone, OPERATORS, compacted=True),
-        Topic("policy.forced", "author_id", records.ForcedClass, OPERATORS, compacted=True),
+        Topic("routing.forced", "author_id", records.ForcedClass, OPERATORS, compacted=True),
         Topic("costs", "measure@stage", records.CostSample, compacted=True),
         Topic("containment", "by/kind/target", records.Containment, compacted=True),
         Topic("containment.journal", "kind/target", records.JournalEntry),
@@ -126,8 +136,8 @@ STAGES: dict[str, Stage] = {
         ),
         Stage("counters", ("activity",), (), "how many engage with a post"),
         Stage(
-            "policy",
-            ("policy",),
+            "moderation",
+            ("moderation", "policy"),
             ("author.suspensions", "edge.marks", "fanout.backfill", "fanout.retract", "page.changes"),
             "what pages are filtered by",
         ),
@@ -143,7 +153,7 @@ STAGES: dict[str, Stage] = {
                 "page.changes",
             ),
             "the post, and whether its author is pushed or pulled",
-            follows=("policy.settings", "policy.forced", "costs", "containment"),
+            follows=("routing.settings", "routing.forced", "costs", "containment"),
         ),
         Stage(
             FANOUT,
@@ -164,7 +174,7 @@ STAGES: dict[str, Stage] = {
             ("fanout.retract", "account.erasures"),
             (
                 *("edge.marks", "fanout.backfill", "fanout.retract", "account.erasures", "page.changes"),
-                *("author.routes", "author.suspensions", "policy.forced"),
+                *("author.routes", "author.suspensions", "routing.forced"),
             ),
             "rows that must go, and accounts that are erased",
             follows=("containment",),

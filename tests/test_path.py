@@ -95,7 +95,9 @@ def test_strangers_write_to_topics_that_say_so():
     strangers = {one.name for one in path.TOPICS.values() if one.writer in (path.UPSTREAM, path.READERS)}
 
     assert strangers == set(INPUTS)
-    assert {one.name for one in path.TOPICS.values() if one.writer == path.UPSTREAM} == set(intake.TOPICS)
+    upstream = {one.name: one for one in path.TOPICS.values() if one.writer == path.UPSTREAM}
+    assert {name: one.renamed for name, one in upstream.items() if one.renamed} == intake.RENAMED
+    assert set(upstream) - set(intake.RENAMED) == set(intake.TOPICS)
     assert {one.name for one in path.TOPICS.values() if one.beside} == set(MARKS)
 
 

@@ -23,7 +23,7 @@ from pipeline.wire.records import (
     AccountEvent,
     AuthorClass,
     FollowEvent,
-    PolicyEvent,
+    ModerationEvent,
     PostEvent,
     RouteEntry,
     RouteRecord,
@@ -170,8 +170,8 @@ def _of_reader(standing: Standing) -> list[Event]:
     return [
         AccountEvent("updated", me, standing.state.region, standing.state.protected, _AT),
         *(FollowEvent("followed", author, (me,), _AT) for author in standing.edges),
-        *(PolicyEvent("blocked", _AT, reader_id=who, author_id=whom) for who, whom in blocks),
-        *(PolicyEvent("muted", _AT, reader_id=me, author_id=author) for author in relations.mutes),
+        *(ModerationEvent("blocked", _AT, reader_id=who, author_id=whom) for who, whom in blocks),
+        *(ModerationEvent("muted", _AT, reader_id=me, author_id=author) for author in relations.mutes),
     ]
 
 
@@ -185,9 +185,9 @@ def _of_posts(posts: Iterable[StoredPost]) -> list[Event]:
             events.append(PostEvent("deleted", *what, at))
         if post.taken_down:
             regions = tuple(post.taken_down)
-            events.append(PolicyEvent("taken_down", _AT, post_id=post.post_id, regions=regions))
+            events.append(ModerationEvent("taken_down", _AT, post_id=post.post_id, regions=regions))
     return events
 
 
 def _suspensions(authors: Iterable[int]) -> Sequence[Event]:
-    return [PolicyEvent("suspended", _AT, author_id=author) for author in authors]
+    return [ModerationEvent("suspended", _AT, author_id=author) for author in authors]

@@ -100,7 +100,7 @@ def auditor_of(
     behind: Behind = nobody_behind,
 ) -> Auditor:
     """An auditor of these feeds. `patience_ms`: a post's way to its readers; None: the largest lag budget."""
-    spec = topology.policy
+    spec = topology.routing
     tiers = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in topology.tiers.values()]
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
     patience = budget_ms if patience_ms is None else patience_ms

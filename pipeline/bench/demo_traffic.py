@@ -101,7 +101,7 @@ def _changes(
         author, after = post.fields["author_id"], post.at_s + rng.uniform(0.2, QUIET_END_S)
         kind = rng.choice(("edited", "deleted", "taken_down"))
         if kind == "taken_down":
-            yield TrafficStep(after, "policy", {"type": kind}, post.post)
+            yield TrafficStep(after, "moderation", {"type": kind}, post.post)
         else:
             body = {"body": f"post {post.post}, edited"} if kind == "edited" else {}
             yield TrafficStep(after, "posts", {"type": kind, "author_id": author, **body}, post.post)
@@ -111,7 +111,7 @@ def _changes(
         yield from _relation(max(when, 0.0), author, reader, rng.choice(accounts), rng)
     for post in rng.sample(posts, 2):
         yield TrafficStep(
-            post.at_s + 1, "policy", {"type": "suspended", "author_id": post.fields["author_id"]}
+            post.at_s + 1, "moderation", {"type": "suspended", "author_id": post.fields["author_id"]}
         )
 
 
@@ -128,9 +128,11 @@ def _relation(
             yield _follow(at_s, "unfollowed", reader, author)
             yield _follow(at_s + 1.5, "followed", reader, author)
         case "blocked" | "muted":
-            yield TrafficStep(at_s, "policy", {"type": kind, "reader_id": reader, "author_id": author})
+            yield TrafficStep(at_s, "moderation", {"type": kind, "reader_id": reader, "author_id": author})
         case "blocked by":
-            yield TrafficStep(at_s, "policy", {"type": "blocked", "reader_id": author, "author_id": reader})
+            yield TrafficStep(
+                at_s, "moderation", {"type": "blocked", "reader_id": author, "author_id": reader}
+            )
 
 
 def _follow(at_s: float, kind: str, reader: int, author: int) -> TrafficStep:

@@ -63,10 +63,10 @@ def run(*, rows: int, followers: int, rounds: int, home: Path | None, progress: 
     """Compare the contenders on about `rows` rows a turn. Raises EngineError when one writes other rows."""
     with tempfile.TemporaryDirectory(prefix="tideline-bench-") as folder:
         loaded = _topology(Path(folder) / "topology")
-        workload = Workload(max(1, rows // followers), followers, loaded.policy.segment_size)
-        if followers >= loaded.policy.push_below:
+        workload = Workload(max(1, rows // followers), followers, loaded.routing.segment_size)
+        if followers >= loaded.routing.push_below:
             raise ConfigError(
-                f"{followers} followers are not pushed to: push_below is {loaded.policy.push_below}"
+                f"{followers} followers are not pushed to: push_below is {loaded.routing.push_below}"
             )
         with engines_for(home, progress) as engines:
             if others := groups.active(engines.kafka, "tideline."):
@@ -176,7 +176,7 @@ class FanoutBench:
         if contender == "row-at-a-time":
             return {"row-at-a-time": [*python, "pipeline.bench.row_at_a_time", f"{_GROUPS}row"]}
         work = self.workload
-        ttl_s = self.topology.policy.window_ms // 1000
+        ttl_s = self.topology.routing.window_ms // 1000
         arguments = (work.posts, work.followers, work.segment_size, at_ms, ttl_s)
         return {"ceiling": [*python, "pipeline.bench.fanout_ceiling", *map(str, arguments)]}
 

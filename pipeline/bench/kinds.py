@@ -17,9 +17,9 @@ class Kinds:
 
     def of(self, author_id: int) -> str:
         """`partial`, `pull`, or for an author who is pushed the tier."""
-        followers, policy = len(self.graph.followers.get(author_id, ())), self.topology.policy
-        if followers >= policy.push_below:
-            return "pull" if followers >= policy.pull_above else "partial"
+        followers, routing = len(self.graph.followers.get(author_id, ())), self.topology.routing
+        if followers >= routing.push_below:
+            return "pull" if followers >= routing.pull_above else "partial"
         tiers = self.topology.tiers.values()
         return next(t.name for t in tiers if t.max_followers is None or followers < t.max_followers)
 

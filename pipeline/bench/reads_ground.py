@@ -19,7 +19,7 @@ from pipeline.domain.intake import Accepted
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance
-from pipeline.ops import policy_forced
+from pipeline.ops import routing_forced
 from pipeline.ops.publish import outgoing
 from pipeline.wire.records import AuthorClass, ForcedClass
 
@@ -55,7 +55,7 @@ class Ground:
         await self._send(list(self.world.edges(at)))
         for author in self.world.pulled:
             forced = ForcedClass(author, AuthorClass.PULL, "bench reads", at)
-            await policy_forced.force(self.running.kafka, forced)
+            await routing_forced.force(self.running.kafka, forced)
         await self.settled()
         authors = self.world.authors_of_posts()
         self.say(f"publishing {len(authors):,} posts")

@@ -42,12 +42,12 @@ def publish(
     refuse is refused here: one ahead of now, a post older than the window that does not say imported.
     """
     from pipeline.cli import _delivery
-    from pipeline.domain.intake import TOPICS
+    from pipeline.domain.intake import RENAMED, TOPICS
     from pipeline.ops.publish import Times, batch_of
     from pipeline.runtime.admitting import limits_of
     from pipeline.wire.headers import LONGEST_NAME
 
-    if topic and topic not in TOPICS:
+    if topic and RENAMED.get(topic, topic) not in TOPICS:
         raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")
 
     async def batches(blocks: "AsyncIterator[list[Line]]") -> "AsyncIterator[LineBatch]":

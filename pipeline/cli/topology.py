@@ -23,7 +23,7 @@ FailOption = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    topology = typer.Typer(no_args_is_help=True, help="Topics, stages, tiers, policy and tables as files.")
+    topology = typer.Typer(no_args_is_help=True, help="Topics, stages, tiers, routing and tables as files.")
     topology.command("validate")(validate)
     topology.command("diff")(diff)
     topology.command("apply")(apply)

@@ -19,7 +19,7 @@ def worker(
         str,
         typer.Argument(
             metavar="[DOMAIN/]STAGE",
-            help="graph, readers, policy, classify, fanout.TIER, query, api, auditor or controller.",
+            help="graph, readers, moderation, classify, fanout.TIER, query, api, auditor or controller.",
         ),
     ],
     home: HomeOption = DEFAULT_HOME,

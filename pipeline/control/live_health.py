@@ -20,7 +20,7 @@ class LiveHealth:
         self._now_ms = now_ms
         self._offsets = Offsets(kafka)
         self._lag = Lag(self._offsets, topology, now_ms=now_ms)
-        most = topology.policy.segment_size
+        most = topology.routing.segment_size
         self._backlog = Backlog(kafka, lambda task: of_task(task, most).deliveries)
         self.health = Health(topology, self._pending)
         self.lags: Sequence[StageLag] = ()

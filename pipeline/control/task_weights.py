@@ -39,7 +39,7 @@ def tier_of(topology: Topology, stage: str) -> TierSpec | None:
 
 def most_of(topology: Topology, tier: TierSpec) -> int:
     """The rows that a task of one segment writes at most."""
-    size = topology.policy.segment_size
+    size = topology.routing.segment_size
     return size if tier.max_followers is None else min(size, tier.max_followers)
 
 

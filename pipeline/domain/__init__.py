@@ -3,8 +3,8 @@
 `intake` what an event may look like · `admission` what strangers' events are held against · `order` which of
 two events counts · `snowflake` ids and time · `made_ids` ids of posts that come without one · `erasure`
 how an account is forgotten · `edges` what a follow event changes ·
-`segments` where followers live, tasks and shards · `policy` the class of an author · `hints` what ranking may
-know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
+`segments` where followers live, tasks and shards · `routing` the class of an author · `hints` what ranking
+may know from the write · `coverage` who is pushed and what is pulled · `merge` two paths into one page ·
 `visibility` what a reader may see · `ranking` the order of a ranked page · `cursor` the place in a feed ·
 `budgets` how late is too late · `lag_status` how a consumer gets on · `waiting` what waits for it, by weight
 · `burn` how fast a budget is spent · `arrivals` who makes the work · `control` what is done about a tier that

@@ -16,7 +16,7 @@ from typing import Any
 from pipeline.domain import fields, intake, snowflake
 from pipeline.wire.records import ActivityEvent, FollowEvent, PostEvent, TimelineRequest
 
-INPUTS = (*intake.TOPICS, "timeline.requests")
+INPUTS = (*intake.TOPICS, *intake.RENAMED, "timeline.requests")
 """The topics that strangers write to."""
 
 EDGE_MARKS = ("retracted", "refilled", "warmed", "cooled")

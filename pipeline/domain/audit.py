@@ -9,9 +9,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 
-Event = AccountEvent | FollowEvent | PostEvent | PolicyEvent | ActivityEvent
+Event = AccountEvent | FollowEvent | PostEvent | ModerationEvent | ActivityEvent
 
 
 @dataclass(slots=True)
@@ -81,8 +81,8 @@ class Ledger:
                     edges[event.author_id] = max(edges.get(event.author_id, (0, True)), (event.at, left))
             case PostEvent():
                 self._add_post(event)
-            case PolicyEvent():
-                self._add_policy(event)
+            case ModerationEvent():
+                self._add_moderation(event)
             case AccountEvent() if event.sets("region"):
                 known = self._regions.get(event.user_id, (0, ""))
                 self._regions[event.user_id] = max(known, (event.at, event.region))
@@ -152,7 +152,7 @@ class Ledger:
         if event.visibility is not None:
             post.visibility = max(post.visibility, (event.at, event.visibility))
 
-    def _add_policy(self, event: PolicyEvent) -> None:
+    def _add_moderation(self, event: ModerationEvent) -> None:
         if event.type in ("taken_down", "restored"):
             post = self._posts[event.post_id or 0]
             times = post.taken_down if event.type == "taken_down" else post.restored

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipeline.domain import snowflake
-from pipeline.domain.policy import Entries
+from pipeline.domain.routing import Entries
 from pipeline.wire.records import AuthorClass
 
 
@@ -40,7 +40,7 @@ Range = tuple[int, int]
 
 
 def pushed(post_id: int, author_class: AuthorClass, edge: EdgeCover) -> bool:
-    """Whether a writer must write this post, of the class it has by `policy.class_of`, for this edge.
+    """Whether a writer must write this post, of the class it has by `routing.class_of`, for this edge.
 
     `covered_from` is not asked: a follower in the segment is pushed to at once, ahead of its bound.
     """

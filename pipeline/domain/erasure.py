@@ -17,7 +17,7 @@ from pipeline.wire.records import (
     ErasureTask,
     FanoutTask,
     FollowEvent,
-    PolicyEvent,
+    ModerationEvent,
     PostEvent,
     RepairTask,
 )
@@ -57,7 +57,7 @@ def without(record: Any, erased: IsErased) -> Any:
             return None if erased(author) else record
         case ActivityEvent(reader_id=reader, author_id=author):
             return None if any(one and erased(one) for one in (reader, author)) else record
-        case PolicyEvent(reader_id=reader, author_id=author):
+        case ModerationEvent(reader_id=reader, author_id=author):
             return None if any(one and erased(one) for one in (reader, author)) else record
     return record
 

@@ -17,7 +17,7 @@ Services also send records of their own making: those are held against the same 
     activity  opened                 reader_id, at
               engaged                reader_id, author_id, post_id, at
               hidden, unhidden       reader_id, author_id, post_id, at
-    policy    blocked, unblocked     reader_id, author_id, at
+    moderation  blocked, unblocked   reader_id, author_id, at
               muted, unmuted         reader_id, author_id, at
               suspended, reinstated  author_id, at
               taken_down, restored   post_id, regions [] (everywhere), at
@@ -32,9 +32,9 @@ from typing import Any
 
 from pipeline.domain import fields, made_ids, snowflake
 from pipeline.domain.fields import FieldError
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 
-Event = AccountEvent | FollowEvent | PostEvent | ActivityEvent | PolicyEvent
+Event = AccountEvent | FollowEvent | PostEvent | ActivityEvent | ModerationEvent
 Fields = dict[str, Any]
 
 
@@ -72,6 +72,8 @@ def parse(value: object, *, default_topic: str | None, now_ms: int | None = None
     if not isinstance(value, dict):
         return Rejected("", "must be a JSON object")
     topic, kind = value.get("topic", default_topic), value.get("type")
+    if isinstance(topic, str):
+        topic = RENAMED.get(topic, topic)
     if not isinstance(topic, str) or topic not in _SHAPES:
         return Rejected("topic", f"must be one of {', '.join(_SHAPES)}")
     if not isinstance(kind, str) or kind not in _SHAPES[topic]:
@@ -90,7 +92,9 @@ def checked(record: Event) -> Event | Rejected:
     A field that its type does not have must be empty. A published post without a visibility is public, as a
     line without one is.
     """
-    topic, kinds = next((topic, _SHAPES[topic]) for topic, kind in _RECORDS.items() if kind is type(record))
+    topic, kinds = next(
+        (topic, _SHAPES[topic]) for topic, kind in _RECORDS.items() if isinstance(record, kind)
+    )
     shape = kinds.get(record.type)
     if shape is None:
         return Rejected("type", f"must be one of {', '.join(kinds)} on topic {topic}")
@@ -203,7 +207,7 @@ def _about(record: Event) -> str:
             return str(record.post_id)
         case ActivityEvent():
             return f"{record.author_id or ''}:{record.post_id or ''}"
-        case PolicyEvent():
+        case ModerationEvent():
             return f"{record.author_id or ''}:{record.post_id or ''}:{','.join(record.regions)}"
 
 
@@ -252,11 +256,11 @@ _DELETED = _Shape(PostEvent, "author_id", _OF_A_POST)
 _OPENED = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, "at": _TIME})
 _OF_A_READER_WITH_A_POST = _Shape(ActivityEvent, "reader_id", {"reader_id": _ID, **_OF_A_POST})
 _RELATION = _Shape(
-    PolicyEvent, "reader_id", {"reader_id": _ID, "author_id": _ID, "at": _TIME}, finish=_relation
+    ModerationEvent, "reader_id", {"reader_id": _ID, "author_id": _ID, "at": _TIME}, finish=_relation
 )
-_SUSPENSION = _Shape(PolicyEvent, "author_id", {"author_id": _ID, "at": _TIME})
+_SUSPENSION = _Shape(ModerationEvent, "author_id", {"author_id": _ID, "at": _TIME})
 _TAKE_DOWN = _Shape(
-    PolicyEvent, "post_id", {"post_id": _ID, "regions": fields.regions, "at": _TIME}, {"regions": ()}
+    ModerationEvent, "post_id", {"post_id": _ID, "regions": fields.regions, "at": _TIME}, {"regions": ()}
 )
 
 _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
@@ -267,7 +271,7 @@ _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
         "opened": _OPENED,
         **dict.fromkeys(("engaged", "hidden", "unhidden"), _OF_A_READER_WITH_A_POST),
     },
-    "policy": {
+    "moderation": {
         **dict.fromkeys(("blocked", "unblocked", "muted", "unmuted"), _RELATION),
         **dict.fromkeys(("suspended", "reinstated"), _SUSPENSION),
         **dict.fromkeys(("taken_down", "restored"), _TAKE_DOWN),
@@ -279,8 +283,11 @@ _RECORDS: Mapping[str, type[Event]] = {
     "follows": FollowEvent,
     "posts": PostEvent,
     "activity": ActivityEvent,
-    "policy": PolicyEvent,
+    "moderation": ModerationEvent,
 }
 
 TOPICS = tuple(_SHAPES)
 """The topics events may be published to."""
+
+RENAMED = {"policy": "moderation"}
+"""Topics by the name they had before: for one release taken for the new one, and read."""

@@ -1,4 +1,4 @@
-"""What a reader may see (R4). Policy wins over whatever the rows say; removal of rows is only clean-up.
+"""What a reader may see (R4). Moderation wins over whatever the rows say; removal of rows is only clean-up.
 
 What is known of an author is asked before a post is fetched, what is known of the post itself afterwards.
 One's own posts hide only when they are deleted or taken down.

@@ -18,7 +18,7 @@ from pipeline.kafka import groups
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
-from pipeline.ops import policy_explain
+from pipeline.ops import routing_explain
 from pipeline.ops.advise_work import Stretch, stretch, unit_of
 from pipeline.path import tier_of
 from pipeline.topology import Topology
@@ -84,7 +84,7 @@ def seen(
     hears how many seconds have passed. Stages that the broker does not answer for are left out.
     """
     stages = list(consumers(topology, api=False))
-    samples = policy_explain.in_force(kafka, topology, now_ms).samples
+    samples = routing_explain.in_force(kafka, topology, now_ms).samples
     costs = {one.name: one.value for one in samples}
     with Offsets(kafka) as offsets, spans(kafka) as reader:
         cpus_in_use()

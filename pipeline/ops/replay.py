@@ -109,7 +109,7 @@ def _rows(topology: Topology, stage: str, records: int | None) -> int | None:
     tier = topology.tiers.get(tier_of(stage) or "")
     if records is None or tier is None:
         return None
-    size = topology.policy.segment_size
+    size = topology.routing.segment_size
     return records * (size if tier.max_followers is None else min(size, tier.max_followers))
 
 

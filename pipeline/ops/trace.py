@@ -9,7 +9,7 @@ counts as done.
 import asyncio
 from dataclasses import dataclass
 
-from pipeline.domain import budgets, policy, snowflake
+from pipeline.domain import budgets, routing, snowflake
 from pipeline.errors import TidelineError
 from pipeline.ops.trace_reached import Reached, reached
 from pipeline.ops.trace_topics import Hop, Letter, look
@@ -87,8 +87,8 @@ async def trace(
             + (f" as far as was looked: --records above {records}" if looked.cut else ""),
         )
     suspension = (await stores.readers.suspensions([author_id])).get(author_id)
-    entries = policy.entries_of(await stores.routes.routes([author_id]), author_id)
-    author_class = policy.class_of(post_id, entries)
+    entries = routing.entries_of(await stores.routes.routes([author_id]), author_id)
+    author_class = routing.class_of(post_id, entries)
     graph = (await stores.graph.author_graphs([author_id]))[author_id]
     followers = graph.followers if looked.followers is None else looked.followers
     tiers = [budgets.Tier(t.name, t.max_followers, t.lag_budget) for t in topology.tiers.values()]
@@ -106,7 +106,7 @@ async def trace(
         hops=looked.hops,
         letters=looked.letters,
         cut=looked.cut,
-        reached=await reached(stores, graph, post_id, entries, floor, topology.policy.margin_ms)
+        reached=await reached(stores, graph, post_id, entries, floor, topology.routing.margin_ms)
         if pushed
         else None,
     )

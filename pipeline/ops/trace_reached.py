@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain.coverage import EdgeCover, bound, pull_ranges
-from pipeline.domain.policy import Entries
+from pipeline.domain.routing import Entries
 from pipeline.store.ports import Stores
 from pipeline.store.values import AuthorGraph
 

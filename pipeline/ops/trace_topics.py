@@ -69,7 +69,7 @@ def look(bootstrap: str, topology: Topology, post_id: int, records: int) -> Look
         )
     kafka = {topology.topics[topic].name: topic for topic in (*stages, "posts.classified")}
     committed = {place: position for (_, place), position in positions.items()}
-    since_ms = snowflake.time_ms(post_id) - topology.policy.clock_ahead_ms
+    since_ms = snowflake.time_ms(post_id) - topology.routing.clock_ahead_ms
     with spans(bootstrap) as reader:
         messages, cut = _since(reader, topology.places(kafka.values()), since_ms, records, _about(post_id))
         found = [(one, record) for one in messages if (record := _record(one, kafka, post_id)) is not None]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from pipeline.domain import snowflake
-from pipeline.domain.policy import class_of
+from pipeline.domain.routing import class_of
 from pipeline.query.page import Page, Session
 from pipeline.telemetry import metrics
 from pipeline.telemetry.gauges import GreatestValue

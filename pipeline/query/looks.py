@@ -1,4 +1,4 @@
-"""Looks: one post for one reader, and how a reader stands to an author; by the same policy as pages."""
+"""Looks: one post for one reader, and how a reader stands to an author; by the same moderation as pages."""
 
 from dataclasses import dataclass
 

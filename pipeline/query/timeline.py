@@ -3,7 +3,7 @@
 Reads      timeline.requests (the `ask` agent); author.routes and author.suspensions as a whole, page.changes;
            the tables of the path
 Writes     a TimelineReply to the topic the request names
-Guarantee  no post twice, nothing skipped that a shallower source still holds; policy wins
+Guarantee  no post twice, nothing skipped that a shallower source still holds; moderation wins
 Replay     answers again; asking is free of side effects
 Budget     the request's deadline: stages are cut, not the page, and `degraded` names each
 

@@ -15,7 +15,7 @@ Admit = Callable[[Any, Incoming], Any]
 
 def limits_of(topology: Topology) -> ClockLimits:
     """What is held against the clock, and how far."""
-    return ClockLimits(topology.policy.clock_ahead_ms, topology.policy.window_ms)
+    return ClockLimits(topology.routing.clock_ahead_ms, topology.routing.window_ms)
 
 
 def admission_of(topology: Topology) -> Admit:

@@ -65,7 +65,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         inputs={r.topology.topics[topic].name for topic in admission.INPUTS},
         admit=admission_of(r.topology),
         stage=stage,
-        hold=Limit(r.topology.policy.hold_ratio, r.topology.policy.hold_records),
+        hold=Limit(r.topology.routing.hold_ratio, r.topology.routing.hold_records),
     )
     erased = ErasedAccounts()
     r.view("accounts.erased", erased)

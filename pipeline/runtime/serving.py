@@ -55,7 +55,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
     tables. `keys`: of its cursors; without, nobody else can read them.
     """
-    spec, tiers = r.topology.policy, r.topology.tiers.values()
+    spec, tiers = r.topology.routing, r.topology.tiers.values()
     records: ByAuthor[RouteRecord] = ByAuthor()
     suspensions: ByAuthor[Suspension] = ByAuthor()
     routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)

@@ -29,7 +29,7 @@ from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
 from pipeline.domain.containment import Kind, Room, contained
 from pipeline.domain.control import Rules
-from pipeline.domain.policy import Influences, Thresholds
+from pipeline.domain.routing import Influences, Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.leader import Leader
 from pipeline.kafka.loop import Handler
@@ -45,8 +45,8 @@ from pipeline.stages.counters import Counters
 from pipeline.stages.erase import Erase, Erasing, Removals
 from pipeline.stages.fanout import Fanout
 from pipeline.stages.graph import Graph
+from pipeline.stages.moderation import Moderation
 from pipeline.stages.pace import Pace
-from pipeline.stages.policy import Policy
 from pipeline.stages.readers import Readers
 from pipeline.stages.retract import Retract
 from pipeline.stages.segment_cache import SegmentCache
@@ -67,7 +67,7 @@ ROWS_REMEMBERED = 100_000
 
 def graph(r: Resources) -> Handler:
     """Follows → followers_by_author, following_by_reader, repairs."""
-    spec = r.topology.policy
+    spec = r.topology.routing
     return Graph(
         store=r.stores.graph,
         routes=r.stores.routes,
@@ -80,7 +80,7 @@ def graph(r: Resources) -> Handler:
 
 def readers(r: Resources) -> Handler:
     """accounts, activity → reader_state, reader.cohorts, repairs."""
-    spec, emit = r.topology.policy, r.emit("readers")
+    spec, emit = r.topology.routing, r.emit("readers")
     routes, costs = r.view("author.routes"), r.view("costs")
 
     def measured() -> cost.Costs | None:
@@ -98,19 +98,19 @@ def counters(r: Resources) -> Handler:
     return Counters(r.stores.counters, now_ms).handle
 
 
-def policy(r: Resources) -> Handler:
-    """Policy → relations_by_reader, author.suspensions, take-downs, repairs."""
-    return Policy(r.stores, r.emit("policy"), r.topology.policy.tasks_per_post).handle
+def moderation(r: Resources) -> Handler:
+    """Moderation → relations_by_reader, author.suspensions, take-downs, repairs."""
+    return Moderation(r.stores, r.emit("moderation"), r.topology.routing.tasks_per_post).handle
 
 
 def classify(r: Resources) -> Handler:
     """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
-    spec, tiers = r.topology.policy, r.topology.tiers.values()
-    changed, forced, costs = r.view("policy.settings"), r.view("policy.forced"), r.view("costs")
+    spec, tiers = r.topology.routing, r.topology.tiers.values()
+    changed, forced, costs = r.view("routing.settings"), r.view("routing.forced"), r.view("costs")
     in_force, room = r.view("containment").get, Room()
 
     def thresholds() -> Thresholds:
-        now = changed.get("policy") or spec
+        now = changed.get("routing") or spec
         return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
 
     def influences(delivery: Post, tier: str) -> Influences:
@@ -142,7 +142,7 @@ def classify(r: Resources) -> Handler:
 
 def fanout(tier: str, r: Resources) -> Handler:
     """fanout.TIER → timeline_by_reader."""
-    spec, name = r.topology.policy, tier_stage(tier)
+    spec, name = r.topology.routing, tier_stage(tier)
     topic = r.topology.tiers[tier].topic
     fresh_s = spec.margin_ms / 2000
     cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
@@ -176,13 +176,13 @@ def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
 
 def backfill(r: Resources) -> Handler:
     """fanout.backfill → timeline_by_reader."""
-    spec = r.topology.policy
+    spec = r.topology.routing
     return Backfill(r.stores, *repairs("backfill", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
 
 
 def retract(r: Resources) -> Handler:
     """fanout.retract, account.erasures → removals."""
-    spec = r.topology.policy
+    spec = r.topology.routing
     shared = r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms
     return Removals(Retract(*shared), Erase(*shared)).handle
 

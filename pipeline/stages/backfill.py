@@ -17,7 +17,7 @@ from functools import partial
 from pipeline.domain import hints, repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
 from pipeline.domain.merge import Row
-from pipeline.domain.policy import Entries, class_of, entries_of
+from pipeline.domain.routing import Entries, class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
 from pipeline.stages import changes

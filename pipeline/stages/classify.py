@@ -1,6 +1,6 @@
 """Classify: a post gets its place in the canonical store, its author's class, and its fan-out tasks.
 
-Reads      posts (key author_id, so an author's posts come in order); policy.settings, policy.forced,
+Reads      posts (key author_id, so an author's posts come in order); routing.settings, routing.forced,
            containment and costs as a whole
 Writes     posts, posts_by_author, posts_ahead, post_reservations (`numbering`), author_routes;
            author.routes, then page.changes, then fanout.*, then posts.classified; fanout.retract for posts
@@ -18,7 +18,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, order, repair, segments, snowflake
-from pipeline.domain.policy import (
+from pipeline.domain.routing import (
     NO_INFLUENCES,
     Influences,
     Thresholds,

@@ -222,7 +222,7 @@ class Erase:
             for topic, keys in {
                 "author.routes": [str(account)],
                 "reader.cohorts": [str(account)],
-                "policy.forced": [str(account)],
+                "routing.forced": [str(account)],
                 "containment": containment.keys_of_author(account),
             }.items()
             for key in keys

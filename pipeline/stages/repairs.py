@@ -6,7 +6,7 @@ from typing import Any
 
 from pipeline.domain import repair
 from pipeline.domain.merge import Row
-from pipeline.domain.policy import class_of, entries_of
+from pipeline.domain.routing import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outgoing

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import snowflake, warmth
 from pipeline.domain.cost import Costs
-from pipeline.domain.policy import class_of
+from pipeline.domain.routing import class_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outgoing

@@ -191,8 +191,8 @@ class TimelineStore(Protocol):
 
 
 class ReaderStore(Protocol):
-    """`reader_state`, `affinity_by_reader`, `hidden_by_reader`, `relations_by_reader`, and the policy's half
-    of `author_stats`.
+    """`reader_state`, `affinity_by_reader`, `hidden_by_reader`, `relations_by_reader`, and what moderation
+    writes of `author_stats`.
     """
 
     async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:

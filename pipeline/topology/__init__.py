@@ -1,4 +1,4 @@
-"""What runs: topics, stages, tiers, policy, ranking and tables, as `topology/` says it, typed and checked.
+"""What runs: topics, stages, tiers, routing, ranking and tables, as `topology/` says it, typed and checked.
 
 `load` reads a folder of seven YAML files, `tables.cql`, `profiles/` and `domains/`. It lays one profile over
 them, and over that each domain, which runs beside the home feed under names of its own (`config.names`). It
@@ -11,9 +11,9 @@ from pipeline.topology.load import Topology, load
 from pipeline.topology.specs import (
     ApiSpec,
     CachesSpec,
-    PolicySpec,
     RankingSpec,
     RoleSpec,
+    RoutingSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -22,9 +22,9 @@ from pipeline.topology.specs import (
 __all__ = [
     "ApiSpec",
     "CachesSpec",
-    "PolicySpec",
     "RankingSpec",
     "RoleSpec",
+    "RoutingSpec",
     "StageSpec",
     "TierSpec",
     "TopicSpec",

@@ -10,7 +10,7 @@ from pipeline.topology.tree import Document, Keys, Place, Tree, documents
 DEFAULT = "default"
 """The profile that overrides nothing."""
 
-FLAT = ("policy", "ranking", "api")
+FLAT = ("routing", "ranking", "api")
 """The sections whose values have no name above them."""
 
 
@@ -20,6 +20,11 @@ def base(folder: Path) -> Tree:
     for section in ("stages", "tiers", "acls", *FLAT):
         kind = section.capitalize()
         file = folder / f"{section}.yaml"
+        if section == "routing" and (folder / "policy.yaml").exists():
+            raise ConfigError(
+                f"{folder / 'policy.yaml'}: is {file.name} now, of kind {kind}",
+                "rename both, and the section `policy` of profiles/ and domains/",
+            )
         found = list(documents(file, kind))
         if len(found) > 1:
             raise ConfigError(f"{file}: one document of kind {kind}, not {len(found)}")

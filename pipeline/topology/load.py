@@ -16,9 +16,9 @@ from pipeline.topology.files import DEFAULT
 from pipeline.topology.specs import (
     ApiSpec,
     DomainSpec,
-    PolicySpec,
     RankingSpec,
     RoleSpec,
+    RoutingSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -47,7 +47,7 @@ class Topology:
     topics: dict[str, TopicSpec]
     stages: dict[str, StageSpec]
     tiers: dict[str, TierSpec]
-    policy: PolicySpec
+    routing: RoutingSpec
     ranking: RankingSpec
     api: ApiSpec
     cql: str
@@ -74,7 +74,7 @@ class Topology:
 
         `replication`: copies in every data centre, or Cassandra's own map of them.
         """
-        return tables.render(self.cql, keyspace, replication, self.policy)
+        return tables.render(self.cql, keyspace, replication, self.routing)
 
 
 def load(folder: Path | None = None, profile: str = DEFAULT) -> Topology:
@@ -97,17 +97,17 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
     stages = _in_path_order(_named(StageSpec, "stages", tree, problems))
     tiers = _named(TierSpec, "tiers", tree, problems)
     acls = _named(RoleSpec, "acls", tree, problems)
-    policy = _spec(PolicySpec, ("policy",), tree.values["policy"], tree, problems)
+    routing = _spec(RoutingSpec, ("routing",), tree.values["routing"], tree, problems)
     ranking = _spec(RankingSpec, ("ranking",), tree.values["ranking"], tree, problems)
     api = _spec(ApiSpec, ("api",), tree.values["api"], tree, problems)
     _raise(problems)
-    assert policy is not None and ranking is not None and api is not None
+    assert routing is not None and ranking is not None and api is not None
     found = [
         *rules.topics(topics),
         *rules.stages(stages, topics),
         *rules.tiers(tiers, topics),
         *rules.groups(stages, tiers),
-        *rules.policy(policy),
+        *rules.routing(routing),
         *rules.ranking(ranking),
         *rules.api(api),
         *rules.acls(acls, topics),
@@ -115,8 +115,8 @@ def _checked(folder: Path, profile: str, tree: Tree, names: Names = HOME) -> Top
     _raise(tree.problem(keys, reason) for keys, reason in found)
     topics = {name: spec.model_copy(update={"name": names.topic(name)}) for name, spec in topics.items()}
     stages, tiers = _grouped(stages, names), _grouped(tiers, names)
-    cql = tables.read(folder / "tables.cql", policy)
-    return Topology(folder, profile, topics, stages, tiers, policy, ranking, api, cql, acls, names)
+    cql = tables.read(folder / "tables.cql", routing)
+    return Topology(folder, profile, topics, stages, tiers, routing, ranking, api, cql, acls, names)
 
 
 def _in_path_order(specs: dict[str, StageSpec]) -> dict[str, StageSpec]:
@@ -158,12 +158,13 @@ def _domain(home: Topology, tree: Tree, document: Document) -> Topology:
     whole = tree.copy()
     files.lay(own, over=whole)
     _raise(own.problem(keys, reason) for keys, reason in rules.shares(spec.shares, own.values))
+    names = Names(spec.name, rules.shared(spec.shares))
     try:
-        domain = _checked(home.folder, home.profile, whole, Names(spec.name, frozenset(spec.shares)))
+        domain = _checked(home.folder, home.profile, whole, names)
     except ConfigError as error:  # at a line of another file, perhaps, which is right without the domain
         _raise(f"{line} (domain {spec.name})" for line in error.message.splitlines())
         raise
-    _raise(own.problem((), reason) for reason in rules.apart(_called(home), _called(domain), spec.shares))
+    _raise(own.problem((), reason) for reason in rules.apart(_called(home), _called(domain), names.shares))
     return domain
 
 

@@ -1,16 +1,16 @@
 """What no single type can say: how the parts of a topology have to agree. Each rule yields its problems."""
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pipeline import path
 from pipeline.path import RECORDS, TOPICS
 from pipeline.topology.specs import (
     ApiSpec,
-    PolicySpec,
     RankingSpec,
     RoleSpec,
+    RoutingSpec,
     StageSpec,
     TierSpec,
     TopicSpec,
@@ -19,13 +19,13 @@ from pipeline.topology.tree import Keys
 
 Problem = tuple[Keys, str]
 
-SHAREABLE = tuple(one.name for one in TOPICS.values() if one.shareable)
+SHAREABLE = tuple(one.name for one in TOPICS.values() if one.shareable and not one.renamed)
 
 
 def topics(specs: Mapping[str, TopicSpec]) -> Iterator[Problem]:
     """Every topic the code speaks on is there, and those that are state are compacted."""
     for name, topic in TOPICS.items():
-        other = topic.beside
+        other = topic.along
         if name not in specs:
             if not topic.is_fanout:
                 yield ("topics",), f"{name} is missing"
@@ -63,16 +63,24 @@ def stages(specs: Mapping[str, StageSpec], topics: Mapping[str, TopicSpec]) -> I
 def shares(names: Sequence[str], overridden: Mapping[str, Any]) -> Iterator[Problem]:
     """A domain reads from the home feed only what nobody but users writes, and as the home feed has it."""
     for at, topic in enumerate(names):
-        if topic not in SHAREABLE:
+        if topic in TOPICS and TOPICS[topic].renamed:
+            yield ("shares", at), f"{topic} is {TOPICS[topic].renamed} now, which shares both"
+        elif topic not in SHAREABLE:
             reason = f"must be one of {', '.join(SHAREABLE)}: {topic} is of one feed"
             yield ("shares", at), reason
-        elif topic in (overridden.get("topics", ())):
+    for topic in overridden.get("topics", ()):
+        if topic in shared(names):
             yield ("topics", topic), "is shared, so it is as the home feed has it"
 
 
-def apart(home: set[str], domain: set[str], shared: Sequence[str]) -> Iterator[str]:
+def shared(names: Iterable[str]) -> frozenset[str]:
+    """These topics, and those that were called otherwise: an event on either counts in both feeds."""
+    return frozenset(names) | {one.name for one in TOPICS.values() if one.renamed in names}
+
+
+def apart(home: set[str], domain: set[str], shared: frozenset[str]) -> Iterator[str]:
     """No topic or group of a domain's own is called like one of the home feed."""
-    for name in sorted(home & domain - set(shared)):
+    for name in sorted(home & domain - shared):
         yield f"{name} is of the home feed already: another name for the domain tells them apart"
 
 
@@ -122,13 +130,13 @@ def groups(stages: Mapping[str, StageSpec], tiers: Mapping[str, TierSpec]) -> It
                 yield (section, name, "group"), f"{spec.group} is the group of {first}"
 
 
-def policy(spec: PolicySpec) -> Iterator[Problem]:
+def routing(spec: RoutingSpec) -> Iterator[Problem]:
     """Thresholds in order, and a margin that covers what the clocks may be apart."""
     if spec.push_below > spec.pull_above:
-        yield ("policy", "push_below"), f"must not be above pull_above, which is {spec.pull_above}"
+        yield ("routing", "push_below"), f"must not be above pull_above, which is {spec.pull_above}"
     if spec.clock_ahead_seconds > spec.margin_seconds / 2:  # caches take the other half: decision 7
         yield (
-            ("policy", "margin_seconds"),
+            ("routing", "margin_seconds"),
             f"must be at least twice clock_ahead_seconds, which is {spec.clock_ahead_seconds:g}",
         )
 

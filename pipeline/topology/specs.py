@@ -94,7 +94,7 @@ class TierSpec(_Spec):
     act: ActSpec | None = None
 
 
-class PolicySpec(_Spec):
+class RoutingSpec(_Spec):
     """Who is pushed and who is pulled, and how far the clocks may be apart. Followers and seconds."""
 
     push_below: Annotated[int, Field(ge=0)]

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from pipeline.errors import ConfigError
-from pipeline.topology.specs import PolicySpec
+from pipeline.topology.specs import RoutingSpec
 
 
-def read(file: Path, policy: PolicySpec) -> str:
+def read(file: Path, routing: RoutingSpec) -> str:
     """The file, whose placeholders are all known. Raises ConfigError when they are not."""
     try:
         cql = file.read_text()
-        render(cql, "trial", 1, policy)
+        render(cql, "trial", 1, routing)
     except OSError as error:
         raise ConfigError(f"{file}: {error.strerror}") from error
     except (KeyError, IndexError, ValueError) as error:
@@ -21,11 +21,11 @@ def read(file: Path, policy: PolicySpec) -> str:
     return cql
 
 
-def render(cql: str, keyspace: str, replication: int | Mapping[str, str], policy: PolicySpec) -> str:
+def render(cql: str, keyspace: str, replication: int | Mapping[str, str], routing: RoutingSpec) -> str:
     """The statements. `replication`: copies in every data centre, or Cassandra's own map of them."""
     if isinstance(replication, int):
         replication = {"class": "NetworkTopologyStrategy", "replication_factor": str(replication)}
     options = ", ".join(f"'{option}': '{value}'" for option, value in replication.items())
     return cql.format(
-        keyspace=keyspace, replication=f"{{{options}}}", window_seconds=policy.window_ms // 1000
+        keyspace=keyspace, replication=f"{{{options}}}", window_seconds=routing.window_ms // 1000
     )

@@ -88,8 +88,8 @@ class ActivityEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicyEvent:
-    """Topic `policy`, keyed by what it is about.
+class ModerationEvent:
+    """Topic `moderation`, keyed by what it is about.
 
     type: blocked | unblocked | muted | unmuted (reader_id, author_id), suspended | reinstated
     (author_id), taken_down | restored (post_id, regions; no region means everywhere).
@@ -104,8 +104,13 @@ class PolicyEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class PolicySettings:
-    """Topic `policy.settings` (compacted, key `policy`): thresholds changed while running."""
+class PolicyEvent(ModerationEvent):
+    """Topic `policy`, what `moderation` was called: read for one release. A ModerationEvent once admitted."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """Topic `routing.settings` (compacted, key `routing`): thresholds changed while running."""
 
     push_below: int
     pull_above: int
@@ -283,7 +288,7 @@ class LetterDone:
 
 @dataclass(frozen=True, slots=True)
 class ForcedClass:
-    """Topic `policy.forced` (compacted, key author_id): an operator's word; a tombstone takes it back."""
+    """Topic `routing.forced` (compacted, key author_id): an operator's word; a tombstone takes it back."""
 
     author_id: int
     author_class: AuthorClass

@@ -58,7 +58,11 @@ def test_a_seed_draws_one_run(follows, steps):
 
 
 def test_every_step_is_an_event_that_publishing_accepts(steps):
-    assert {type(record).__name__ for record in events(steps)} == {"PostEvent", "FollowEvent", "PolicyEvent"}
+    assert {type(record).__name__ for record in events(steps)} == {
+        "PostEvent",
+        "FollowEvent",
+        "ModerationEvent",
+    }
 
 
 def test_publishing_has_every_kind_of_change(steps):

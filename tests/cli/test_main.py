@@ -59,6 +59,16 @@ def test_help_loads_neither_kafka_nor_cassandra():
     assert not heavy & {module.partition(".")[0] for module in done.stdout.split()}
 
 
+def test_a_command_by_its_old_name_says_the_new_one_and_is_not_in_the_help():
+    old, new = run("-m", "pipeline", "policy", "set", "x"), run("-m", "pipeline", "routing", "set", "x")
+
+    said = "`tideline policy` is `tideline routing` now\n"
+    assert (old.returncode, old.stdout) == (new.returncode, new.stdout) == (2, "")
+    assert old.stderr.startswith(said)
+    assert old.stderr.count(said) == 1
+    assert " policy " not in run("-m", "pipeline", "--help").stdout
+
+
 def test_version_says_which():
     done = run("-m", "pipeline", "--version")
 

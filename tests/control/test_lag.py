@@ -187,7 +187,7 @@ def test_an_empty_path_is_settled(path):
         "graph",
         "readers",
         "counters",
-        "policy",
+        "moderation",
         "classify",
         "fanout.small",
         "fanout.medium",

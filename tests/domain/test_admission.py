@@ -1,6 +1,6 @@
 """Admission: what `publish` refuses, stages refuse as well; and no claimed time outlasts a right one."""
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, astuple, replace
 
 import pytest
 from hypothesis import given
@@ -12,6 +12,7 @@ from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     FollowEvent,
+    ModerationEvent,
     PolicyEvent,
     PostEvent,
     TimelineRequest,
@@ -43,16 +44,18 @@ GOOD = {
         ActivityEvent("opened", 7, NOW),
         *(ActivityEvent(kind, 7, NOW, 9, POST) for kind in ("engaged", "hidden", "unhidden")),
     ],
-    "policy": [
-        *(PolicyEvent(kind, NOW, 7, 9) for kind in ("blocked", "unblocked", "muted", "unmuted")),
-        *(PolicyEvent(kind, NOW, author_id=9) for kind in ("suspended", "reinstated")),
-        *(PolicyEvent(kind, NOW, post_id=POST, regions=("eu",)) for kind in ("taken_down", "restored")),
+    "moderation": [
+        *(ModerationEvent(kind, NOW, 7, 9) for kind in ("blocked", "unblocked", "muted", "unmuted")),
+        *(ModerationEvent(kind, NOW, author_id=9) for kind in ("suspended", "reinstated")),
+        *(ModerationEvent(kind, NOW, post_id=POST, regions=("eu",)) for kind in ("taken_down", "restored")),
     ],
     "timeline.requests": [TimelineRequest("r", 7, 20, None, "latest", False, "timeline.replies")],
     "edge.marks": [FollowEvent(kind, 9, (7,), NOW) for kind in MARKS["edge.marks"]],
     "reader.marks": [ActivityEvent(kind, 7, NOW) for kind in MARKS["reader.marks"]],
 }
 EVERY = [(topic, record) for topic, records in GOOD.items() for record in records]
+BY_OLD_NAME = [PolicyEvent(*astuple(record)) for record in GOOD["moderation"]]
+"""As producers send them to topic `policy`, for one release."""
 
 
 def let_in(record, topic="posts", now=NOW, headers=()):
@@ -62,8 +65,16 @@ def let_in(record, topic="posts", now=NOW, headers=()):
 @pytest.mark.parametrize(("topic", "record"), EVERY)
 def test_a_right_event_is_let_in_as_it_is(topic, record):
     """Of every type that there is."""
-    assert {*GOOD} == {*INPUTS, *MARKS}
+    assert {*GOOD, *intake.RENAMED} == {*INPUTS, *MARKS}
     assert let_in(record, topic) == record
+
+
+@pytest.mark.parametrize(("old", "new"), [*zip(BY_OLD_NAME, GOOD["moderation"], strict=True)])
+def test_an_event_of_the_old_name_is_let_in_as_one_of_the_new(old, new):
+    assert let_in(old, "policy") == new
+    assert type(let_in(old, "policy")) is ModerationEvent
+    assert let_in(replace(old, at=NOW * 1000), "policy").reason == "clock"
+    assert let_in(replace(old, type="banned"), "policy").reason == "type"
 
 
 TIMED = [(topic, record) for topic, record in EVERY if topic != "timeline.requests"]
@@ -172,11 +183,11 @@ def test_a_header_is_a_claim_like_any_other(topic, record, name):
         ("activity", ActivityEvent("engaged", 7, NOW, 9), "post_id"),
         ("activity", ActivityEvent("hidden", 7, NOW, None, POST), "author_id"),
         ("activity", ActivityEvent("opened", 7, NOW, 9, POST), "author_id"),
-        ("policy", PolicyEvent("blocked", NOW, 7, 7), "author_id"),
-        ("policy", PolicyEvent("blocked", NOW, 7), "author_id"),
-        ("policy", PolicyEvent("suspended", NOW, 7, 9), "reader_id"),
-        ("policy", PolicyEvent("taken_down", NOW), "post_id"),
-        ("policy", PolicyEvent("taken_down", NOW, post_id=POST, regions=("",)), "regions"),
+        ("moderation", ModerationEvent("blocked", NOW, 7, 7), "author_id"),
+        ("moderation", ModerationEvent("blocked", NOW, 7), "author_id"),
+        ("moderation", ModerationEvent("suspended", NOW, 7, 9), "reader_id"),
+        ("moderation", ModerationEvent("taken_down", NOW), "post_id"),
+        ("moderation", ModerationEvent("taken_down", NOW, post_id=POST, regions=("",)), "regions"),
         (
             "timeline.requests",
             TimelineRequest("r" * 1025, 7, 20, None, "latest", False, "timeline.replies"),
@@ -244,8 +255,8 @@ records = st.one_of(
     ),
     st.builds(ActivityEvent, kinds("activity"), ids, st.just(NOW), st.none() | ids, st.none() | posts),
     st.builds(
-        PolicyEvent,
-        kinds("policy"),
+        ModerationEvent,
+        kinds("moderation"),
         st.just(NOW),
         st.none() | ids,
         st.none() | ids,
@@ -258,7 +269,7 @@ TOPIC = {
     FollowEvent: "follows",
     PostEvent: "posts",
     ActivityEvent: "activity",
-    PolicyEvent: "policy",
+    ModerationEvent: "moderation",
 }
 
 
@@ -298,7 +309,7 @@ def test_what_publish_refuses_stages_refuse_and_nothing_else(record):
 
 @given(st.integers(-(2**63), MAX), st.integers(1_600_000_000_000, 1_900_000_000_000))
 def test_no_time_that_is_let_in_is_ahead(at, now):
-    found = admit("policy", PolicyEvent("blocked", at, 7, 9), now, LIMITS)
+    found = admit("moderation", ModerationEvent("blocked", at, 7, 9), now, LIMITS)
     right = 946_684_800_000 <= at <= now + 10_000
 
     assert isinstance(found, Refusal) != right

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pipeline.domain.audit import Finding, Ledger, Served, compare
-from pipeline.wire.records import AccountEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, FollowEvent, ModerationEvent, PostEvent
 
 READER, AUTHOR, OTHER = 1, 2, 3
 
@@ -20,8 +20,8 @@ def follow(at=1, author=AUTHOR, reader=READER, kind="followed"):
     return FollowEvent(kind, author, (reader,), at)
 
 
-def policy(kind, at=50, **about):
-    return PolicyEvent(kind, at, **about)
+def moderation(kind, at=50, **about):
+    return ModerationEvent(kind, at, **about)
 
 
 def feed(*events, reader=READER, since=0):
@@ -44,12 +44,12 @@ def test_posts_before_the_window_are_no_part_of_it():
     [
         PostEvent("deleted", 10, AUTHOR, 60),
         PostEvent("edited", 10, AUTHOR, 60, visibility="private"),
-        policy("taken_down", post_id=10),
-        policy("taken_down", post_id=10, regions=("eu",)),
-        policy("suspended", author_id=AUTHOR),
-        policy("blocked", reader_id=READER, author_id=AUTHOR),
-        policy("blocked", reader_id=AUTHOR, author_id=READER),
-        policy("muted", reader_id=READER, author_id=AUTHOR),
+        moderation("taken_down", post_id=10),
+        moderation("taken_down", post_id=10, regions=("eu",)),
+        moderation("suspended", author_id=AUTHOR),
+        moderation("blocked", reader_id=READER, author_id=AUTHOR),
+        moderation("blocked", reader_id=AUTHOR, author_id=READER),
+        moderation("muted", reader_id=READER, author_id=AUTHOR),
         follow(60, kind="unfollowed"),
     ],
     ids=lambda event: f"{event.type}",
@@ -64,10 +64,10 @@ def test_what_a_reader_must_not_see(event):
 @pytest.mark.parametrize(
     "event",
     [
-        policy("taken_down", post_id=10, regions=("us",)),
-        policy("muted", reader_id=AUTHOR, author_id=READER),
-        policy("blocked", reader_id=OTHER, author_id=AUTHOR),
-        policy("suspended", author_id=OTHER),
+        moderation("taken_down", post_id=10, regions=("us",)),
+        moderation("muted", reader_id=AUTHOR, author_id=READER),
+        moderation("blocked", reader_id=OTHER, author_id=AUTHOR),
+        moderation("suspended", author_id=OTHER),
         PostEvent("edited", 10, AUTHOR, 60, visibility="followers"),
     ],
     ids=lambda event: f"{event.type}",
@@ -85,12 +85,12 @@ def test_what_does_not_concern_them(event):
 )
 def test_the_latest_event_wins_in_any_order(ends, begins):
     relation = {"reader_id": READER, "author_id": AUTHOR}
-    events = [follow(), post(10), policy(begins, 50, **relation), policy(ends, 51, **relation)]
+    events = [follow(), post(10), moderation(begins, 50, **relation), moderation(ends, 51, **relation)]
 
     for _ in range(10):
         random.shuffle(events)
         assert feed(*events, *events) == [10]
-    assert feed(*events, policy(begins, 52, **relation)) == []
+    assert feed(*events, moderation(begins, 52, **relation)) == []
 
 
 def test_at_the_same_time_an_unfollow_wins():
@@ -101,19 +101,22 @@ def test_at_the_same_time_an_unfollow_wins():
 
 
 def test_restoring_everywhere_undoes_every_takedown_before_it():
-    down = [policy("taken_down", 50, post_id=10), policy("taken_down", 51, post_id=10, regions=("eu",))]
+    down = [
+        moderation("taken_down", 50, post_id=10),
+        moderation("taken_down", 51, post_id=10, regions=("eu",)),
+    ]
     events = [AccountEvent("registered", READER, "eu", False, 1), follow(), post(10), *down]
 
-    assert feed(*events, policy("restored", 52, post_id=10)) == [10]
-    assert feed(*events, policy("restored", 52, post_id=10, regions=("eu",))) == []
-    assert feed(*events, policy("restored", 50, post_id=10)) == []
+    assert feed(*events, moderation("restored", 52, post_id=10)) == [10]
+    assert feed(*events, moderation("restored", 52, post_id=10, regions=("eu",))) == []
+    assert feed(*events, moderation("restored", 50, post_id=10)) == []
 
 
 def test_ones_own_posts_hide_only_when_deleted_or_taken_down():
     own = post(10, READER, visibility="private")
 
-    assert feed(own, policy("suspended", author_id=READER)) == [10]
-    assert feed(own, policy("taken_down", post_id=10)) == []
+    assert feed(own, moderation("suspended", author_id=READER)) == [10]
+    assert feed(own, moderation("taken_down", post_id=10)) == []
     assert feed(own, PostEvent("deleted", 10, READER, 60)) == []
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pipeline.domain.audit import Finding, Ledger
 from pipeline.domain.audit_rows import LATE_MS, class_in, compare_rows, on_its_way, path_owed
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.wire.records import AuthorClass, FollowEvent, PolicyEvent, PostEvent, RouteEntry
+from pipeline.wire.records import AuthorClass, FollowEvent, ModerationEvent, PostEvent, RouteEntry
 
 PUSH, PARTIAL, PULL = AuthorClass
 READER, AUTHOR, STRANGER, MARGIN = 1, 10, 20, 10
@@ -78,7 +78,7 @@ def test_rows_of_authors_who_are_not_followed_are_left_over():
 
 
 def test_no_row_is_owed_of_a_post_that_nobody_may_see_or_that_left_the_window():
-    hidden = [PostEvent("deleted", 5, AUTHOR, 9), PolicyEvent("taken_down", 9, post_id=6)]
+    hidden = [PostEvent("deleted", 5, AUTHOR, 9), ModerationEvent("taken_down", 9, post_id=6)]
 
     assert compare_rows(ledger_of(*posts(4, 5, 6), *hidden), READER, 5, {}, lambda _: "push") == []
 

@@ -17,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.coverage import EdgeCover, pull_ranges, pushed, union
-from pipeline.domain.policy import class_of, collapse, prune
+from pipeline.domain.routing import class_of, collapse, prune
 from pipeline.wire.records import AuthorClass, RouteEntry
 from tests.domain.examples import at_least
 

@@ -15,8 +15,8 @@ from pipeline.wire.records import (
     ErasureTask,
     FanoutTask,
     FollowEvent,
+    ModerationEvent,
     PageChange,
-    PolicyEvent,
     PostEvent,
     RepairTask,
 )
@@ -31,7 +31,7 @@ RECORDS = st.one_of(
     st.builds(FollowEvent, st.just("followed"), IDS, LISTS.filter(len), st.just(1)),
     st.builds(PostEvent, st.just("edited"), st.just(50), IDS, st.just(1)),
     st.builds(ActivityEvent, st.just("engaged"), IDS, st.just(1), st.none() | IDS, st.just(50)),
-    st.builds(PolicyEvent, st.just("blocked"), st.just(1), st.none() | IDS, st.none() | IDS),
+    st.builds(ModerationEvent, st.just("blocked"), st.just(1), st.none() | IDS, st.none() | IDS),
     st.builds(FanoutTask, st.just(50), IDS, st.just(AuthorClass.PUSH), st.just(0), st.just(0), st.just(0)),
     st.builds(
         RepairTask,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain import snowflake
 from pipeline.domain.intake import TOPICS, Accepted, Rejected, parse
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 
 T = 1_800_000_000_000
 MAX = 2**63 - 1
@@ -29,9 +29,9 @@ EDIT = {"topic": "posts", "type": "edited", "post_id": 5, "author_id": 9, "at": 
 DELETION = {"topic": "posts", "type": "deleted", "post_id": 5, "author_id": 9, "at": T}
 OPENED = {"topic": "activity", "type": "opened", "reader_id": 7, "at": T}
 ENGAGED = {"topic": "activity", "type": "engaged", "reader_id": 7, "author_id": 9, "post_id": 5, "at": T}
-BLOCK = {"topic": "policy", "type": "blocked", "reader_id": 7, "author_id": 9, "at": T}
-SUSPENSION = {"topic": "policy", "type": "suspended", "author_id": 9, "at": T}
-TAKE_DOWN = {"topic": "policy", "type": "taken_down", "post_id": 5, "regions": ["eu", "us-1"], "at": T}
+BLOCK = {"topic": "moderation", "type": "blocked", "reader_id": 7, "author_id": 9, "at": T}
+SUSPENSION = {"topic": "moderation", "type": "suspended", "author_id": 9, "at": T}
+TAKE_DOWN = {"topic": "moderation", "type": "taken_down", "post_id": 5, "regions": ["eu", "us-1"], "at": T}
 
 EVENTS = [
     (ACCOUNT, b"7", AccountEvent("registered", 7, "", False, T)),
@@ -73,21 +73,21 @@ EVENTS = [
         for kind in ("engaged", "hidden", "unhidden")
     ),
     *(
-        ({**BLOCK, "type": kind}, b"7", PolicyEvent(kind, T, reader_id=7, author_id=9))
+        ({**BLOCK, "type": kind}, b"7", ModerationEvent(kind, T, reader_id=7, author_id=9))
         for kind in ("blocked", "unblocked", "muted", "unmuted")
     ),
     *(
-        ({**SUSPENSION, "type": kind}, b"9", PolicyEvent(kind, T, author_id=9))
+        ({**SUSPENSION, "type": kind}, b"9", ModerationEvent(kind, T, author_id=9))
         for kind in ("suspended", "reinstated")
     ),
     *(
-        ({**TAKE_DOWN, "type": kind}, b"5", PolicyEvent(kind, T, post_id=5, regions=("eu", "us-1")))
+        ({**TAKE_DOWN, "type": kind}, b"5", ModerationEvent(kind, T, post_id=5, regions=("eu", "us-1")))
         for kind in ("taken_down", "restored")
     ),
     (
-        {"topic": "policy", "type": "restored", "post_id": 5, "at": T},
+        {"topic": "moderation", "type": "restored", "post_id": 5, "at": T},
         b"5",
-        PolicyEvent("restored", T, post_id=5, regions=()),
+        ModerationEvent("restored", T, post_id=5, regions=()),
     ),
 ]
 
@@ -103,6 +103,16 @@ def test_the_default_topic_is_for_values_that_name_none():
 
     assert parse(unnamed, default_topic="activity") == parse(OPENED, default_topic="posts")
     assert rejected(unnamed).field == "topic"
+
+
+@pytest.mark.parametrize("event", [BLOCK, SUSPENSION, TAKE_DOWN])
+def test_the_old_name_of_a_topic_is_taken_for_the_new_one(event):
+    old = {**event, "topic": "policy"}
+    unnamed = {name: value for name, value in event.items() if name != "topic"}
+
+    assert parse(old, default_topic=None) == parse(event, default_topic=None)
+    assert parse(unnamed, default_topic="policy") == parse(event, default_topic=None)
+    assert "policy" not in rejected({**event, "topic": "polices"}).reason
 
 
 @pytest.mark.parametrize("value", [None, 1, "x", [], [OPENED], True])

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.order import Version, of_post, time_of
 from pipeline.kafka.messages import Delivery, Incoming, version_of
-from pipeline.wire.records import PolicyEvent, PostEvent
+from pipeline.wire.records import ModerationEvent, PostEvent
 
 JAN_2020 = 1_577_836_800_000
 FEB_2020 = JAN_2020 + 31 * 86_400_000
@@ -94,6 +94,6 @@ def test_an_edit_counts_as_of_its_own_time_or_its_post_whichever_is_later(born, 
 
 def test_a_delivery_has_the_version_of_its_event_and_its_place():
     """The time is the event's own, not the broker's."""
-    message = Incoming("policy", 3, 17, b"1", b"", (), 1_800_000_000_000)
+    message = Incoming("moderation", 3, 17, b"1", b"", (), 1_800_000_000_000)
 
-    assert version_of(Delivery(PolicyEvent("muted", FEB_2020, 1, 2), message, 0)) == Version(FEB_2020, 17)
+    assert version_of(Delivery(ModerationEvent("muted", FEB_2020, 1, 2), message, 0)) == Version(FEB_2020, 17)

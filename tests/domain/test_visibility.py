@@ -1,4 +1,4 @@
-"""What a reader may see: policy wins over whatever the rows say (R4)."""
+"""What a reader may see: moderation wins over whatever the rows say (R4)."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""What a reader gets who asks for one post: more than a feed shows, and nothing that policy forbids."""
+"""What a reader gets who asks for one post: more than a feed shows, and nothing that moderation forbids."""
 
 import pytest
 from hypothesis import given

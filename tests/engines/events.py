@@ -128,9 +128,9 @@ def lapsed(reader: int) -> Event:
     return {"topic": "reader.marks", "type": "lapsed", "reader_id": reader, "at": now()}
 
 
-def policy(kind: str, **about: Any) -> Event:
+def moderation(kind: str, **about: Any) -> Event:
     """A block, mute, suspension or take-down, or the end of one."""
-    return {"topic": "policy", "type": kind, **about, "at": now()}
+    return {"topic": "moderation", "type": kind, **about, "at": now()}
 
 
 def about_a_post(kind: str, reader: int, published: Event) -> Event:

@@ -300,7 +300,7 @@ class Instance:
 
     def await_covered(self, author: int, readers: Sequence[int]) -> None:
         """Return when a post made from now on is pushed to these followers and not pulled any more."""
-        margin_ms = self.topology.policy.margin_ms
+        margin_ms = self.topology.routing.margin_ms
         cql = "SELECT covered_from FROM following_by_reader WHERE reader_id = %s AND author_id = %s"
 
         def covered() -> bool:

@@ -106,7 +106,7 @@ class Model:
     def _activity(self, event: Event) -> None:
         """Activity changes no feed."""
 
-    def _policy(self, event: Event) -> None:
+    def _moderation(self, event: Event) -> None:
         kind, at = event["type"], event["at"]
         ended = kind not in _BEGINS
         if kind == "restored" and not event.get("regions"):

@@ -6,7 +6,7 @@ import json
 import time
 
 from pipeline.domain.cost import COLD
-from pipeline.ops import policy_forced
+from pipeline.ops import routing_forced
 from pipeline.wire.records import AuthorClass, ForcedClass
 from tests.engines import events
 from tests.engines.harness import Instance
@@ -18,12 +18,12 @@ FLIPS = 50
 
 
 def flip(instance: Instance, author: int, to: AuthorClass | None) -> None:
-    """`tideline policy force`, or `release`, without the start of a process: the flips have to be quick."""
+    """`tideline routing force`, or `release`, without the start of a process: the flips have to be quick."""
     if to is None:
-        asyncio.run(policy_forced.release(instance.kafka, author))
+        asyncio.run(routing_forced.release(instance.kafka, author))
     else:
         forced = ForcedClass(author, to, "a test", events.now())
-        asyncio.run(policy_forced.force(instance.kafka, forced))
+        asyncio.run(routing_forced.force(instance.kafka, forced))
 
 
 def test_a_class_flipped_fifty_times_while_posts_stream_loses_no_post(instance: Instance) -> None:
@@ -88,10 +88,10 @@ def test_a_class_is_forced_explained_and_released(instance: Instance) -> None:
     instance.settle()
     posts = published_as("push", instance, author)
 
-    instance.tideline("policy", "force", str(author), "pull", "--reason", "launch party")
-    before = json.loads(instance.tideline("policy", "explain", str(author), "--json"))
+    instance.tideline("routing", "force", str(author), "pull", "--reason", "launch party")
+    before = json.loads(instance.tideline("routing", "explain", str(author), "--json"))
     posts += published_as("pull", instance, author)
-    told = json.loads(instance.tideline("policy", "explain", str(reader), str(author), "--json"))
+    told = json.loads(instance.tideline("routing", "explain", str(reader), str(author), "--json"))
 
     assert (before["class"], before["next_post"]["class"]) == ("push", "pull")
     assert (told["author"]["class"], told["author"]["reason"]) == ("pull", "forced: launch party")
@@ -99,7 +99,7 @@ def test_a_class_is_forced_explained_and_released(instance: Instance) -> None:
     assert [entry["since_post_id"] for entry in told["author"]["history"]] == [str(posts[-1])]
     assert told["follows"] is True
     assert (told["spans"][-1]["path"], told["spans"][-1]["to"]) == ("pull", None)
-    instance.tideline("policy", "release", str(author))
+    instance.tideline("routing", "release", str(author))
     posts += published_as("push", instance, author)
     instance.settle()
     assert [post_id for post_id, _ in instance.walk(reader)] == sorted(posts, reverse=True)
@@ -122,12 +122,12 @@ def published_as(wanted: str, instance: Instance, author: int) -> list[int]:
 def test_ids_that_nobody_has_heard_of_are_an_error(instance: Instance) -> None:
     author, reader = events.take(2)
 
-    unknown = instance.command("policy", "explain", str(author))
+    unknown = instance.command("routing", "explain", str(author))
     instance.publish(events.post(author))
     instance.settle()
-    stranger = instance.command("policy", "explain", str(reader), str(author))
+    stranger = instance.command("routing", "explain", str(reader), str(author))
 
     assert (unknown.returncode, stranger.returncode) == (1, 1)
     assert f"nobody has heard of author {author}" in unknown.stderr
     assert f"nobody has heard of reader {reader}" in stranger.stderr
-    assert instance.command("policy", "explain", "1", "2", "3").returncode == 2
+    assert instance.command("routing", "explain", "1", "2", "3").returncode == 2

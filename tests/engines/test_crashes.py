@@ -18,7 +18,7 @@ from tests.waiting import eventually
 STAGES = (
     "graph",
     "readers",
-    "policy",
+    "moderation",
     "classify",
     "fanout.small",
     "fanout.medium",

@@ -12,9 +12,10 @@ from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     FollowEvent,
+    ModerationEvent,
     PolicyEvent,
-    PolicySettings,
     PostEvent,
+    RoutingSettings,
     TimelineRequest,
 )
 from tests.engines import events
@@ -29,9 +30,11 @@ GARBAGE = {
     "half a frame": b"\xc3\x01\x00",
     "an unknown schema": b"\xc3\x01" + b"\x00" * 16,
     "a registry's frame": b"\x00\x00\x00\x00\x01garbage",
-    "another record": encode(PolicySettings(1, 2, 3)),
+    "another record": encode(RoutingSettings(1, 2, 3)),
     "a large one": b"x" * 900_000,
 }
+
+INPUTS = {"accounts", "follows", "posts", "activity", "moderation", "policy"}
 
 Place = tuple[str, int, int]
 
@@ -82,9 +85,9 @@ def activity(instance: Instance) -> bool:
     return instance.rows(cql, reader) == [(opened["at"],)]
 
 
-def policy(instance: Instance) -> bool:
+def moderation(instance: Instance) -> bool:
     author, reader = events.take(2)
-    instance.publish(events.policy("muted", reader_id=reader, author_id=author))
+    instance.publish(events.moderation("muted", reader_id=reader, author_id=author))
     instance.settle()
     cql = "SELECT other_id, kind FROM relations_by_reader WHERE reader_id = %s"
     return instance.rows(cql, reader) == [(author, "mutes")]
@@ -116,7 +119,8 @@ def task(instance: Instance) -> bool:
         ("follows", follow),
         ("posts", post),
         ("activity", activity),
-        ("policy", policy),
+        ("moderation", moderation),
+        ("policy", moderation),
         ("timeline.requests", request),
         ("fanout.small", task),
     ],
@@ -212,6 +216,7 @@ def send_records(instance: Instance, author: int, reader: int, post: int, kind: 
     instance.send("follows", encode(FollowEvent(kind or "unfollowed", author, (reader,), at)), key)
     instance.send("posts", encode(PostEvent(kind or "deleted", post, author, at)), key)
     instance.send("activity", encode(ActivityEvent(kind or "opened", reader, at)), key)
+    instance.send("moderation", encode(ModerationEvent(kind or "muted", at, reader, author)), key)
     instance.send("policy", encode(PolicyEvent(kind or "muted", at, reader, author)), key)
     instance.flush()
 
@@ -225,8 +230,8 @@ def test_an_event_of_a_type_of_tomorrow_is_kept_and_changes_nothing(
     instance.settle()
 
     kept = letters(instance, since)
-    assert {one.topic for one in kept} == {"accounts", "follows", "posts", "activity", "policy"}
-    assert [one.reason for one in kept] == ["type"] * 5
+    assert {one.topic for one in kept} == INPUTS
+    assert [one.reason for one in kept] == ["type"] * 6
     assert instance.walk(reader) == [(made["post_id"], made["body"])]
 
 
@@ -239,8 +244,8 @@ def test_a_time_that_no_table_can_hold_is_kept_and_changes_nothing(
     instance.settle()
 
     kept = letters(instance, since)
-    assert {one.topic for one in kept} == {"accounts", "follows", "posts", "activity", "policy"}
-    assert len(kept) == 5
+    assert {one.topic for one in kept} == INPUTS
+    assert len(kept) == 6
     assert instance.walk(reader) == [(made["post_id"], made["body"])]
 
 

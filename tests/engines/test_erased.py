@@ -58,9 +58,9 @@ def gone(instance: Instance) -> tuple[int, list[int], list[Event]]:
         events.about_a_post("hidden", second, posts[1]),
         events.about_a_post("engaged", account, theirs),
         events.about_a_post("hidden", account, theirs),
-        events.policy("muted", reader_id=muter, author_id=account),
-        events.policy("blocked", reader_id=account, author_id=blocked),
-        events.policy("blocked", reader_id=blocked, author_id=account),
+        events.moderation("muted", reader_id=muter, author_id=account),
+        events.moderation("blocked", reader_id=account, author_id=blocked),
+        events.moderation("blocked", reader_id=blocked, author_id=account),
         events.unfollowed(account, second),
         events.followed(account, second),
     )
@@ -117,7 +117,7 @@ def test_whatever_comes_about_it_later_brings_nothing_back(
         *posts,
         events.opened(account),
         events.about_a_post("engaged", follower, posts[1]),
-        events.policy("muted", reader_id=follower, author_id=account),
+        events.moderation("muted", reader_id=follower, author_id=account),
     )
     instance.settle()
 

@@ -110,7 +110,7 @@ def said(what: str, post: Event, reader: int) -> Event:
         about = {"post_id": post["post_id"], "regions": [region] if region else []}
     elif kind not in ("suspended", "reinstated"):
         about["reader_id"] = reader
-    return events.policy(kind, **about)
+    return events.moderation(kind, **about)
 
 
 def test_a_block_hides_both_from_each_other(instance: Instance) -> None:
@@ -120,7 +120,7 @@ def test_a_block_hides_both_from_each_other(instance: Instance) -> None:
     instance.settle()
     assert seen(instance, one) == seen(instance, other) == ids(posts)
 
-    instance.publish(events.policy("blocked", reader_id=one, author_id=other))
+    instance.publish(events.moderation("blocked", reader_id=one, author_id=other))
     instance.settle()
 
     assert seen(instance, one) == [posts[0]["post_id"]]

@@ -12,7 +12,7 @@ import itertools
 
 import orjson
 
-from pipeline.ops import policy_forced
+from pipeline.ops import routing_forced
 from pipeline.wire.records import AuthorClass, ForcedClass
 from tests.engines import events
 from tests.engines.dead_letters import letters
@@ -25,8 +25,8 @@ SWITCHES = [*itertools.permutations(AuthorClass, 2)]
 
 
 def force(instance: Instance, author: int, to: AuthorClass) -> None:
-    """`tideline policy force`, without the start of a process."""
-    asyncio.run(policy_forced.force(instance.kafka, ForcedClass(author, to, "a test", events.now())))
+    """`tideline routing force`, without the start of a process."""
+    asyncio.run(routing_forced.force(instance.kafka, ForcedClass(author, to, "a test", events.now())))
 
 
 def posted_as(instance: Instance, wanted: dict[int, AuthorClass], ago_ms: int) -> dict[int, list[int]]:

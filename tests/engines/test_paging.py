@@ -26,7 +26,7 @@ def feed(instance: Instance) -> Iterator[tuple[int, list[int], list[Event]]]:
     instance.publish(events.followed(pulled, reader))
     instance.settle()  # or backfill, in the middle of the follow, may write rows behind the retraction
     for kind in ("suspended", "reinstated"):
-        instance.publish(events.policy(kind, author_id=pulled))
+        instance.publish(events.moderation(kind, author_id=pulled))
         instance.settle()
     assert set(instance.paths(reader).values()) == {"push", "pull"}
     yield reader, [pushed, pulled], posts

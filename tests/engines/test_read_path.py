@@ -34,7 +34,7 @@ def test_a_page_that_was_remembered_is_another_at_once(instance: Instance, what:
     instance.publish(
         {
             "hidden": lambda: events.about_a_post("hidden", reader, post),
-            "muted": lambda: events.policy("muted", reader_id=reader, author_id=author),
+            "muted": lambda: events.moderation("muted", reader_id=reader, author_id=author),
             "unfollowed": lambda: events.unfollowed(author, reader),
             "deleted": lambda: events.deleted(post),
         }[what]()

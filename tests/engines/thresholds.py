@@ -1,4 +1,4 @@
-"""Small thresholds, so that a dozen followers make a class: `tideline policy set`, and back again."""
+"""Small thresholds, so that a dozen followers make a class: `tideline routing set`, and back again."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ def thresholds(instance: Instance, push_below: int, pull_above: int) -> Iterator
     author, *followers = events.take(pull_above + 1)
     instance.publish(events.followed(author, *followers))
     instance.settle()
-    files = instance.topology.policy
+    files = instance.topology.routing
     put(instance, push_below, pull_above)
     try:
         eventually(lambda: class_of_a_post(instance, author) == "pull", 30)
@@ -27,8 +27,8 @@ def thresholds(instance: Instance, push_below: int, pull_above: int) -> Iterator
 
 
 def put(instance: Instance, push_below: int, pull_above: int) -> None:
-    """`tideline policy set`; posts are classified by it a moment later."""
-    instance.tideline("policy", "set", f"push_below={push_below}", f"pull_above={pull_above}")
+    """`tideline routing set`; posts are classified by it a moment later."""
+    instance.tideline("routing", "set", f"push_below={push_below}", f"pull_above={pull_above}")
 
 
 def class_of_a_post(instance: Instance, author: int) -> str:

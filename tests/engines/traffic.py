@@ -80,17 +80,17 @@ class Traffic:
 
     def _relation(self) -> Event:
         kind = self._random.choice(["blocked", "unblocked", "muted", "unmuted"])
-        return events.policy(kind, reader_id=self._random.choice(self.readers), author_id=self._author())
+        return events.moderation(kind, reader_id=self._random.choice(self.readers), author_id=self._author())
 
     def _suspension(self) -> Event:
-        return events.policy(self._random.choice(["suspended", "reinstated"]), author_id=self._author())
+        return events.moderation(self._random.choice(["suspended", "reinstated"]), author_id=self._author())
 
     def _take_down(self) -> Event:
         if not self._posts:
             return self._post()
         kind = self._random.choice(["taken_down", "restored"])
         regions = self._random.choice([[], ["eu"], ["us", "eu"]])
-        return events.policy(kind, post_id=self._random.choice(self._posts)["post_id"], regions=regions)
+        return events.moderation(kind, post_id=self._random.choice(self._posts)["post_id"], regions=regions)
 
     def _account(self) -> Event:
         return events.account(self._random.choice(self.readers), self._random.choice(REGIONS), "updated")

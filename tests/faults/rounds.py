@@ -16,9 +16,9 @@ import orjson
 from pipeline.domain.containment import CONTROLLER
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.view import whole
-from pipeline.ops import containment, policy_settings
+from pipeline.ops import containment, routing_settings
 from pipeline.wire.codec import encode
-from pipeline.wire.records import ActivityEvent, Containment, PolicySettings
+from pipeline.wire.records import ActivityEvent, Containment, RoutingSettings
 from tests.engines import events
 from tests.engines.events import Event
 from tests.engines.harness import Instance
@@ -205,9 +205,9 @@ class Run:
         self.report.events += len(said)
 
     def _set(self, push_below: int, pull_above: int) -> None:
-        """As `tideline policy set` does, without a process for it."""
-        settings = PolicySettings(push_below, pull_above, events.now())
-        asyncio.run(policy_settings.write(self.instance.kafka, settings))
+        """As `tideline routing set` does, without a process for it."""
+        settings = RoutingSettings(push_below, pull_above, events.now())
+        asyncio.run(routing_settings.write(self.instance.kafka, settings))
         self.report.thresholds += 1
 
     def _note(self, chaos: Chaos, found: verify.Found) -> None:

@@ -32,7 +32,7 @@ KILLS = [
     Fault(at, Kind.KILL, stage)
     for at, stage in ((5, "fanout.small"), (6, "classify"), (11, "fanout.medium"), (12, "fanout.small"))
 ]
-WRITERS = ("graph", "readers", "policy", "classify", "fanout.small", "fanout.medium")
+WRITERS = ("graph", "readers", "moderation", "classify", "fanout.small", "fanout.medium")
 OUTAGE = [Fault(3, Kind.PAUSE, "cassandra", 4), *(Fault(9, Kind.KILL, stage) for stage in WRITERS)]
 """The kills end what an outage has left standing: an agent that raised under `take()` never goes on."""
 

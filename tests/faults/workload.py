@@ -144,15 +144,17 @@ class Workload:
 
     def _relation(self) -> list[Event]:
         kind = self._random.choices(["blocked", "unblocked", "muted", "unmuted"], [2, 3, 2, 3])[0]
-        return [events.policy(kind, reader_id=self._random.choice(self.readers), author_id=self._author())]
+        return [
+            events.moderation(kind, reader_id=self._random.choice(self.readers), author_id=self._author())
+        ]
 
     def _suspension(self) -> list[Event]:
         """One author in twelve at most is suspended at a time, or the feeds would dry up."""
         if len(self._suspended) < len(self.authors) // 12:
             self._suspended.append(self._author())
-            return [events.policy("suspended", author_id=self._suspended[-1])]
+            return [events.moderation("suspended", author_id=self._suspended[-1])]
         return (
-            [events.policy("reinstated", author_id=self._suspended.pop(0))]
+            [events.moderation("reinstated", author_id=self._suspended.pop(0))]
             if self._suspended
             else self._post()
         )
@@ -163,7 +165,7 @@ class Workload:
         kind = self._random.choice(["taken_down", "restored"])
         regions = self._random.choice([[], ["eu"], ["us", "eu"]])
         post_id = self._random.choice(self._posts[-200:])["post_id"]
-        return [events.policy(kind, post_id=post_id, regions=regions)]
+        return [events.moderation(kind, post_id=post_id, regions=regions)]
 
     def _account(self) -> list[Event]:
         return [

@@ -63,7 +63,8 @@ KINDS: Mapping[str, tuple[str, tuple[str, ...], str]] = {
     "follows": ("follow_event", ("followed", "unfollowed"), "author_id"),
     "posts": ("post_event", ("published", "edited", "deleted"), "author_id"),
     "activity": ("activity_event", ("opened", "engaged", "hidden", "unhidden"), "reader_id"),
-    "policy": ("policy_event", ("blocked", "muted", "suspended", "taken_down", "restored"), ""),
+    "moderation": ("moderation_event", ("blocked", "muted", "suspended", "taken_down", "restored"), ""),
+    "policy": ("policy_event", ("unblocked", "unmuted", "reinstated"), ""),
     "timeline.requests": ("timeline_request", ("",), "reader_id"),
 }
 """By input topic: its schema, the types of its events, and the field that is the key."""
@@ -127,10 +128,11 @@ class Mutants:
                     else {"author_id": b, "post_id": post}
                 )
                 record |= {"type": kind, "reader_id": a, "at": now, **about}
-            case "policy":
+            case "moderation" | "policy":
                 empty = {"reader_id": None, "author_id": None, "post_id": None, "regions": []}
                 about, key = {
                     "suspended": ({"author_id": a}, "author_id"),
+                    "reinstated": ({"author_id": a}, "author_id"),
                     "taken_down": ({"post_id": post, "regions": ["eu"]}, "post_id"),
                     "restored": ({"post_id": post}, "post_id"),
                 }.get(kind, ({"reader_id": a, "author_id": b}, "reader_id"))
@@ -213,9 +215,13 @@ class Mutants:
 
     def _empty(self, topic: str, record: Record, key: str) -> Mutant:
         """Without what its type needs; where all of it can be empty, an id is none."""
-        names = [name for name in ("author_id", "post_id", "reader_id") if topic in ("activity", "policy")]
+        names = [
+            name
+            for name in ("author_id", "post_id", "reader_id")
+            if topic in ("activity", "moderation", "policy")
+        ]
         names = [name for name in names if record.get(name) is not None and name != key]
-        nullable = [name for name in names if topic == "policy" or name != "reader_id"]
+        nullable = [name for name in names if topic != "activity" or name != "reader_id"]
         if not nullable:
             return self._id(topic, record, key)
         return self._made("missing field", topic, record | {nullable[0]: None}, key, Fate.REFUSED, "field")

@@ -70,12 +70,12 @@ def test_a_block_on_the_shared_topic_counts_in_both(home: Instance, inbox: Insta
         each.settle()
         assert len(each.walk(reader)) == 1
 
-    home.publish(events.policy("blocked", reader_id=reader, author_id=author))
+    home.publish(events.moderation("blocked", reader_id=reader, author_id=author))
     for each in (home, inbox):
         each.settle()
         assert each.walk(reader) == []
 
-    inbox.publish(events.policy("unblocked", reader_id=reader, author_id=author))
+    inbox.publish(events.moderation("unblocked", reader_id=reader, author_id=author))
     for each in (home, inbox):
         each.settle()
         assert len(each.walk(reader)) == 1
@@ -83,7 +83,7 @@ def test_a_block_on_the_shared_topic_counts_in_both(home: Instance, inbox: Insta
 
 def test_a_session_of_the_domain_ends_at_its_cap(home: Instance, inbox: Instance) -> None:
     (reader,) = events.take(1)
-    cap = inbox.topology.policy.cap
+    cap = inbox.topology.routing.cap
     assert cap is not None
     posts = [events.post(reader) for _ in range(cap + 3)]
     for each in (home, inbox):
@@ -233,7 +233,7 @@ def test_the_home_feed_is_replayed_whole_and_tables_and_pages_stay_as_they_are(
 
         assert (told["executed"], told["settled"]) == (True, True)
         again = {stage["stage"]: stage["again"] for stage in told["stages"]}
-        assert all(again[stage] for stage in ("graph", "readers", "policy", "classify", "fanout.small"))
+        assert all(again[stage] for stage in ("graph", "readers", "moderation", "classify", "fanout.small"))
         home.settle()
         for author in traffic.authors:
             assert classes(home, author, since), "no post of the author went out again"

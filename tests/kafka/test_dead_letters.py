@@ -8,7 +8,7 @@ from pipeline.kafka import loop as module
 from pipeline.kafka.messages import Refused
 from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.wire.codec import CodecError, encode
-from pipeline.wire.records import ActivityEvent, PolicySettings
+from pipeline.wire.records import ActivityEvent, RoutingSettings
 from tests import exported
 from tests.kafka.stream import Handler, Outbox, Stream, event, running, until
 
@@ -68,7 +68,7 @@ async def test_garbage_becomes_a_dead_letter_with_its_origin(garbage):
 
 
 @pytest.mark.parametrize(
-    "value", [encode(PolicySettings(1, 2, 3)), encode(ActivityEvent("opened", 1, 5)) + b"more"]
+    "value", [encode(RoutingSettings(1, 2, 3)), encode(ActivityEvent("opened", 1, 5)) + b"more"]
 )
 async def test_a_record_of_another_kind_is_garbage_too(value):
     """Well-formed, but not what this topic carries."""

@@ -16,7 +16,7 @@ from pipeline.kafka.spans import spans
 from pipeline.kafka.tail import tail
 from pipeline.kafka.view import TopicView
 from pipeline.wire.codec import decode, encode
-from pipeline.wire.records import PolicySettings
+from pipeline.wire.records import RoutingSettings
 from tests.kafka.strangers import Transaction, batch, bomb, produce
 from tests.waiting import eventually
 
@@ -106,17 +106,17 @@ def test_what_is_open_and_what_is_behind_it_is_not_there_yet(kafka, topic, offse
 
 def test_a_view_begins_and_follows_past_transactions(kafka, topic):
     """It knows that it has all of it, though its last offset is a marker."""
-    settings = [encode(PolicySettings(number, 100, 1)) for number in range(1, 5)]
+    settings = [encode(RoutingSettings(number, 100, 1)) for number in range(1, 5)]
     Transaction(kafka).send(topic, settings[0]).commit()
     Transaction(kafka).send(topic, settings[1]).abort()
-    view = TopicView(kafka, topic, partial(decode, expected=PolicySettings))
+    view = TopicView(kafka, topic, partial(decode, expected=RoutingSettings))
     try:
         view.start()
-        assert view.get("key") == PolicySettings(1, 100, 1)
+        assert view.get("key") == RoutingSettings(1, 100, 1)
         assert view.positions() == {0: 4}
 
         Transaction(kafka).send(topic, settings[2]).commit()
-        eventually(lambda: view.get("key") == PolicySettings(3, 100, 1))
+        eventually(lambda: view.get("key") == RoutingSettings(3, 100, 1))
         eventually(lambda: view.positions() == {0: 6})
         eventually(lambda: view.age_s() < 1)
     finally:

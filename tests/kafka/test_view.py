@@ -12,11 +12,11 @@ from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.view import TopicView
 from pipeline.telemetry import metrics
 from pipeline.wire.codec import decode, encode
-from pipeline.wire.records import PolicySettings
+from pipeline.wire.records import RoutingSettings
 from tests.kafka.strangers import bomb, produce
 from tests.waiting import eventually
 
-DECODE = partial(decode, expected=PolicySettings)
+DECODE = partial(decode, expected=RoutingSettings)
 
 
 @pytest.fixture(scope="module")
@@ -32,7 +32,7 @@ def topic(producer):
 
     def send(**records):
         for key, record in records.items():
-            value = encode(record) if isinstance(record, PolicySettings) else record
+            value = encode(record) if isinstance(record, RoutingSettings) else record
             producer.produce(name, value, key)
         assert producer.flush(10) == 0
 
@@ -57,7 +57,7 @@ def view(producer, topic):
 
 
 def settings(push_below):
-    return PolicySettings(push_below, 100, 1)
+    return RoutingSettings(push_below, 100, 1)
 
 
 def test_what_is_there_is_known_when_the_view_has_started(topic, view):
@@ -212,7 +212,7 @@ def test_a_view_can_be_closed_while_it_waits(topic, view):
 
 def test_a_view_that_has_all_is_young_again_and_again(topic, view):
     """Its age counts from the last time it was known to hold all that there was."""
-    topic(policy=settings(1))
+    topic(routing=settings(1))
     started = view()
 
     assert eventually(lambda: started.age_s() < 5)

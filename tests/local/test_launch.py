@@ -21,7 +21,7 @@ def test_every_stage_has_its_workers_in_path_order():
         "graph": 1,
         "readers": 1,
         "counters": 1,
-        "policy": 1,
+        "moderation": 1,
         "classify": 1,
         "fanout.small": 1,
         "fanout.medium": 1,

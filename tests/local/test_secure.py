@@ -126,7 +126,7 @@ def test_secrets_are_in_files_of_their_owner_alone_and_in_no_command_line(secure
 
 @pytest.mark.parametrize(
     "topic",
-    ["containment", "author.routes", "policy.forced", "edge.marks", "reader.marks", "timeline.requests"],
+    ["containment", "author.routes", "routing.forced", "edge.marks", "reader.marks", "timeline.requests"],
 )
 def test_a_service_upstream_writes_input_topics_only(secured, topic):
     secured.write("upstream", "posts")
@@ -150,7 +150,7 @@ def test_who_acts_for_readers_reads_its_own_answers_and_nobody_elses(secured):
             )
 
 
-@pytest.mark.parametrize("topic", ["posts", "policy.settings", "timeline.requests", OTHERS])
+@pytest.mark.parametrize("topic", ["posts", "routing.settings", "timeline.requests", OTHERS])
 def test_a_service_downstream_reads_outputs_only(secured, topic):
     with secured.as_user("downstream"):
         assert whole(secured.kafka, "pipeline.health", Containment) == []
@@ -160,7 +160,9 @@ def test_a_service_downstream_reads_outputs_only(secured, topic):
         secured.write("downstream", topic)
 
 
-@pytest.mark.parametrize("topic", ["posts", "accounts", "policy", "policy.settings", "timeline.requests"])
+@pytest.mark.parametrize(
+    "topic", ["posts", "accounts", "moderation", "policy", "routing.settings", "timeline.requests"]
+)
 def test_workers_write_nothing_that_others_own(secured, topic):
     secured.write("workers", "edge.marks")
     with pytest.raises(NoSuchTopic):

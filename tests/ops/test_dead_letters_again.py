@@ -13,7 +13,14 @@ from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.ops.dead_letter import record_of
 from pipeline.ops.dead_letters_again import AT_ONCE, Again, LetterFilter, places_of, refused_again
 from pipeline.wire.codec import encode
-from pipeline.wire.records import AuthorClass, FanoutTask, LetterDone, PolicyEvent, PostEvent, TimelineRequest
+from pipeline.wire.records import (
+    AuthorClass,
+    FanoutTask,
+    LetterDone,
+    ModerationEvent,
+    PostEvent,
+    TimelineRequest,
+)
 from tests.ops.letters import CAME, kept, refused
 from tests.stages.fakes import RecordingOutbox
 
@@ -275,7 +282,7 @@ def test_what_the_rules_would_refuse_again_is_said(topic, record, why):
 def test_a_take_down_that_may_have_been_undone_since_is_not_replayed(kind, days, old):
     """The tombstone of its end is gone by then; what is overwritten is known for ever."""
     about = {"author_id": 7} if kind == "suspended" else {"post_id": first_id(CAME - 1000)}
-    letter = letter_of(PolicyEvent(kind, CAME - 500, **about), "policy")
+    letter = letter_of(ModerationEvent(kind, CAME - 500, **about), "moderation")
 
     said = refused_again(topology.load(), lambda: CAME + int(days * 86_400_000))(letter)
 

@@ -10,7 +10,7 @@ from pipeline.kafka.messages import Incoming
 from pipeline.ops.erased import Left, Remnant, Sought, _Found, _names
 from pipeline.topology import TopicSpec
 from pipeline.wire.codec import encode
-from pipeline.wire.records import Containment, FollowEvent, PageChange, PolicyEvent, PostEvent
+from pipeline.wire.records import Containment, FollowEvent, ModerationEvent, PageChange, PostEvent
 from tests.ops.letters import refused
 
 GONE, TEXT = 7_777_777, "their words"
@@ -51,7 +51,7 @@ def test_a_small_id_is_no_word_in_a_text():
         ("follows", "9", FollowEvent("followed", 9, (8,), 1), False),
         ("posts", "8", PostEvent("published", 1, 8, 1, body=TEXT), True),
         ("posts", "8", PostEvent("published", 1, 8, 1, media=({"alt": TEXT},)), True),
-        ("policy", "8", PolicyEvent("muted", 1, 8, GONE), True),
+        ("moderation", "8", ModerationEvent("muted", 1, 8, GONE), True),
         ("page.changes", "reader", PageChange("reader", (1, GONE), 1), True),
         (
             "containment",

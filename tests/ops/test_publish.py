@@ -258,6 +258,15 @@ def test_posts_without_a_time_are_of_now_in_the_order_of_their_lines():
     assert [one.post_id for batch in both for one in batch.events] == [post.post_id for post in posts]
 
 
+def test_a_line_with_the_old_name_of_a_topic_goes_to_the_new_one_and_says_so():
+    said = {"topic": "policy", "type": "suspended", "author_id": 9, "at": T}
+
+    batch = batch_of([Line(1, json.dumps(said).encode())], default_topic=None, source="test", now_ms=T)
+
+    assert [message.topic for message in batch.messages] == ["moderation"]
+    assert [(event.topic, event.type) for event in batch.events] == [("moderation", "suspended")]
+
+
 def test_times_that_are_made_do_not_run_ahead_of_the_clock():
     """More than any stage takes as a time ahead of its own."""
     lines = [Line(number, untimed(str(number))) for number in range(2000)]

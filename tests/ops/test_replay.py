@@ -63,7 +63,7 @@ def test_all_is_every_stage_that_writes_tables_in_path_order():
     found = [target.stage for target in plan(LOADED, Broker(), [])]
 
     tiers = [f"fanout.{name}" for name in LOADED.tiers]
-    before = ["graph", "readers", "counters", "policy", "classify"]
+    before = ["graph", "readers", "counters", "moderation", "classify"]
     assert found == [*before, *tiers, "backfill", "retract"]
 
 

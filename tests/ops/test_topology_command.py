@@ -38,7 +38,7 @@ def test_a_valid_folder_is_said_to_be_valid(folder: Path) -> None:
 
 
 def test_every_problem_is_told(folder: Path) -> None:
-    file = folder / "policy.yaml"
+    file = folder / "routing.yaml"
     file.write_text(file.read_text().replace("push_below: 100000", "push_belo: 100000"))
 
     result = validate(folder, "--json")
@@ -48,8 +48,8 @@ def test_every_problem_is_told(folder: Path) -> None:
     told = json.loads(result.stdout)
     assert told["valid"] is False
     assert [problem.split(": ", 1)[1] for problem in told["problems"]] == [
-        "policy.push_below: is missing",
-        "policy.push_belo: unknown key, known are push_below, pull_above, hysteresis, cost_floor, window_days,"
+        "routing.push_below: is missing",
+        "routing.push_belo: unknown key, known are push_below, pull_above, hysteresis, cost_floor, window_days,"
         " margin_seconds, clock_ahead_seconds, dormant_after_days, segment_size,"
         " tasks_per_post, cap, hold_records, hold_ratio",
     ]

@@ -1,4 +1,4 @@
-"""The ladder: a store that does not answer costs what it holds, not the page; and never a look past policy."""
+"""The ladder: a store that does not answer costs what it holds, not the page; and never a look past moderation."""
 
 import asyncio
 from contextlib import asynccontextmanager

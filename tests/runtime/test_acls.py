@@ -8,7 +8,7 @@ from pipeline.kafka.acls import Acl
 from pipeline.path import RECORDS
 from pipeline.runtime import acls
 
-INPUTS = {"accounts", "follows", "posts", "activity", "policy"}
+INPUTS = {"accounts", "follows", "posts", "activity", "moderation", "policy"}
 
 
 @pytest.fixture(scope="module")
@@ -51,13 +51,13 @@ def test_only_who_acts_for_readers_asks_for_pages_and_reads_the_answers_to_its_o
     assert not any("timeline.replies" in may(shipped, role, "Read") for role in shipped.acls)
 
 
-@pytest.mark.parametrize("topic", ["policy.settings", "dead.letters.done"])
+@pytest.mark.parametrize("topic", ["routing.settings", "dead.letters.done"])
 def test_operators_alone_write_what_steers_the_pipeline(shipped, topic):
     assert {role for role in shipped.acls if topic in may(shipped, role, "Write")} == {"operators"}
 
 
 @pytest.mark.parametrize(
-    "topic", ["policy.forced", "author.routes", "edge.marks", "reader.marks", "containment", "page.changes"]
+    "topic", ["routing.forced", "author.routes", "edge.marks", "reader.marks", "containment", "page.changes"]
 )
 def test_no_service_writes_what_the_pipeline_tells_itself(shipped, topic):
     assert {role for role in shipped.acls if topic in may(shipped, role, "Write")} <= {"workers", "operators"}
@@ -66,7 +66,7 @@ def test_no_service_writes_what_the_pipeline_tells_itself(shipped, topic):
 def test_the_workers_may_read_and_write_what_the_code_speaks_on(shipped):
     reads = {topic for spec in shipped.stages.values() for topic in spec.topics}
     written_elsewhere = INPUTS | {"timeline.requests"}
-    written_elsewhere |= {"policy.settings", "dead.letters.done"}
+    written_elsewhere |= {"routing.settings", "dead.letters.done"}
 
     assert may(shipped, "workers", "Read") >= reads | {spec.topic for spec in shipped.tiers.values()}
     assert may(shipped, "workers", "Write") >= set(RECORDS) - written_elsewhere

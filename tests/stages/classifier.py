@@ -1,7 +1,7 @@
 """The classify stage on in-memory stores, for `test_classify` and `test_classify_refusals`."""
 
 from pipeline.domain.budgets import Tier
-from pipeline.domain.policy import NO_INFLUENCES, Thresholds
+from pipeline.domain.routing import NO_INFLUENCES, Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.kafka.emit import Emit
 from pipeline.stages.classify import Classify, Retention

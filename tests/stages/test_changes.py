@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from pipeline.domain.budgets import Tier
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.routing import Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
@@ -13,8 +13,8 @@ from pipeline.stages import changes
 from pipeline.stages.backfill import Backfill
 from pipeline.stages.classify import Classify, Retention
 from pipeline.stages.graph import Graph
+from pipeline.stages.moderation import Moderation
 from pipeline.stages.pace import Pace
-from pipeline.stages.policy import Policy
 from pipeline.stages.readers import Readers
 from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
@@ -23,8 +23,8 @@ from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
     FollowEvent,
+    ModerationEvent,
     PageChange,
-    PolicyEvent,
     PostEvent,
     RepairTask,
 )
@@ -47,8 +47,8 @@ def readers(stores, emit):
     return Readers(stores.readers, warmth, emit, lambda: T0, 1_000)
 
 
-def policy(stores, emit):
-    return Policy(stores, emit, 4)
+def moderation(stores, emit):
+    return Moderation(stores, emit, 4)
 
 
 def classify(stores, emit):
@@ -90,7 +90,7 @@ async def followed(stores):
 
 
 def block(kind, at=5):
-    return PolicyEvent(kind, at, reader_id=1, author_id=AUTHOR)
+    return ModerationEvent(kind, at, reader_id=1, author_id=AUTHOR)
 
 
 def hide(kind, reader, at):
@@ -128,11 +128,13 @@ CASES = {
     "comes late": Case(readers, nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("lapsed", 1, 4)], {1}),
     "lapses": Case(readers, awake, [ActivityEvent("lapsed", 1, 5)], reader={1}),
     "rebuild": Case(readers, awake, [ActivityEvent("rebuild", 2, 5)], reader={2}),
-    "block": Case(policy, nothing, [block("blocked")], reader={1, AUTHOR}),
-    "unblock": Case(policy, nothing, [block("unblocked")], reader={1, AUTHOR}),
-    "mute": Case(policy, nothing, [block("muted"), block("unmuted", 6)], reader={1}),
-    "take-down": Case(policy, a_post, [PolicyEvent("taken_down", 5, post_id=OLD)], post={OLD}),
-    "restore": Case(policy, a_post, [PolicyEvent("restored", 5, post_id=OLD, regions=("eu",))], post={OLD}),
+    "block": Case(moderation, nothing, [block("blocked")], reader={1, AUTHOR}),
+    "unblock": Case(moderation, nothing, [block("unblocked")], reader={1, AUTHOR}),
+    "mute": Case(moderation, nothing, [block("muted"), block("unmuted", 6)], reader={1}),
+    "take-down": Case(moderation, a_post, [ModerationEvent("taken_down", 5, post_id=OLD)], post={OLD}),
+    "restore": Case(
+        moderation, a_post, [ModerationEvent("restored", 5, post_id=OLD, regions=("eu",))], post={OLD}
+    ),
     "post": Case(classify, nothing, [PostEvent("published", POST, AUTHOR, T0, body="b")], author={AUTHOR}),
     "edit": Case(
         classify,

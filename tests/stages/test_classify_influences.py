@@ -4,7 +4,7 @@ import itertools
 
 from pipeline.domain.cost import Costs
 from pipeline.domain.coverage import EdgeCover, pull_ranges
-from pipeline.domain.policy import NO_INFLUENCES, Influences
+from pipeline.domain.routing import NO_INFLUENCES, Influences
 from pipeline.wire.records import AuthorClass, ForcedClass
 from tests.stages.classifier import AUTHOR, DAY, OTHER, T0, World, post_id, published
 

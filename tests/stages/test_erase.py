@@ -209,7 +209,7 @@ async def test_what_hides_the_account_is_the_last_that_goes():
 
     assert world.outbox.of("author.suspensions")[-1] is None
     assert world.outbox.sent[-1].topic == "author.suspensions"
-    for topic in ("author.routes", "policy.forced", "reader.cohorts"):
+    for topic in ("author.routes", "routing.forced", "reader.cohorts"):
         last = [message for message in world.outbox.sent if message.topic == topic][-1]
         assert (last.key, last.value) == (b"%d" % GONE, None)
 

@@ -10,9 +10,9 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.routing import Thresholds
 from pipeline.domain.snowflake import first_id, time_ms
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 from tests.engines.model import Model
 from tests.stages.whole import LIVE, MARGIN, WINDOW, Whole
 
@@ -63,14 +63,14 @@ class World:
             case "warmed" | "cooled":
                 self.whole.send("edge.marks", b, FollowEvent(kind, b, (a,), now))
             case "blocked" | "unblocked" | "muted" | "unmuted" if a != b:
-                event = PolicyEvent(kind, now, reader_id=a, author_id=b)
-                self.tell("policy", a, event, reader_id=a, author_id=b)
+                event = ModerationEvent(kind, now, reader_id=a, author_id=b)
+                self.tell("moderation", a, event, reader_id=a, author_id=b)
             case "suspended" | "reinstated":
-                self.tell("policy", a, PolicyEvent(kind, now, author_id=a), author_id=a)
+                self.tell("moderation", a, ModerationEvent(kind, now, author_id=a), author_id=a)
             case "taken_down" | "restored" if self.posts:
                 post, _ = self.posts[-1 - n % len(self.posts)]
                 self.restored |= {post} if kind == "restored" else set()
-                self.tell("policy", post, PolicyEvent(kind, now, post_id=post), post_id=post)
+                self.tell("moderation", post, ModerationEvent(kind, now, post_id=post), post_id=post)
             case "registered":
                 self.whole.send("accounts", a, AccountEvent(kind, a, "", False, now))
             case "opened" | "engaged":
@@ -90,7 +90,7 @@ class World:
         self.whole.advance(1)
 
     async def check(self, *, racing=False):
-        """Once posts, follows and policy are worked off, whatever else is under way."""
+        """Once posts, follows and moderation are worked off, whatever else is under way."""
         await self.whole.drain([*LIVE, *["accounts", "activity", "reader.marks"] * bool(self.lost)])
         self.lost.clear()
         for view in self.whole.views[1:]:

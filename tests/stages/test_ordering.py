@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from pipeline.kafka.emit import Emit
 from pipeline.stages.graph import Graph
-from pipeline.stages.policy import Policy
+from pipeline.stages.moderation import Moderation
 from pipeline.stages.readers import Readers
 from pipeline.stages.warmth import Warmth
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, PolicyEvent, PostEvent
+from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 from tests.domain.examples import at_least
 from tests.stages.classifier import AUTHOR, OTHER, T0, World, post_id
 from tests.stages.fakes import deliver
@@ -78,17 +78,17 @@ hides = st.builds(
     st.just(POST),
 )
 relations = st.builds(
-    PolicyEvent,
+    ModerationEvent,
     st.sampled_from(["blocked", "unblocked", "muted", "unmuted"]),
     times,
     st.just(READER),
     st.just(AUTHOR),
 )
 suspensions = st.builds(
-    PolicyEvent, st.sampled_from(["suspended", "reinstated"]), times, st.none(), st.just(AUTHOR)
+    ModerationEvent, st.sampled_from(["suspended", "reinstated"]), times, st.none(), st.just(AUTHOR)
 )
 take_downs = st.builds(
-    PolicyEvent,
+    ModerationEvent,
     st.sampled_from(["taken_down", "restored"]),
     times,
     st.none(),
@@ -103,9 +103,9 @@ PARTITIONS = {
     "posts": posts,
     "posts of others": strangers,
     "activity": hides,
-    "policy of a reader": relations,
-    "policy of an author": suspensions,
-    "policy of a post": take_downs,
+    "moderation of a reader": relations,
+    "moderation of an author": suspensions,
+    "moderation of a post": take_downs,
 }
 logs = st.fixed_dictionaries({name: st.lists(events, max_size=5) for name, events in PARTITIONS.items()})
 walks = st.lists(
@@ -125,7 +125,7 @@ class Stages:
         warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
         self.readers = Readers(stores.readers, warmth, emit, lambda: T0, 2_000)
         self.graph = Graph(stores.graph, stores.routes, emit, lambda: T0, 10, 2_000)
-        self.policy = Policy(stores, emit, tasks=4)
+        self.moderation = Moderation(stores, emit, tasks=4)
 
     async def handle(self, partition, events, offset):
         """A batch of one partition."""
@@ -135,7 +135,7 @@ class Stages:
             return
         stage = {"accounts": self.readers, "activity": self.readers, "follows": self.graph}
         batch = [deliver(event, offset=offset + n, topic=topic) for n, event in enumerate(events)]
-        await stage.get(topic, self.policy).handle(batch)
+        await stage.get(topic, self.moderation).handle(batch)
 
     async def tables(self):
         """What pages would find."""

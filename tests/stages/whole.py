@@ -12,7 +12,7 @@ from itertools import islice
 from pipeline.domain.budgets import Tier
 from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.page_request import parse
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.routing import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.kafka.outbox import NotDelivered, Outgoing
@@ -24,8 +24,8 @@ from pipeline.stages.backfill import Backfill
 from pipeline.stages.classify import Classify, Retention
 from pipeline.stages.fanout import Fanout
 from pipeline.stages.graph import Graph
+from pipeline.stages.moderation import Moderation
 from pipeline.stages.pace import Pace
-from pipeline.stages.policy import Policy
 from pipeline.stages.readers import Readers
 from pipeline.stages.retract import Retract
 from pipeline.stages.segment_cache import SegmentCache
@@ -38,7 +38,7 @@ from tests.query.cores import KEYS, core
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
 LIFE = WINDOW + VALID_MS
 FOLLOWED = ("reader.cohorts", "author.routes", "author.suspensions", "page.changes")
-LIVE = ("follows", "edge.marks", "policy", "posts", "fanout.small")
+LIVE = ("follows", "edge.marks", "moderation", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
 
 
@@ -114,7 +114,7 @@ class Whole:
             "accounts": readers.handle,
             "activity": readers.handle,
             "reader.marks": readers.handle,
-            "policy": Policy(ports, self._emit("policy"), 2).handle,
+            "moderation": Moderation(ports, self._emit("moderation"), 2).handle,
             "posts": Classify(
                 ports.posts,
                 ports.graph,

@@ -19,7 +19,7 @@ metadata:
   name: channel
 spec:
   shares: [posts]
-  policy: {window_days: 7}
+  routing: {window_days: 7}
   stages: {api: {workers: 2}}
 """
 
@@ -45,11 +45,11 @@ def refusal(folder: Path) -> str:
 @pytest.mark.parametrize("profile", ["default", "small-graph"])
 def test_the_shipped_domain_pushes_everything_and_has_a_cap(profile: str) -> None:
     home = topology.load(profile=profile)
-    inbox = home.of("notifications").policy
+    inbox = home.of("notifications").routing
 
     assert min(inbox.push_below, inbox.pull_above, inbox.cost_floor) == 1_000_000_000
-    assert (home.policy.cap, inbox.cap) == (None, 100)
-    assert inbox.margin_ms == home.policy.margin_ms
+    assert (home.routing.cap, inbox.cap) == (None, 100)
+    assert inbox.margin_ms == home.routing.margin_ms
 
 
 def test_the_home_feed_is_called_what_the_code_calls_it() -> None:
@@ -67,7 +67,9 @@ def test_a_domain_has_everything_of_its_own_but_what_it_shares() -> None:
     inbox = home.of("notifications")
 
     assert list(inbox.topics) == list(home.topics)
-    assert {name for name, spec in inbox.topics.items() if spec.name == name} == {"accounts", "policy"}
+    assert {name for name, spec in inbox.topics.items() if spec.name == name} == {
+        *("accounts", "moderation", "policy")
+    }
     assert inbox.topics["author.routes"].name == "notifications.author.routes"
     groups = [spec.group for spec in (*inbox.stages.values(), *inbox.tiers.values()) if spec.group]
     assert len(groups) == len([spec for spec in (*home.stages.values(), *home.tiers.values()) if spec.group])
@@ -81,8 +83,8 @@ def test_a_domain_has_everything_of_its_own_but_what_it_shares() -> None:
 def test_who_reads_what_is_told_in_the_words_of_kafka() -> None:
     found = {one.stage: one for one in consumers(topology.load().of("notifications"), api=True)}
 
-    assert found["policy"].topics == ("policy",)
-    assert found["policy"].group == "notifications.tideline.policy"
+    assert found["moderation"].topics == ("moderation", "policy")
+    assert found["moderation"].group == "notifications.tideline.moderation"
     assert found["fanout.small"].places[0] == ("notifications.fanout.small", 0)
     followed = ("author.routes", "author.suspensions", "page.changes")
     assert found["api"].topics == tuple(f"notifications.{topic}" for topic in followed)
@@ -92,7 +94,7 @@ def test_subjects_of_the_registry_are_those_of_the_domains_topics() -> None:
     found = subjects(topology.load().of("notifications").names)
 
     assert found["notifications.posts-value"] is RECORDS["posts"]
-    assert found["policy-value"] is RECORDS["policy"]
+    assert found["moderation-value"] is RECORDS["moderation"]
     assert len(found) == len(subjects())
 
 
@@ -103,17 +105,20 @@ def test_a_file_is_all_a_domain_takes(folder: Path) -> None:
 
     assert list(home.domains) == ["channel", "notifications"]
     channel = home.of("channel")
-    assert (channel.policy.window_days, channel.stages["api"].workers) == (7, 2)
-    assert (channel.topics["posts"].name, channel.topics["policy"].name) == ("posts", "channel.policy")
-    assert (home.policy.window_days, home.stages["api"].workers) == (30, 1)
-    assert home.of("notifications").policy.window_days == 30
+    assert (channel.routing.window_days, channel.stages["api"].workers) == (7, 2)
+    assert (channel.topics["posts"].name, channel.topics["moderation"].name) == (
+        "posts",
+        "channel.moderation",
+    )
+    assert (home.routing.window_days, home.stages["api"].workers) == (30, 1)
+    assert home.of("notifications").routing.window_days == 30
     assert "default_time_to_live = 604800" in channel.tables("tideline_channel", 1)
 
 
 def test_a_domain_is_laid_over_the_profile(folder: Path) -> None:
-    put(folder, CHANNEL.replace("policy: {window_days: 7}", "policy: {push_below: 5}"))
+    put(folder, CHANNEL.replace("routing: {window_days: 7}", "routing: {push_below: 5}"))
 
-    channel = topology.load(folder, "small-graph").of("channel").policy
+    channel = topology.load(folder, "small-graph").of("channel").routing
 
     assert (channel.push_below, channel.pull_above, channel.margin_ms) == (5, 5000, 2000)
 
@@ -121,7 +126,7 @@ def test_a_domain_is_laid_over_the_profile(folder: Path) -> None:
 def test_a_domain_ranks_and_answers_in_its_own_way(folder: Path) -> None:
     put(
         folder,
-        CHANNEL.replace("policy: {window_days: 7}", "ranking: {pruned: 150}\n  api: {deadline_ms: 900}"),
+        CHANNEL.replace("routing: {window_days: 7}", "ranking: {pruned: 150}\n  api: {deadline_ms: 900}"),
     )
 
     home = topology.load(folder)
@@ -142,16 +147,31 @@ def test_a_folder_without_domains_has_the_home_feed_alone(folder: Path) -> None:
     assert caught.value.hint == "domains: none"
 
 
-@pytest.mark.parametrize("topic", sorted({*RECORDS, "nonsense"} - {"accounts", "posts", "policy"}))
+@pytest.mark.parametrize(
+    "topic", sorted({*RECORDS, "nonsense"} - {"accounts", "posts", "moderation", "policy"})
+)
 def test_only_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
     file = put(folder, CHANNEL.replace("[posts]", f"[posts, {topic}]"))
 
     assert refusal(folder) == (
-        f"{file}:6: shares.1: must be one of accounts, posts, policy: {topic} is of one feed"
+        f"{file}:6: shares.1: must be one of accounts, posts, moderation: {topic} is of one feed"
     )
 
 
-@pytest.mark.parametrize("topic", ["accounts", "posts", "policy"])
+def test_what_was_called_otherwise_is_shared_under_both_names(folder: Path) -> None:
+    """Or a block that a service sends to the old topic would count in one feed alone."""
+    shared = put(folder, CHANNEL.replace("[posts]", "[moderation]"))
+    channel = topology.load(folder).of("channel")
+    assert {name for name, spec in channel.topics.items() if spec.name == name} == {"moderation", "policy"}
+
+    put(folder, CHANNEL.replace("[posts]", "[moderation]").replace("stages: {api:", "topics: {policy:"))
+    assert "topics.policy: is shared, so it is as the home feed has it" in refusal(folder)
+
+    put(folder, CHANNEL.replace("[posts]", "[policy]"))
+    assert refusal(folder) == f"{shared}:6: shares.0: policy is moderation now, which shares both"
+
+
+@pytest.mark.parametrize("topic", ["accounts", "posts", "moderation"])
 def test_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
     put(folder, CHANNEL.replace("[posts]", f"[{topic}]"))
 
@@ -166,15 +186,15 @@ def test_what_users_alone_write_may_be_shared(folder: Path, topic: str) -> None:
         ("shares: [posts]", "shares: [5]", "shares.0: should be a valid string"),
         ("shares: [posts]", "shares: posts", "shares: should be a valid tuple"),
         ("shares: [posts]", "share: [posts]", "share: unknown section, known are stages, tiers, acls"),
-        ("{window_days: 7}", "{window: 7}", "policy.window: nothing of this name to override"),
-        ("{window_days: 7}", "{window_days: 0}", "policy.window_days: should be greater than or equal to 1"),
-        ("{window_days: 7}", "{cap: 0}", "policy.cap: should be greater than or equal to 1"),
+        ("{window_days: 7}", "{window: 7}", "routing.window: nothing of this name to override"),
+        ("{window_days: 7}", "{window_days: 0}", "routing.window_days: should be greater than or equal to 1"),
+        ("{window_days: 7}", "{cap: 0}", "routing.cap: should be greater than or equal to 1"),
         (
             "{window_days: 7}",
             "{pull_above: 5}",
-            "policy.push_below: must not be above pull_above, which is 5",
+            "routing.push_below: must not be above pull_above, which is 5",
         ),
-        ("policy: {window_days: 7}", "topics: 5", "topics: must be a mapping"),
+        ("routing: {window_days: 7}", "topics: 5", "topics: must be a mapping"),
         ("stages: {api:", "stages: {apis:", "stages.apis: nothing of this name to override"),
         ("stages: {api:", "topics: {posts:", "topics.posts: is shared, so it is as the home feed has it"),
     ],
@@ -186,7 +206,7 @@ def test_a_problem_of_a_domain_is_told(folder: Path, old: str, new: str, problem
     told = refusal(folder)
 
     elsewhere = "push_below" in problem  # at the line of the value that is too large now
-    assert told.startswith(f"{folder / 'policy.yaml'}:" if elsewhere else f"{file}:")
+    assert told.startswith(f"{folder / 'routing.yaml'}:" if elsewhere else f"{file}:")
     assert f": {problem}" in told
     assert not elsewhere or told.endswith("(domain channel)")
 
@@ -203,10 +223,10 @@ def test_a_name_that_no_keyspace_can_have_is_refused(folder: Path, name: str) ->
 def test_a_domain_is_called_like_nothing_of_the_home_feed(folder: Path, what: str) -> None:
     put(folder, CHANNEL)
     file = folder / ("topics.yaml" if what == "topic" else "stages.yaml")
-    taken = "channel.policy" if what == "topic" else "channel.tideline.graph"
+    taken = "channel.moderation" if what == "topic" else "channel.tideline.graph"
     text = file.read_text()
     if what == "topic":
-        extra = "---\napiVersion: tideline/v1\nkind: Topic\nmetadata: {name: channel.policy}\n"
+        extra = "---\napiVersion: tideline/v1\nkind: Topic\nmetadata: {name: channel.moderation}\n"
         file.write_text(text + extra + "spec: {partitions: 1, replicas: 1}\n")
     else:
         file.write_text(text.replace("tideline.readers", taken))

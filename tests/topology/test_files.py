@@ -61,24 +61,24 @@ def test_values_are_those_of_the_files() -> None:
 
 
 def test_times_are_computed_in_milliseconds() -> None:
-    policy = topology.load().policy
+    routing = topology.load().routing
 
-    assert policy.window_ms == 30 * 24 * 3600 * 1000
-    assert (policy.margin_ms, policy.clock_ahead_ms) == (60_000, 10_000)
+    assert routing.window_ms == 30 * 24 * 3600 * 1000
+    assert (routing.margin_ms, routing.clock_ahead_ms) == (60_000, 10_000)
 
 
 def test_a_fraction_of_a_second_is_kept(folder: Path) -> None:
-    file = folder / "policy.yaml"
+    file = folder / "routing.yaml"
     file.write_text(file.read_text().replace("margin_seconds: 60 ", "margin_seconds: 20.5 "))
 
-    assert topology.load(folder).policy.margin_ms == 20_500
+    assert topology.load(folder).routing.margin_ms == 20_500
 
 
 def test_a_profile_overrides_single_values() -> None:
     plain, small = topology.load(), topology.load(profile="small-graph")
 
-    assert (small.policy.push_below, small.policy.margin_ms) == (1000, 2000)
-    assert small.policy.window_days == plain.policy.window_days
+    assert (small.routing.push_below, small.routing.margin_ms) == (1000, 2000)
+    assert small.routing.window_days == plain.routing.window_days
     assert small.tiers["small"].max_followers == 50
     assert small.tiers["small"].group == plain.tiers["small"].group
     assert small.topics == plain.topics

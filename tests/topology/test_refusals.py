@@ -33,45 +33,45 @@ def refusal(folder: Path, profile: str = "default") -> str:
     return caught.value.message
 
 
-POLICY = [
+ROUTING = [
     (
         "push_below: 100000 ",
         "push_under: 1",
-        "policy.push_under: unknown key, known are push_below, pull_above",
+        "routing.push_under: unknown key, known are push_below, pull_above",
     ),
-    ("push_below: 100000 ", "push_below: yes", "policy.push_below: should be a valid integer"),
-    ("push_below: 100000 ", "push_below: '1'", "policy.push_below: should be a valid integer"),
-    ("push_below: 100000 ", "push_below: 1.5", "policy.push_below: should be a valid integer"),
-    ("push_below: 100000 ", "push_below: -1", "policy.push_below: should be greater than or equal to 0"),
+    ("push_below: 100000 ", "push_below: yes", "routing.push_below: should be a valid integer"),
+    ("push_below: 100000 ", "push_below: '1'", "routing.push_below: should be a valid integer"),
+    ("push_below: 100000 ", "push_below: 1.5", "routing.push_below: should be a valid integer"),
+    ("push_below: 100000 ", "push_below: -1", "routing.push_below: should be greater than or equal to 0"),
     (
         "push_below: 100000 ",
         "push_below: 5000001",
-        "policy.push_below: must not be above pull_above, which is 5000000",
+        "routing.push_below: must not be above pull_above, which is 5000000",
     ),
-    ("hysteresis: 0.2 ", "hysteresis: 1.0", "policy.hysteresis: should be less than 1"),
+    ("hysteresis: 0.2 ", "hysteresis: 1.0", "routing.hysteresis: should be less than 1"),
     (
         "margin_seconds: 60 ",
         "margin_seconds: 19.9",
-        "policy.margin_seconds: must be at least twice clock_ahead_seconds",
+        "routing.margin_seconds: must be at least twice clock_ahead_seconds",
     ),
     ("margin_seconds: 60 ", "push_below: 5", "spec.push_below: is here twice"),
     ("margin_seconds: 60 ", "7: 5", "7: keys are plain words"),
-    ("margin_seconds: 60 ", "margin_seconds: [60]", "policy.margin_seconds: should be a valid number"),
-    ("margin_seconds: 60 ", "margin_seconds: .nan", "policy.margin_seconds: should be"),
-    ("window_days: 30 ", "window_days: 7300", "policy.window_days: should be less than or equal to 7299"),
+    ("margin_seconds: 60 ", "margin_seconds: [60]", "routing.margin_seconds: should be a valid number"),
+    ("margin_seconds: 60 ", "margin_seconds: .nan", "routing.margin_seconds: should be"),
+    ("window_days: 30 ", "window_days: 7300", "routing.window_days: should be less than or equal to 7299"),
     (
         "segment_size: 1000 ",
         "segment_size: 1001",
-        "policy.segment_size: should be less than or equal to 1000",
+        "routing.segment_size: should be less than or equal to 1000",
     ),
     (
         "tasks_per_post: 256 ",
         "tasks_per_post: 0",
-        "policy.tasks_per_post: should be greater than or equal to 1",
+        "routing.tasks_per_post: should be greater than or equal to 1",
     ),
     ("apiVersion: tideline/v1", "apiVersion: tideline/v2", "apiVersion: must be tideline/v1"),
-    ("kind: Policy", "kind: Topic", "kind: must be Policy"),
-    ("kind: Policy", "kinds: Policy", "kinds: unknown key, known are apiVersion, kind, metadata, spec"),
+    ("kind: Routing", "kind: Topic", "kind: must be Routing"),
+    ("kind: Routing", "kinds: Routing", "kinds: unknown key, known are apiVersion, kind, metadata, spec"),
     (
         "metadata:\n  name: default",
         "metadata:\n  title: default",
@@ -171,7 +171,7 @@ API = [
     ),
     ("pages: 10000", "pages: 0", "api.caches.pages: should be greater than or equal to 1"),
     ("pages: 10000", "page: 5", "api.caches.page: unknown key, known are readers, authors, posts"),
-    ("kind: Api", "kind: Policy", "kind: must be Api"),
+    ("kind: Api", "kind: Routing", "kind: must be Api"),
 ]
 RANKING = [
     ("model: weighted ", "models: weighted ", "ranking.models: unknown key, known are model, candidates"),
@@ -237,7 +237,7 @@ ACLS = [
 CASES = [
     *(("acls.yaml", *case) for case in ACLS),
     *(("api.yaml", *case) for case in API),
-    *(("policy.yaml", *case) for case in POLICY),
+    *(("routing.yaml", *case) for case in ROUTING),
     *(("tiers.yaml", *case) for case in TIERS),
     *(("stages.yaml", *case) for case in STAGES),
     *(("topics.yaml", *case) for case in TOPICS),
@@ -256,11 +256,11 @@ def test_a_problem_is_told_with_file_and_line(
 
 
 def test_all_problems_are_told_at_once(folder: Path) -> None:
-    first = change(folder / "policy.yaml", "hysteresis: 0.2 ", "hysteresis: 2 ")
+    first = change(folder / "routing.yaml", "hysteresis: 0.2 ", "hysteresis: 2 ")
     second = change(folder / "tiers.yaml", "lag_budget: 5,", "lag_budget: five,")
 
     assert sorted(line.split(": ")[0] for line in refusal(folder).splitlines()) == [
-        f"{folder / 'policy.yaml'}:{first}",
+        f"{folder / 'routing.yaml'}:{first}",
         f"{folder / 'tiers.yaml'}:{second}",
     ]
 
@@ -283,7 +283,7 @@ def test_a_topic_the_code_speaks_on_must_be_there(folder: Path) -> None:
         "topics.yaml",
         "stages.yaml",
         "tiers.yaml",
-        "policy.yaml",
+        "routing.yaml",
         "ranking.yaml",
         "api.yaml",
         "acls.yaml",
@@ -296,11 +296,17 @@ def test_a_missing_file_is_refused(folder: Path, file: str) -> None:
     assert refusal(folder) == f"{folder / file}: No such file or directory"
 
 
+def test_a_folder_of_before_is_told_what_is_called_otherwise(folder: Path) -> None:
+    (folder / "routing.yaml").rename(folder / "policy.yaml")
+
+    assert refusal(folder) == f"{folder / 'policy.yaml'}: is routing.yaml now, of kind Routing"
+
+
 @pytest.mark.parametrize("text", ["", "- 1\n", "just words\n", "spec: 5\n"])
 def test_a_file_of_something_else_is_refused(folder: Path, text: str) -> None:
-    (folder / "policy.yaml").write_text(text)
+    (folder / "routing.yaml").write_text(text)
 
-    assert refusal(folder).startswith(f"{folder / 'policy.yaml'}:1: ")
+    assert refusal(folder).startswith(f"{folder / 'routing.yaml'}:1: ")
 
 
 def test_a_tier_must_be_there(folder: Path) -> None:
@@ -317,7 +323,7 @@ def test_an_unknown_placeholder_in_the_tables_is_refused(folder: Path) -> None:
     assert refusal(folder) == f"{folder / 'tables.cql'}: 'seconds': not a placeholder"
 
 
-@pytest.mark.parametrize("profile", ["large-graph", "../policy", "", "small-graph.yaml"])
+@pytest.mark.parametrize("profile", ["large-graph", "../routing", "", "small-graph.yaml"])
 def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
     assert refusal(folder, profile) == f"{folder / 'profiles'}: no profile {profile}"
 
@@ -325,12 +331,12 @@ def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "problem"),
     [
-        ("margin_seconds: 2", "margin: 2", "policy.margin: nothing of this name to override"),
-        ("margin_seconds: 2", "margin_seconds: two", "policy.margin_seconds: should be a valid number"),
+        ("margin_seconds: 2", "margin: 2", "routing.margin: nothing of this name to override"),
+        ("margin_seconds: 2", "margin_seconds: two", "routing.margin_seconds: should be a valid number"),
         (
             "margin_seconds: 2",
             "margin_seconds: 1",
-            "policy.margin_seconds: must be at least twice clock_ahead_seconds",
+            "routing.margin_seconds: must be at least twice clock_ahead_seconds",
         ),
         ("  tiers:", "  ranking: {prune: 5}\n  tiers:", "ranking.prune: nothing of this name to override"),
         ("  tiers:", "  ranking: {options: 5}\n  tiers:", "ranking.options: should be a valid dictionary"),
@@ -341,7 +347,7 @@ def test_an_unknown_profile_is_refused(folder: Path, profile: str) -> None:
         ("max_followers: 300", "max_followers: 50", "tiers.medium.max_followers: must be above 50"),
         ("auth: none", "auth: nobody", "api.auth: should be 'required' or 'none'"),
         ("auth: none", "authority: none", "api.authority: nothing of this name to override"),
-        ("  policy:", "  police:", "police: unknown section, known are"),
+        ("  routing:", "  police:", "police: unknown section, known are"),
         (
             "  name: small-graph",
             "  name: other",

@@ -145,7 +145,7 @@ FRESHNESS = (
             (f"max by (domain, stage) (tideline_row_cost_seconds{{{D}}})", "row, {{stage}}"),
             (f"max by (domain, stage) (tideline_pull_cost_seconds{{{D}}})", "pull, {{stage}}"),
         ],
-        "What decides between push and pull where policy leaves it open.",
+        "What decides between push and pull where routing leaves it open.",
     ),
     Panel("Tasks done", "ops", [(_rate("tideline_fanout_tasks_total", "tier"), "{{tier}}")]),
 )

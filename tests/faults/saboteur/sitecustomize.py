@@ -21,7 +21,7 @@ def _sabotage(how: str) -> None:
     from pipeline.runtime import resources, wiring
     from pipeline.stages.classify import Classify
     from pipeline.stages.fanout import Fanout
-    from pipeline.topology.specs import PolicySpec
+    from pipeline.topology.specs import RoutingSpec
 
     safe_run, agent, write = SafeLoop.run, faust.App.agent, Fanout.handle
     put_routes, cache, decide = Classify._put_routes, wiring.SegmentCache, controller.decide
@@ -101,7 +101,7 @@ def _sabotage(how: str) -> None:
         case "never-over":
             controller.decide = never_over
         case "no-margin":
-            PolicySpec.margin_ms = property(lambda _: 0)
+            RoutingSpec.margin_ms = property(lambda _: 0)
             wiring.SegmentCache = old_cache
         case _:
             raise ValueError(how)

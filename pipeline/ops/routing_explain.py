@@ -1,4 +1,4 @@
-"""Why an author is pushed or pulled, and what that means for one reader: `tideline policy explain`.
+"""Why an author is pushed or pulled, and what that means for one reader: `tideline routing explain`.
 
 Read from the tables and from the compacted topics that classify and the query agents follow, and worked out
 by the same rules that they call; nothing is asked of a running stage.
@@ -8,14 +8,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
-from pipeline.domain import budgets, containment, coverage, policy, snowflake
+from pipeline.domain import budgets, containment, coverage, routing, snowflake
 from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Comparison, Costs, measured
-from pipeline.domain.policy import ClassChoice, Influences, Thresholds
+from pipeline.domain.routing import ClassChoice, Influences, Thresholds
 from pipeline.errors import TidelineError
 from pipeline.kafka.view import whole
 from pipeline.ops import containment as contained_now
-from pipeline.ops import policy_forced, policy_settings
+from pipeline.ops import routing_forced, routing_settings
 from pipeline.store.ports import Stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations
 from pipeline.topology import Topology
@@ -40,7 +40,7 @@ class RulesInForce:
     @property
     def window_start(self) -> int:
         """The oldest id a timeline reaches back to."""
-        return snowflake.first_id(self.now_ms - self.topology.policy.window_ms)
+        return snowflake.first_id(self.now_ms - self.topology.routing.window_ms)
 
     @property
     def costs(self) -> Costs | None:
@@ -50,12 +50,12 @@ class RulesInForce:
 
 def in_force(bootstrap: str, topology: Topology, now_ms: int) -> RulesInForce:
     """Read the compacted topics. Raises EngineError when Kafka does not answer."""
-    spec, names = topology.policy, topology.names
-    set_now = policy_settings.read(bootstrap, spec, names)
+    spec, names = topology.routing, topology.names
+    set_now = routing_settings.read(bootstrap, spec, names)
     thresholds = Thresholds(
         set_now.value("push_below"), set_now.value("pull_above"), spec.hysteresis, spec.cost_floor
     )
-    forced = {one.author_id: one for one in whole(bootstrap, names.topic(policy_forced.TOPIC), ForcedClass)}
+    forced = {one.author_id: one for one in whole(bootstrap, names.topic(routing_forced.TOPIC), ForcedClass)}
     samples = whole(bootstrap, names.topic("costs"), CostSample)
     records = contained_now.read(bootstrap, names, now_ms=now_ms)
     by_key = {containment.key_of(one): one for one in records}
@@ -88,7 +88,7 @@ class Author:
     @property
     def author_class(self) -> AuthorClass:
         """The class of the newest post."""
-        return policy.class_of(snowflake.MAX_ID, self.route.entries)
+        return routing.class_of(snowflake.MAX_ID, self.route.entries)
 
     @property
     def reason(self) -> str:
@@ -108,7 +108,7 @@ async def author(stores: Stores, now: RulesInForce, author_id: int) -> Author:
     route = known or RouteRecord(author_id, (), 0)
     forced, costs, followers = now.forced.get(author_id), now.costs, graph.followers
     next_post = max(snowflake.first_id(now.now_ms), route.latest_post_id + 1)
-    by_followers = policy.class_by_followers(route.entries)
+    by_followers = routing.class_by_followers(route.entries)
     spec = now.topology.tiers.items()
     tiers = [budgets.Tier(name, tier.max_followers, tier.lag_budget) for name, tier in spec]
     tier = budgets.tier_for(followers, tiers).name
@@ -127,9 +127,9 @@ async def author(stores: Stores, now: RulesInForce, author_id: int) -> Author:
         route=route,
         forced=forced,
         by_followers=by_followers,
-        limits=policy.limits(by_followers, now.thresholds),
-        comparison=policy.comparison(next_post, route, followers, now.window_start, costs),
-        next=policy.choose(
+        limits=routing.limits(by_followers, now.thresholds),
+        comparison=routing.comparison(next_post, route, followers, now.window_start, costs),
+        next=routing.choose(
             next_post,
             route,
             followers,
@@ -184,7 +184,7 @@ async def pair(stores: Stores, now: RulesInForce, reader_id: int, author_id: int
     spans: tuple[Span, ...] = ()
     if edge is not None and edge.follows:
         cover = coverage.EdgeCover(bound, edge.warm_since)
-        margin_ms = now.topology.policy.margin_ms
+        margin_ms = now.topology.routing.margin_ms
         pulled = coverage.pull_ranges(found.route.entries, cover, now.window_start, margin_ms=margin_ms)
         spans = tuple(_spans(pulled, now.window_start))
     return ReaderAndAuthor(state, found, edge, bound, _hidden(relations, found), spans)

@@ -1,6 +1,6 @@
-"""Policy: blocks, mutes, suspensions and take-downs become what the query agent filters by, then clean-up.
+"""Moderation: blocks, mutes, suspensions and take-downs become what queries filter by, then clean-up.
 
-Reads      policy (keyed by the reader, author or post it is about)
+Reads      moderation, and for one release policy, as it was called (keyed by the reader, author or post)
 Writes     relations_by_reader, author_stats.{suspended, retracted_before}, posts.taken_down;
            author.suspensions; page.changes; edge.marks; fanout.retract, fanout.backfill
 Guarantee  in force for the next page once acknowledged: pages read these tables, not a cache. Rows go only
@@ -23,14 +23,14 @@ from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.stages import changes, repairs
 from pipeline.store.ports import Stores
-from pipeline.wire.records import FollowEvent, PolicyEvent
+from pipeline.wire.records import FollowEvent, ModerationEvent
 
-Cause = Delivery[PolicyEvent]
+Cause = Delivery[ModerationEvent]
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The policy stage. `tasks`: into how many repair tasks the segments of an author are cut at most."""
+class Moderation:
+    """The moderation stage. `tasks`: into how many repair tasks the segments of an author are cut at most."""
 
     stores: Stores
     emit: Emit
@@ -56,15 +56,15 @@ class Policy:
     async def _apply(self, delivery: Cause) -> None:
         readers, posts, version = self.stores.readers, self.stores.posts, version_of(delivery)
         match delivery.record:
-            case PolicyEvent("blocked" | "unblocked" as what, _, int(reader), int(author)):
+            case ModerationEvent("blocked" | "unblocked" as what, _, int(reader), int(author)):
                 await readers.relate(reader, author, "block", what == "blocked", version)
-            case PolicyEvent("muted" | "unmuted" as what, _, int(reader), int(author)):
+            case ModerationEvent("muted" | "unmuted" as what, _, int(reader), int(author)):
                 await readers.relate(reader, author, "mute", what == "muted", version)
-            case PolicyEvent("suspended" | "reinstated" as what, author_id=int(author)):
+            case ModerationEvent("suspended" | "reinstated" as what, author_id=int(author)):
                 await self._suspend(delivery, author, what == "suspended")
-            case PolicyEvent("taken_down", post_id=int(post), regions=regions):
+            case ModerationEvent("taken_down", post_id=int(post), regions=regions):
                 await posts.take_down(post, regions or (EVERYWHERE,), version)
-            case PolicyEvent("restored", post_id=int(post), regions=regions):
+            case ModerationEvent("restored", post_id=int(post), regions=regions):
                 await posts.restore(post, regions or (EVERYWHERE,), version)
 
     async def _tell(self, applied: Sequence[Cause]) -> None:
@@ -73,11 +73,11 @@ class Policy:
         posts: set[int] = set()
         for cause in applied:
             match cause.record:
-                case PolicyEvent("blocked" | "unblocked", _, int(reader), int(author)):
+                case ModerationEvent("blocked" | "unblocked", _, int(reader), int(author)):
                     readers |= {reader, author}
-                case PolicyEvent("muted" | "unmuted", _, int(reader)):
+                case ModerationEvent("muted" | "unmuted", _, int(reader)):
                     readers.add(reader)
-                case PolicyEvent("taken_down" | "restored", post_id=int(post)):
+                case ModerationEvent("taken_down" | "restored", post_id=int(post)):
                     posts.add(post)
         await changes.tell(self.emit, applied, readers=readers, posts=posts)
 
@@ -98,7 +98,7 @@ class Policy:
     async def _caused(self, cause: Cause) -> list[Outgoing]:
         """The repairs that a change in force asks for."""
         match cause.record:
-            case PolicyEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
+            case ModerationEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
                 relations = await self.stores.readers.relations(reader, [author])
                 if relations.blocked(author) != (what == "blocked"):
                     return []
@@ -107,11 +107,11 @@ class Policy:
                     self.emit.message("edge.marks", str(a), FollowEvent(kind, a, (r,), at), source=cause)
                     for a, r in ((author, reader), (reader, author))
                 ]
-            case PolicyEvent("suspended", at, author_id=int(author)):
+            case ModerationEvent("suspended", at, author_id=int(author)):
                 if author not in await self.stores.readers.suspended([author]):
                     return []
                 return await self._for_followers(cause, repairs.RETRACT, author, 0, snowflake.first_id(at))
-            case PolicyEvent("taken_down" | "restored" as what, post_id=int(post), regions=()):
+            case ModerationEvent("taken_down" | "restored" as what, post_id=int(post), regions=()):
                 found = (await self.stores.posts.posts([post])).get(post)
                 if found is None or (EVERYWHERE in found.taken_down) != (what == "taken_down"):
                     return []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Costs
-from pipeline.domain.policy import (
+from pipeline.domain.routing import (
     MOST_ENTRIES,
     Cause,
     Influences,

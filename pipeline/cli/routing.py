@@ -1,4 +1,4 @@
-"""`tideline policy`: who is pushed and who is pulled, read and changed while everything runs."""
+"""`tideline routing`: who is pushed and who is pulled, read and changed while everything runs."""
 
 import time
 from enum import StrEnum
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from pipeline.config.settings import Settings
-    from pipeline.ops.policy_settings import SettingsInForce
+    from pipeline.ops.routing_settings import SettingsInForce
     from pipeline.store.ports import Stores
 
 _CHANGES = "push_below=N pull_above=N"
@@ -41,13 +41,21 @@ class Class(StrEnum):
 
 def register(app: typer.Typer) -> None:
     """Add the command group."""
-    policy = typer.Typer(no_args_is_help=True, help="Who is pushed and who is pulled, while everything runs.")
-    policy.command("get")(get)
-    policy.command("set")(change)
-    policy.command("force")(force)
-    policy.command("release")(release)
-    policy.command("explain")(explain)
-    app.add_typer(policy, name="policy")
+    routing = typer.Typer(
+        no_args_is_help=True, help="Who is pushed and who is pulled, while everything runs."
+    )
+    routing.command("get")(get)
+    routing.command("set")(change)
+    routing.command("force")(force)
+    routing.command("release")(release)
+    routing.command("explain")(explain)
+    app.add_typer(routing, name="routing")
+    app.add_typer(routing, name="policy", hidden=True, callback=_renamed)
+
+
+def _renamed() -> None:
+    """The name until 0.1; it goes with the next release."""
+    echo("`tideline policy` is `tideline routing` now", err=True)
 
 
 def get(
@@ -71,20 +79,20 @@ def change(
     import asyncio
 
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import policy_settings
+    from pipeline.ops import routing_settings
 
     wanted = dict(map(_setting, changes))
     given = settings(home=home, profile=profile, domain=domain)
     now = _read(given)
-    changed = policy_settings.changed(now, wanted, now_ms())
-    asyncio.run(policy_settings.write(kafka_of(given), changed, names_of(given)))
-    _show(policy_settings.SettingsInForce(now.files, changed), json=json)
+    changed = routing_settings.changed(now, wanted, now_ms())
+    asyncio.run(routing_settings.write(kafka_of(given), changed, names_of(given)))
+    _show(routing_settings.SettingsInForce(now.files, changed), json=json)
 
 
 def force(
     author: AuthorArgument,
     author_class: Annotated[Class, typer.Argument(metavar="CLASS", help="push, partial or pull.")],
-    reason: Annotated[str, typer.Option(help="Why, for whoever asks `policy explain`.")] = "",
+    reason: Annotated[str, typer.Option(help="Why, for whoever asks `routing explain`.")] = "",
     domain: DomainOption = "",
     home: HomeOption = DEFAULT_HOME,
 ) -> None:
@@ -95,12 +103,12 @@ def force(
     import asyncio
 
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import policy_forced
+    from pipeline.ops import routing_forced
     from pipeline.wire.records import AuthorClass, ForcedClass
 
     forced = ForcedClass(author, AuthorClass(author_class), reason, now_ms())
     given = settings(home=home, domain=domain)
-    asyncio.run(policy_forced.force(kafka_of(given), forced, names_of(given)))
+    asyncio.run(routing_forced.force(kafka_of(given), forced, names_of(given)))
     echo(f"{author}: {forced.author_class} from the next post on, until it is released", err=True)
 
 
@@ -109,10 +117,10 @@ def release(author: AuthorArgument, domain: DomainOption = "", home: HomeOption 
     import asyncio
 
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import policy_forced
+    from pipeline.ops import routing_forced
 
     given = settings(home=home, domain=domain)
-    asyncio.run(policy_forced.release(kafka_of(given), author, names_of(given)))
+    asyncio.run(routing_forced.release(kafka_of(given), author, names_of(given)))
     echo(f"{author}: not forced from the next post on", err=True)
 
 
@@ -132,21 +140,23 @@ def explain(
     """
     import asyncio
 
-    from pipeline.cli import _policy_explained as explained
+    from pipeline.cli import _routing_explained as explained
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import policy_explain
+    from pipeline.ops import routing_explain
 
     if len(ids) > 2:
         raise typer.BadParameter("give AUTHOR, or READER AUTHOR")
     given = settings(home=home, profile=profile, domain=domain)
     topology = topology_of(given)
-    now = policy_explain.in_force(kafka_of(given), topology, now_ms())
+    now = routing_explain.in_force(kafka_of(given), topology, now_ms())
     *readers, author = ids
     if readers:
-        pair = asyncio.run(_asked(given, lambda stores: policy_explain.pair(stores, now, readers[0], author)))
+        pair = asyncio.run(
+            _asked(given, lambda stores: routing_explain.pair(stores, now, readers[0], author))
+        )
         document, lines = explained.pair_document(pair, now), explained.pair_lines(pair, now)
     else:
-        found = asyncio.run(_asked(given, lambda stores: policy_explain.author(stores, now, author)))
+        found = asyncio.run(_asked(given, lambda stores: routing_explain.author(stores, now, author)))
         document, lines = explained.author_document(found, now), explained.author_lines(found, now)
     if json:
         print_json(document)
@@ -174,14 +184,14 @@ def _setting(text: str) -> tuple[str, int]:
 def _read(given: "Settings") -> "SettingsInForce":
     """What is in force."""
     from pipeline.local.instance import kafka_of
-    from pipeline.ops import policy_settings
+    from pipeline.ops import routing_settings
 
     topology = topology_of(given)
-    return policy_settings.read(kafka_of(given), topology.policy, topology.names)
+    return routing_settings.read(kafka_of(given), topology.routing, topology.names)
 
 
 def _show(now: "SettingsInForce", *, json: bool) -> None:
-    from pipeline.ops.policy_settings import NAMES
+    from pipeline.ops.routing_settings import NAMES
 
     if json:
         print_json(now.document())

@@ -1,11 +1,11 @@
-"""How `tideline policy explain` says what it found: as JSON, and as lines for people."""
+"""How `tideline routing explain` says what it found: as JSON, and as lines for people."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
 from pipeline.domain import snowflake
-from pipeline.ops.policy_explain import Author, ReaderAndAuthor, RulesInForce, time_of
+from pipeline.ops.routing_explain import Author, ReaderAndAuthor, RulesInForce, time_of
 from pipeline.store.values import Edge, ReaderState
 
 

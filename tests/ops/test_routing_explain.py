@@ -1,17 +1,17 @@
-"""`tideline policy explain`: the numbers behind a class, and from when to when a reader is pushed to."""
+"""`tideline routing explain`: the numbers behind a class, and from when to when a reader is pushed to."""
 
 import json
 
 import pytest
 
 from pipeline import topology
-from pipeline.cli._policy_explained import author_document, author_lines, pair_document, pair_lines
+from pipeline.cli._routing_explained import author_document, author_lines, pair_document, pair_lines
 from pipeline.domain.order import Version
-from pipeline.domain.policy import Thresholds
+from pipeline.domain.routing import Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
-from pipeline.ops import policy_explain
-from pipeline.ops.policy_explain import RulesInForce, Span
+from pipeline.ops import routing_explain
+from pipeline.ops.routing_explain import RulesInForce, Span
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
 from pipeline.wire.records import AuthorClass, CostSample, ForcedClass, RouteEntry, RouteRecord
@@ -60,12 +60,12 @@ class World:
 
     async def explained(self, now=None):
         now = now or rules()
-        found = await policy_explain.author(self.stores, now, AUTHOR)
+        found = await routing_explain.author(self.stores, now, AUTHOR)
         return author_document(found, now), "\n".join(author_lines(found, now))
 
     async def pair(self, now=None):
         now = now or rules()
-        found = await policy_explain.pair(self.stores, now, READER, AUTHOR)
+        found = await routing_explain.pair(self.stores, now, READER, AUTHOR)
         return found, pair_document(found, now), "\n".join(pair_lines(found, now))
 
 

@@ -1,4 +1,4 @@
-"""Policy: what must not be seen is in the tables when the event is done, whatever order the events come in."""
+"""Moderation: what must not be seen is in the tables when the event is done, whatever order the events come in."""
 
 from itertools import permutations
 
@@ -7,10 +7,10 @@ import pytest
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
-from pipeline.stages.policy import Policy
+from pipeline.stages.moderation import Moderation
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph, Placed, Relations
-from pipeline.wire.records import FollowEvent, PolicyEvent, PostEvent, RepairTask, Suspension
+from pipeline.wire.records import FollowEvent, ModerationEvent, PostEvent, RepairTask, Suspension
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
 
 READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000
@@ -22,7 +22,7 @@ class World:
     def __init__(self):
         self.stores = memory_stores(lambda: 0.0)
         self.outbox = RecordingOutbox()
-        self.stage = Policy(self.stores, Emit(self.outbox, "policy"), tasks=4)
+        self.stage = Moderation(self.stores, Emit(self.outbox, "moderation"), tasks=4)
 
     async def handle(self, *events):
         refused = await self.stage.handle([deliver(event, offset=n) for n, event in enumerate(events)])
@@ -35,7 +35,7 @@ class World:
 
 def about(kind, at, **whom):
     """An event some ms after T0."""
-    return PolicyEvent(kind, T0 + at, **(whom or {"reader_id": READER, "author_id": AUTHOR}))
+    return ModerationEvent(kind, T0 + at, **(whom or {"reader_id": READER, "author_id": AUTHOR}))
 
 
 @pytest.mark.parametrize(
@@ -222,7 +222,7 @@ async def test_an_author_is_not_visible_again_before_queries_know_what_to_pull(h
                 )
 
         fault = Fault(at, how, watch)
-        stage = Policy(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "policy"), 4)
+        stage = Moderation(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "moderation"), 4)
         events = [about("suspended", 0, author_id=AUTHOR), about("reinstated", 1, author_id=AUTHOR)]
         survived = True
         for event in events:
@@ -272,7 +272,7 @@ async def test_a_suspension_and_its_end_in_one_batch_are_told_in_order():
         reinstated   read: nothing known, nothing to tell ── write False ▶
     """
     world, fault = World(), Fault()
-    stage = Policy(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "policy"), 4)
+    stage = Moderation(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "moderation"), 4)
     events = [about("suspended", 0, author_id=AUTHOR), about("reinstated", 1, author_id=AUTHOR)]
 
     assert await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []

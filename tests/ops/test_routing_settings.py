@@ -8,10 +8,10 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline import topology
 from pipeline.errors import ConfigError
-from pipeline.ops.policy_settings import SettingsInForce, changed
-from pipeline.wire.records import PolicySettings
+from pipeline.ops.routing_settings import SettingsInForce, changed
+from pipeline.wire.records import RoutingSettings
 
-FILES = topology.load(profile="small-graph").policy
+FILES = topology.load(profile="small-graph").routing
 """push_below 1000, pull_above 5000."""
 
 
@@ -23,13 +23,13 @@ def test_the_files_are_in_force_until_something_is_set():
 
 
 def test_what_is_not_named_stays_as_it_was():
-    before = SettingsInForce(FILES, PolicySettings(700, 4000, 1))
+    before = SettingsInForce(FILES, RoutingSettings(700, 4000, 1))
 
-    assert changed(before, {"pull_above": 900}, 2) == PolicySettings(700, 900, 2)
+    assert changed(before, {"pull_above": 900}, 2) == RoutingSettings(700, 900, 2)
 
 
 def test_thresholds_may_meet():
-    assert changed(SettingsInForce(FILES, None), {"push_below": 5000}, 2) == PolicySettings(5000, 5000, 2)
+    assert changed(SettingsInForce(FILES, None), {"push_below": 5000}, 2) == RoutingSettings(5000, 5000, 2)
 
 
 @pytest.mark.parametrize(
@@ -49,28 +49,28 @@ def test_contradictions_and_typos_are_refused(changes, reason):
 
 
 @pytest.fixture
-def policy(engines, tideline):
-    """`policy(…)`: the command on the topic of the shared broker; exit code, data and talk."""
+def routing(engines, tideline):
+    """`routing(…)`: the command on the topic of the shared broker; exit code, data and talk."""
     admin = AdminClient({"bootstrap.servers": engines.kafka})
-    topic = NewTopic("policy.settings", 1, 1, config={"cleanup.policy": "compact"})
-    admin.create_topics([topic])["policy.settings"].exception(30)  # somebody may have been faster
+    topic = NewTopic("routing.settings", 1, 1, config={"cleanup.policy": "compact"})
+    admin.create_topics([topic])["routing.settings"].exception(30)  # somebody may have been faster
 
     def run(*words):
-        command = tideline("policy", *words, "--profile", "small-graph")
+        command = tideline("routing", *words, "--profile", "small-graph")
         out, err = command.communicate()
         return command.returncode, out, err
 
     yield run
     producer = Producer({"bootstrap.servers": engines.kafka})
     producer.produce(
-        "policy.settings", value=None, key=b"policy"
+        "routing.settings", value=None, key=b"routing"
     )  # the files are in force for those after us
     assert producer.flush(30) == 0
 
 
-def test_what_was_set_is_in_force_and_shown(policy):
-    code, _, _ = policy("set", "push_below=2000", "pull_above=4000")
-    _, out, _ = policy("get", "--json")
+def test_what_was_set_is_in_force_and_shown(routing):
+    code, _, _ = routing("set", "push_below=2000", "pull_above=4000")
+    _, out, _ = routing("get", "--json")
 
     now = json.loads(out)
     assert code == 0
@@ -79,16 +79,16 @@ def test_what_was_set_is_in_force_and_shown(policy):
     assert now["changed_at"] > 1_700_000_000_000
 
 
-def test_a_refused_change_changes_nothing(policy):
-    policy("set", "push_below=1000", "pull_above=5000")
-    code, _, err = policy("set", "push_below=9000")
-    _, out, _ = policy("get", "--json")
+def test_a_refused_change_changes_nothing(routing):
+    routing("set", "push_below=1000", "pull_above=5000")
+    code, _, err = routing("set", "push_below=9000")
+    _, out, _ = routing("get", "--json")
 
     assert (code, "must not be above pull_above" in err) == (1, True)
     assert json.loads(out)["push_below"]["value"] == 1000
 
 
-def test_what_is_no_number_is_wrong_usage(policy):
-    code, _, err = policy("set", "push_below=many")
+def test_what_is_no_number_is_wrong_usage(routing):
+    code, _, err = routing("set", "push_below=many")
 
     assert (code, "push_below=N" in err) == (2, True)
