@@ -16,9 +16,10 @@ from itertools import chain
 
 from pipeline.domain import snowflake
 from pipeline.domain.audit import Event, Ledger
-from pipeline.domain.audit_rows import OWN, class_in, path_owed
+from pipeline.domain.audit_rows import class_in, path_owed
 from pipeline.store.ports import Stores
 from pipeline.store.values import Edge, ReaderState, Relations, StoredPost
+from pipeline.wire.enums import DeliveryPath, EventType
 from pipeline.wire.records import (
     AccountEvent,
     AuthorClass,
@@ -89,7 +90,7 @@ class Expectation:
         """The path that this post of the feed is owed on."""
         author = self.ledger.author_of(post_id)
         if author == self.standing.reader_id:
-            return OWN
+            return DeliveryPath.OWN
         bound = bound_of(self.standing.state, self.standing.edges[author], self.suspensions.get(author))
         return path_owed(post_id, self._history(author), bound, margin_ms=self.margin_ms)
 
@@ -168,10 +169,13 @@ def _of_reader(standing: Standing) -> list[Event]:
     me, relations = standing.reader_id, standing.relations
     blocks = [(me, author) for author in relations.blocks] + [(other, me) for other in relations.blocked_by]
     return [
-        AccountEvent("updated", me, standing.state.region, standing.state.protected, _AT),
-        *(FollowEvent("followed", author, (me,), _AT) for author in standing.edges),
-        *(ModerationEvent("blocked", _AT, reader_id=who, author_id=whom) for who, whom in blocks),
-        *(ModerationEvent("muted", _AT, reader_id=me, author_id=author) for author in relations.mutes),
+        AccountEvent(EventType.UPDATED, me, standing.state.region, standing.state.protected, _AT),
+        *(FollowEvent(EventType.FOLLOWED, author, (me,), _AT) for author in standing.edges),
+        *(ModerationEvent(EventType.BLOCKED, _AT, reader_id=who, author_id=whom) for who, whom in blocks),
+        *(
+            ModerationEvent(EventType.MUTED, _AT, reader_id=me, author_id=author)
+            for author in relations.mutes
+        ),
     ]
 
 
@@ -180,14 +184,14 @@ def _of_posts(posts: Iterable[StoredPost]) -> list[Event]:
     events: list[Event] = []
     for post in posts:
         what, at = (post.post_id, post.author_id), snowflake.time_ms(post.post_id)
-        events.append(PostEvent("published", *what, at, visibility=post.visibility, body=post.body))
+        events.append(PostEvent(EventType.PUBLISHED, *what, at, visibility=post.visibility, body=post.body))
         if post.deleted:
-            events.append(PostEvent("deleted", *what, at))
+            events.append(PostEvent(EventType.DELETED, *what, at))
         if post.taken_down:
             regions = tuple(post.taken_down)
-            events.append(ModerationEvent("taken_down", _AT, post_id=post.post_id, regions=regions))
+            events.append(ModerationEvent(EventType.TAKEN_DOWN, _AT, post_id=post.post_id, regions=regions))
     return events
 
 
 def _suspensions(authors: Iterable[int]) -> Sequence[Event]:
-    return [ModerationEvent("suspended", _AT, author_id=author) for author in authors]
+    return [ModerationEvent(EventType.SUSPENDED, _AT, author_id=author) for author in authors]

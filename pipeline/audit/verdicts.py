@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import structlog
 
 from pipeline.domain.audit import Finding
-from pipeline.domain.audit_rows import LATE, PUSH, ROW_LEFT, ROW_MISSING
+from pipeline.domain.audit_rows import LATE, ROW_LEFT, ROW_MISSING
 from pipeline.path import tier_stage
 from pipeline.telemetry import metrics
+from pipeline.wire.enums import DeliveryPath
 
 LOGGED_FINDINGS = 20
 """Lines a reader at most: a timeline that is lost whole is one fault, not thousands."""
@@ -44,7 +45,9 @@ class Found:
         """Where to look first: the stage that should have brought the post, or the table it is gone from."""
         if self.finding.kind == LATE:
             return tier_stage(self.tier)
-        if self.finding.kind == ROW_MISSING or (self.finding.kind == "missing" and self.finding.path == PUSH):
+        if self.finding.kind == ROW_MISSING or (
+            self.finding.kind == "missing" and self.finding.path == DeliveryPath.PUSH
+        ):
             return f"{tier_stage(self.tier)} or timeline_by_reader"
         return "author.routes or the API" if self.finding.kind == "missing" else "the API"
 

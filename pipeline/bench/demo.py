@@ -37,6 +37,7 @@ from pipeline.kafka.outbox import Outbox
 from pipeline.local.instance import Instance
 from pipeline.ops import dead_letters
 from pipeline.path import tier_stage
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent
 
 PROFILE = "small-graph"
@@ -135,7 +136,7 @@ class Demo:
         """The shipped graph, by `tideline import follows`; returns when every edge is in place."""
         follows, at = self.kinds.graph, now_ms()
         for author, readers in follows.followers.items():
-            self.publisher.ledger.add(FollowEvent("followed", author, tuple(readers), at))
+            self.publisher.ledger.add(FollowEvent(EventType.FOLLOWED, author, tuple(readers), at))
         events = sum(-(-len(readers) // 1000) for readers in follows.followers.values())
         self.moment = Moment("edges in place:", total=follows.edges)
         sending = await asyncio.create_subprocess_exec(

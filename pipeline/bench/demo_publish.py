@@ -14,6 +14,7 @@ from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.publish import outgoing
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, PostEvent
 
 _SOURCE = "tideline/demo"
@@ -36,7 +37,8 @@ class Publisher:
         at = now_ms()
         for start in range(0, len(readers), _AT_ONCE):
             accounts = [
-                AccountEvent("registered", r, "", False, at) for r in readers[start : start + _AT_ONCE]
+                AccountEvent(EventType.REGISTERED, r, "", False, at)
+                for r in readers[start : start + _AT_ONCE]
             ]
             await self.outbox.send_all(
                 outgoing(Accepted("accounts", b"%d" % each.user_id, each), source=_SOURCE, now_ms=at)
@@ -60,7 +62,7 @@ class Publisher:
             message = outgoing(event, source=_SOURCE, now_ms=now_ms())
             sending.append(asyncio.create_task(self.outbox.send(message)))
             match event.record:
-                case PostEvent("published", post_id, author_id):
+                case PostEvent(EventType.PUBLISHED, post_id, author_id):
                     self.post_ids.append(post_id)
                     reader = watched.get(len(self.post_ids) - 1)
                     if reader is not None:

@@ -30,12 +30,13 @@ from pipeline.query.cache import Cache
 from pipeline.query.caches import Caches
 from pipeline.query.page import Page
 from pipeline.query.timeline import Query
+from pipeline.wire.enums import FeedMode
 
 NO_PAGE = "no page"
 """What counts as degraded as well: the reader is told to come again."""
 
 
-def paging(core: Query, deadline_ms: int | None, *, mode: str = "latest") -> Ask:
+def paging(core: Query, deadline_ms: int | None, *, mode: str = FeedMode.LATEST) -> Ask:
     """First pages of this core, as the API asks for them."""
 
     async def ask(reader: int) -> Page:
@@ -82,6 +83,6 @@ async def contenders(
                 "push only": lambda reader: anew(world.pusher(reader)),
                 "pull only": lambda reader: anew(world.puller(reader)),
                 "cold": paging(cold(core), None),
-                "ranked": paging(core, deadline_ms, mode="ranked"),
+                "ranked": paging(core, deadline_ms, mode=FeedMode.RANKED),
                 "http": http,
             }

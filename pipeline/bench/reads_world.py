@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pipeline.bench.graph import FollowGraph
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.errors import TidelineError
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, FollowEvent
 
 PULLED, PUSHED = 20, 60
@@ -60,7 +61,7 @@ class World:
         """Everybody but the pullers, who stay dormant."""
         for reader in self.readers:
             for account in (reader, self.pusher(reader)):
-                event = AccountEvent("registered", account, "", False, at)
+                event = AccountEvent(EventType.REGISTERED, account, "", False, at)
                 yield Accepted("accounts", b"%d" % account, event)
 
     def edges(self, at: int) -> Iterator[Accepted]:
@@ -72,7 +73,7 @@ class World:
             for author in pulled:
                 followers[author] += [reader, self.puller(reader)]
         for author, ids in followers.items():
-            yield Accepted("follows", b"%d" % author, FollowEvent("followed", author, tuple(ids), at))
+            yield Accepted("follows", b"%d" % author, FollowEvent(EventType.FOLLOWED, author, tuple(ids), at))
 
     def authors_of_posts(self) -> list[int]:
         """The author of each post there is before the measurement, in the order in which they are posted."""

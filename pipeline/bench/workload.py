@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from pipeline.domain import hints, segments, snowflake
 from pipeline.store.values import Push, TimelineEntry
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import PostEvent
 
 CROWD = 50_000
@@ -56,7 +57,7 @@ class Workload:
         """The posts of a round, all made at this time; imported, as the last contender is late with them."""
         return [
             PostEvent(
-                type="published",
+                type=EventType.PUBLISHED,
                 post_id=post_id_of(author_id, at_ms),
                 author_id=author_id,
                 at=at_ms,

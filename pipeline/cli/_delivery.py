@@ -18,6 +18,7 @@ from pipeline.cli.running import echo, json_text, names_of, print_json
 from pipeline.kafka.outbox import Outbox
 from pipeline.ops.lines import Line, LineSource, in_background, opened
 from pipeline.ops.publish import DeliveryReport, LineBatch, RefusedLine, Sent, deliver
+from pipeline.wire.enums import EventType
 
 if TYPE_CHECKING:
     from pipeline.config.settings import Settings
@@ -44,7 +45,7 @@ def posts() -> DeliveryOutput:
     """A line for each post that was published, as edits, deletions and `trace` want its id."""
 
     def sent(events: Sequence[Sent]) -> None:
-        _write(f"line {one.line}: post {one.post_id}" for one in events if one.type == "published")
+        _write(f"line {one.line}: post {one.post_id}" for one in events if one.type == EventType.PUBLISHED)
 
     return DeliveryOutput(sent)
 

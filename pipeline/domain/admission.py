@@ -14,13 +14,14 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.domain import fields, intake, snowflake
+from pipeline.wire.enums import EventType, RefusalReason
 from pipeline.wire.records import ActivityEvent, FollowEvent, PostEvent, TimelineRequest
 
 INPUTS = (*intake.TOPICS, *intake.RENAMED, "timeline.requests")
 """The topics that strangers write to."""
 
-EDGE_MARKS = ("retracted", "refilled", "warmed", "cooled")
-READER_MARKS = ("lapsed", "rebuild")
+EDGE_MARKS = (EventType.RETRACTED, EventType.REFILLED, EventType.WARMED, EventType.COOLED)
+READER_MARKS = (EventType.LAPSED, EventType.REBUILD)
 MARKS: Mapping[str, tuple[str, ...]] = {"edge.marks": EDGE_MARKS, "reader.marks": READER_MARKS}
 """By topic, the types of events that the pipeline itself adds to what others say of an edge or a reader."""
 
@@ -42,9 +43,9 @@ class ClockLimits:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why an event is not let in. reason: type | field | clock; detail: `FIELD: REASON`."""
+    """Why an event is not let in. detail: `FIELD: REASON`."""
 
-    reason: str
+    reason: RefusalReason
     detail: str
 
 
@@ -85,31 +86,42 @@ def clock(
     """Why the times of an event cannot be right when the broker had it at `appended_at_ms`, or None."""
     for name, at_ms in (*_claims(record), *headers):
         if not fields.SMALLEST_TIME <= at_ms < fields.END_OF_TIME:
-            return Refusal("clock", f"{name}: {at_ms}: must be milliseconds since 1970, from 2000 to 2199")
+            return Refusal(
+                RefusalReason.CLOCK, f"{name}: {at_ms}: must be milliseconds since 1970, from 2000 to 2199"
+            )
         lead = at_ms - appended_at_ms
         if lead > limits.ahead_ms:
             allowed = f"at most {limits.ahead_ms} are allowed"
-            return Refusal("clock", f"{name}: {lead} ms ahead of the broker's time, {allowed}")
+            return Refusal(RefusalReason.CLOCK, f"{name}: {lead} ms ahead of the broker's time, {allowed}")
     match record:
-        case PostEvent("published", post, at=at, imported=imported):
+        case PostEvent(EventType.PUBLISHED, post, at=at, imported=imported):
             made = snowflake.time_ms(post)
             if abs(at - made) > APART_MS:
-                return Refusal("clock", f"created_at: {at - made} ms after the time of its post_id")
+                return Refusal(
+                    RefusalReason.CLOCK, f"created_at: {at - made} ms after the time of its post_id"
+                )
             if not imported and appended_at_ms - made > limits.window_ms:
                 late = appended_at_ms - made
-                return Refusal("clock", f"post_id: {late} ms old, past the window: imported is not true")
+                return Refusal(
+                    RefusalReason.CLOCK, f"post_id: {late} ms old, past the window: imported is not true"
+                )
     return None
 
 
-def _reason(field: str) -> str:
-    return "type" if field == "type" else "clock" if field in _TIMES else "field"
+def _reason(field: str) -> RefusalReason:
+    if field == "type":
+        return RefusalReason.TYPE
+    return RefusalReason.CLOCK if field in _TIMES else RefusalReason.FIELD
 
 
 def _claims(record: Any) -> Iterator[tuple[str, int]]:
     """The times that a record tells, by the names that producers know them by."""
     at = getattr(record, "at", None)
     if at is not None:
-        yield "created_at" if isinstance(record, PostEvent) and record.type == "published" else "at", at
+        yield (
+            "created_at" if isinstance(record, PostEvent) and record.type == EventType.PUBLISHED else "at",
+            at,
+        )
     post = getattr(record, "post_id", None)
     if post is not None:
         yield "post_id", snowflake.time_ms(post)
@@ -117,12 +129,12 @@ def _claims(record: Any) -> Iterator[tuple[str, int]]:
 
 def _mark(topic: str, record: FollowEvent | ActivityEvent) -> Refusal | None:
     if record.type not in MARKS[topic]:
-        return Refusal("type", f"type: must be one of {', '.join(MARKS[topic])} on topic {topic}")
+        return Refusal(RefusalReason.TYPE, f"type: must be one of {', '.join(MARKS[topic])} on topic {topic}")
     return None
 
 
 def _request(record: TimelineRequest) -> Refusal | None:
     """What the reply repeats must fit into it; everything else that is wrong, the reply itself says."""
     if len(record.request_id.encode()) > REQUEST_ID_BYTES:
-        return Refusal("field", f"request_id: must be at most {REQUEST_ID_BYTES} bytes in UTF-8")
+        return Refusal(RefusalReason.FIELD, f"request_id: must be at most {REQUEST_ID_BYTES} bytes in UTF-8")
     return None

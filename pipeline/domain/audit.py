@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 
 Event = AccountEvent | FollowEvent | PostEvent | ModerationEvent | ActivityEvent
@@ -75,7 +76,7 @@ class Ledger:
         """Take note of an event."""
         match event:
             case FollowEvent():
-                left = event.type == "unfollowed"
+                left = event.type == EventType.UNFOLLOWED
                 for reader in event.follower_ids:
                     edges = self._follows[reader]
                     edges[event.author_id] = max(edges.get(event.author_id, (0, True)), (event.at, left))
@@ -143,19 +144,19 @@ class Ledger:
 
     def _add_post(self, event: PostEvent) -> None:
         post = self._posts[event.post_id]
-        if event.type == "published":
+        if event.type == EventType.PUBLISHED:
             post.author_id, post.created_at = event.author_id, event.at
             self._by_author[event.author_id].add(event.post_id)
-        post.deleted = post.deleted or event.type == "deleted"
+        post.deleted = post.deleted or event.type == EventType.DELETED
         if event.body is not None:
             post.body = max(post.body, (event.at, event.body))
         if event.visibility is not None:
             post.visibility = max(post.visibility, (event.at, event.visibility))
 
     def _add_moderation(self, event: ModerationEvent) -> None:
-        if event.type in ("taken_down", "restored"):
+        if event.type in (EventType.TAKEN_DOWN, EventType.RESTORED):
             post = self._posts[event.post_id or 0]
-            times = post.taken_down if event.type == "taken_down" else post.restored
+            times = post.taken_down if event.type == EventType.TAKEN_DOWN else post.restored
             for region in event.regions or ("*",):
                 times[region] = max(times.get(region, 0), event.at)
             return
@@ -165,12 +166,12 @@ class Ledger:
 
 
 _RELATIONS: Mapping[str, tuple[str, bool]] = {
-    "blocked": ("blocked", True),
-    "unblocked": ("blocked", False),
-    "muted": ("muted", True),
-    "unmuted": ("muted", False),
-    "suspended": ("suspended", True),
-    "reinstated": ("suspended", False),
+    EventType.BLOCKED: ("blocked", True),
+    EventType.UNBLOCKED: ("blocked", False),
+    EventType.MUTED: ("muted", True),
+    EventType.UNMUTED: ("muted", False),
+    EventType.SUSPENDED: ("suspended", True),
+    EventType.REINSTATED: ("suspended", False),
 }
 
 

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from pipeline.domain import snowflake
 from pipeline.domain.audit import Finding, Ledger
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import AuthorClass, RouteEntry
 
 ROW_MISSING, ROW_LEFT = "row_missing", "row_left"
@@ -30,8 +31,6 @@ PUBLISHED_MS = 60_000
 """So long after the time of its id a post is published, as a rule. One that was later, or imported, counts as
 missing while its tier is behind, once the auditor has waited for it."""
 
-PUSH, PULL, OWN = "push", "pull", "own"
-
 
 def class_in(history: Sequence[RouteEntry], post_id: int) -> AuthorClass:
     """The class a post was given: that of the last entry that begins at it or before; without one, push."""
@@ -46,7 +45,11 @@ def path_owed(post_id: int, history: Sequence[RouteEntry], bound: int, *, margin
     margin = margin_ms << snowflake.SEQUENCE_BITS
     near = [entry for entry in history if abs(entry.since_post_id - post_id) <= margin]
     classes = {class_in(history, post_id - margin), *(entry.author_class for entry in near)}
-    return PUSH if classes == {AuthorClass.PUSH} and post_id >= bound + margin else PULL
+    return (
+        DeliveryPath.PUSH
+        if classes == {AuthorClass.PUSH} and post_id >= bound + margin
+        else DeliveryPath.PULL
+    )
 
 
 def on_its_way(finding: Finding, behind_since_ms: int | None, now_ms: int) -> bool:
@@ -54,7 +57,11 @@ def on_its_way(finding: Finding, behind_since_ms: int | None, now_ms: int) -> bo
     than the oldest record that it has not. `behind_since_ms`: when that was published, if it is past the
     tier's lag budget; what is not known explains nothing.
     """
-    if finding.path != PUSH or finding.kind not in ("missing", ROW_MISSING) or behind_since_ms is None:
+    if (
+        finding.path != DeliveryPath.PUSH
+        or finding.kind not in ("missing", ROW_MISSING)
+        or behind_since_ms is None
+    ):
         return False
     made = snowflake.time_ms(finding.post_id)
     return behind_since_ms <= made + PUBLISHED_MS and now_ms - made < LATE_MS
@@ -74,12 +81,14 @@ def _missing(
     ledger: Ledger, reader_id: int, since_ms: int, rows: Mapping[int, int], path_of: Callable[[int], str]
 ) -> Iterator[Finding]:
     for post in ledger.feed(reader_id, since_ms):
-        if post not in rows and path_of(post) == PUSH:
-            yield Finding(ROW_MISSING, post, ledger.author_of(post), PUSH, "no row in timeline_by_reader")
+        if post not in rows and path_of(post) == DeliveryPath.PUSH:
+            yield Finding(
+                ROW_MISSING, post, ledger.author_of(post), DeliveryPath.PUSH, "no row in timeline_by_reader"
+            )
 
 
 def _left(ledger: Ledger, reader_id: int, rows: Mapping[int, int]) -> Iterator[Finding]:
     followed = {*ledger.followees(reader_id), reader_id}
     for post, author in rows.items():
         if author not in followed:
-            yield Finding(ROW_LEFT, post, author, PUSH, "not followed")
+            yield Finding(ROW_LEFT, post, author, DeliveryPath.PUSH, "not followed")

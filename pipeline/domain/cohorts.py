@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from pipeline.wire.enums import EventType
+
 
 class CohortChange(StrEnum):
     """What a reader's events amount to."""
@@ -44,7 +46,9 @@ def after(known: Known, events: Iterable[tuple[str, int]]) -> Outcome:
     change, at = CohortChange.NONE, known.cohort_at
     for kind, when in events:
         one = _change(known, kind, when)
-        seen = max(known.last_seen, when) if kind in ("opened", "engaged") else known.last_seen
+        seen = (
+            max(known.last_seen, when) if kind in (EventType.OPENED, EventType.ENGAGED) else known.last_seen
+        )
         known = replace(known, last_seen=seen)
         if one is not CohortChange.NONE:
             change, at = one, when if _again(known, kind, when) else max(when, known.cohort_at + 1)
@@ -55,19 +59,19 @@ def after(known: Known, events: Iterable[tuple[str, int]]) -> Outcome:
 def _change(known: Known, kind: str, at: int) -> CohortChange:
     wakes = False
     match kind:
-        case "registered":
+        case EventType.REGISTERED:
             wakes = known.active is None
-        case "opened" | "engaged":
+        case EventType.OPENED | EventType.ENGAGED:
             wakes = not known.active and (known.active is None or at > known.last_seen)
-        case "rebuild":
+        case EventType.REBUILD:
             wakes = known.active is True and at > known.cohort_at
-        case "lapsed" if known.active and at > max(known.last_seen, known.cohort_at):
+        case EventType.LAPSED if known.active and at > max(known.last_seen, known.cohort_at):
             return CohortChange.LAPSE
-        case "lapsed" if _again(known, kind, at):
+        case EventType.LAPSED if _again(known, kind, at):
             return CohortChange.LAPSE
     return CohortChange.WAKE if wakes else CohortChange.NONE
 
 
 def _again(known: Known, kind: str, at: int) -> bool:
     """A lapse that is stored already: the crash may have come before anybody was told."""
-    return kind == "lapsed" and known.active is False and at == known.cohort_at
+    return kind == EventType.LAPSED and known.active is False and at == known.cohort_at

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from pipeline.domain import rates
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import AuthorClass, Containment
 
 CONTROLLER, OPERATOR = "controller", "operator"
@@ -42,7 +43,7 @@ class Kind(StrEnum):
 READS = "reads"
 """The only target there is to narrow."""
 
-PATHS = ("push", "pull")
+PATHS = (DeliveryPath.PUSH, DeliveryPath.PULL)
 
 InForce = Callable[[str], Containment | None]
 """By `key_of`, what was put in force and not released; it may have ended by itself."""
@@ -97,7 +98,7 @@ def contained(
     `room`: whether a rate leaves room for it; asked of rates alone, and only when nothing stricter applies.
     """
     of_post = (
-        (Kind.PATH, "push"),
+        (Kind.PATH, DeliveryPath.PUSH),
         (Kind.PULL, author_id),
         (Kind.FREEZE, tier),
         (Kind.SHED, tier),

@@ -16,6 +16,8 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pipeline.wire.enums import FeedMode
+
 VALID_MS = 86_400_000
 """How long after its first page a session may go on."""
 
@@ -25,7 +27,7 @@ MOST_SHOWN = 1_000
 _BODY = struct.Struct(">BBqqqI")
 _TAG_BYTES = 16
 _VERSION = 2
-_MODES = {"latest": 1, "ranked": 2}
+_MODES: dict[str, int] = {FeedMode.LATEST: 1, FeedMode.RANKED: 2}
 _LONGEST = (_BODY.size + 8 * MOST_SHOWN + _TAG_BYTES) * 4 // 3 + 4
 
 

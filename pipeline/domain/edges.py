@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pipeline.domain import segments
 from pipeline.domain.order import Version
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent
 
 
@@ -92,7 +93,7 @@ def _last_writes(events: Iterable[tuple[FollowEvent, Version]]) -> dict[int, tup
     for event, version in events:
         for reader in event.follower_ids:
             if reader not in last or version > last[reader][0]:
-                last[reader] = (version, event.type == "followed")
+                last[reader] = (version, event.type == EventType.FOLLOWED)
     return last
 
 

@@ -11,6 +11,7 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import Any
 
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import (
     AccountEvent,
     ActivityEvent,
@@ -21,9 +22,6 @@ from pipeline.wire.records import (
     PostEvent,
     RepairTask,
 )
-
-ERASED = "erased"
-"""The type of the event on `accounts`."""
 
 FOREVER = 2**63 - 1
 """The write time of an erasure: nothing that is written about the account, then or later, is newer."""
@@ -45,7 +43,7 @@ def without(record: Any, erased: IsErased) -> Any:
     """
     match record:
         case AccountEvent(type=kind, user_id=account):
-            return record if kind == ERASED or not erased(account) else None
+            return record if kind == EventType.ERASED or not erased(account) else None
         case FollowEvent(author_id=author, follower_ids=readers):
             left = () if erased(author) else _living(readers, erased)
             return None if readers and not left else _with(record, "follower_ids", left)

@@ -32,6 +32,7 @@ from typing import Any
 
 from pipeline.domain import fields, made_ids, snowflake
 from pipeline.domain.fields import FieldError
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 
 Event = AccountEvent | FollowEvent | PostEvent | ActivityEvent | ModerationEvent
@@ -111,7 +112,7 @@ def _given(record: Event, shape: "_Shape") -> Fields:
             given[one.name] = list(value) if isinstance(value, tuple) else value
     if "created_at" in shape.checks:
         given["created_at"] = given.pop("at")
-    if isinstance(record, AccountEvent) and record.type == "updated" and record.changed is not None:
+    if isinstance(record, AccountEvent) and record.type == EventType.UPDATED and record.changed is not None:
         settings = {name: getattr(record, name, None) for name in given.pop("changed", ())}
         given = {"user_id": record.user_id, "at": record.at, **settings}
     return given
@@ -193,14 +194,14 @@ def _about(record: Event) -> str:
     """What tells apart two events of one topic, key, type and millisecond."""
     match record:
         case AccountEvent():
-            changed = _SETTINGS if record.type == "updated" else ()
+            changed = _SETTINGS if record.type == EventType.UPDATED else ()
             named = (f"{name}={getattr(record, name)}" for name in changed if record.sets(name))
             return ":".join((str(record.user_id), *named))
         case FollowEvent(follower_ids=(follower,)):
             return str(follower)
         case FollowEvent(follower_ids=many):
             return blake2b(struct.pack(f">{len(many)}q", *many), digest_size=8).hexdigest()
-        case PostEvent(type="edited"):
+        case PostEvent(type=EventType.EDITED):
             edit = repr((record.visibility, record.region, record.body, record.media))
             return f"{record.post_id}:{blake2b(edit.encode(), digest_size=8).hexdigest()}"
         case PostEvent():
@@ -264,17 +265,19 @@ _TAKE_DOWN = _Shape(
 )
 
 _SHAPES: Mapping[str, Mapping[str, _Shape]] = {
-    "accounts": {"registered": _ACCOUNT, "updated": _UPDATED, "erased": _ERASED},
-    "follows": {"followed": _FOLLOW, "unfollowed": _FOLLOW},
-    "posts": {"published": _PUBLISHED, "edited": _EDITED, "deleted": _DELETED},
+    "accounts": {EventType.REGISTERED: _ACCOUNT, EventType.UPDATED: _UPDATED, EventType.ERASED: _ERASED},
+    "follows": {EventType.FOLLOWED: _FOLLOW, EventType.UNFOLLOWED: _FOLLOW},
+    "posts": {EventType.PUBLISHED: _PUBLISHED, EventType.EDITED: _EDITED, EventType.DELETED: _DELETED},
     "activity": {
-        "opened": _OPENED,
-        **dict.fromkeys(("engaged", "hidden", "unhidden"), _OF_A_READER_WITH_A_POST),
+        EventType.OPENED: _OPENED,
+        **dict.fromkeys((EventType.ENGAGED, EventType.HIDDEN, EventType.UNHIDDEN), _OF_A_READER_WITH_A_POST),
     },
     "moderation": {
-        **dict.fromkeys(("blocked", "unblocked", "muted", "unmuted"), _RELATION),
-        **dict.fromkeys(("suspended", "reinstated"), _SUSPENSION),
-        **dict.fromkeys(("taken_down", "restored"), _TAKE_DOWN),
+        **dict.fromkeys(
+            (EventType.BLOCKED, EventType.UNBLOCKED, EventType.MUTED, EventType.UNMUTED), _RELATION
+        ),
+        **dict.fromkeys((EventType.SUSPENDED, EventType.REINSTATED), _SUSPENSION),
+        **dict.fromkeys((EventType.TAKEN_DOWN, EventType.RESTORED), _TAKE_DOWN),
     },
 }
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.domain import hints
+from pipeline.wire.enums import DeliveryPath
 
 EXHAUSTED = 0
 """Horizon of a source with nothing left: ids are positive."""
@@ -63,7 +64,7 @@ class Source:
 
         Fewer rows than asked for means that the source holds nothing else.
         """
-        own = self.path == "own"
+        own = self.path == DeliveryPath.OWN
         shown = [row for row in rows if not hints.withheld(row[2], own=own)]
         self.stride = 1 if 2 * len(shown) >= len(rows) else self.stride * STRIDE
         self.items += shown

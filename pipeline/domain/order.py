@@ -20,6 +20,7 @@ Times in microseconds, which rows of older releases carry, are all smaller than 
 from dataclasses import dataclass
 
 from pipeline.domain.snowflake import EPOCH_MS, SEQUENCE_BITS, time_ms
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import PostEvent
 
 OFFSETS = 1 << SEQUENCE_BITS
@@ -50,9 +51,9 @@ def of_post(event: PostEvent, place: int) -> Version:
     """
     created = time_ms(event.post_id)
     match event.type:
-        case "published":
+        case EventType.PUBLISHED:
             return Version(created, place)
-        case "edited":
+        case EventType.EDITED:
             return Version(max(event.at, created), place)
     return Version(event.at, place)
 

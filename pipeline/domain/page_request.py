@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from pipeline.domain.cursor import Cursor, CursorError, unseal
 from pipeline.domain.snowflake import MAX_ID
+from pipeline.wire.enums import FeedMode
 
 DEFAULT_LIMIT, MAX_LIMIT = 20, 100
-MODES = ("latest", "ranked")
 
 REPLIES = "timeline.replies"
 """Replies over Kafka go to this topic or to one whose name it begins: an ask cannot write anywhere else."""
@@ -63,11 +63,11 @@ def parse(
     size = DEFAULT_LIMIT if limit is None else integer(limit, MAX_LIMIT)
     if size is None:
         return BadRequest("limit", f"must be an integer from 1 to {MAX_LIMIT}")
-    if mode is not None and mode not in MODES:
-        return BadRequest("mode", f"must be {' or '.join(MODES)}")
+    if mode is not None and mode not in tuple(FeedMode):
+        return BadRequest("mode", f"must be {' or '.join(FeedMode)}")
     if explain not in (None, "0", "1"):
         return BadRequest("explain", "must be 0 or 1")
-    place = Cursor(mode or MODES[0], now_ms, MAX_ID)
+    place = Cursor(mode or FeedMode.LATEST, now_ms, MAX_ID)
     if cursor is not None:
         try:
             place = unseal(cursor, reader, cursor_keys, now_ms)

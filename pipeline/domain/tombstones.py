@@ -7,6 +7,7 @@ that is older may contradict one that is gone, and nobody can tell: it is not re
 
 from typing import Any
 
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import ModerationEvent
 
 TAKE_DOWNS_MS = 10 * 86_400_000
@@ -16,7 +17,11 @@ TAKE_DOWNS_MS = 10 * 86_400_000
 def outlived(record: Any, came_ms: int, now_ms: int) -> str:
     """Why a record that came then must not be applied again now, and what to do; "" when it may."""
     age_ms = now_ms - came_ms
-    if not isinstance(record, ModerationEvent) or record.type != "taken_down" or age_ms < TAKE_DOWNS_MS:
+    if (
+        not isinstance(record, ModerationEvent)
+        or record.type != EventType.TAKEN_DOWN
+        or age_ms < TAKE_DOWNS_MS
+    ):
         return ""
     days = TAKE_DOWNS_MS // 86_400_000
     return (

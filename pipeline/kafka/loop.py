@@ -32,6 +32,7 @@ from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.messages import Delivery, Incoming, Refused
 from pipeline.telemetry import metrics
 from pipeline.wire.codec import CodecError, NotYet, decode, must_ask
+from pipeline.wire.enums import RefusalReason
 from pipeline.wire.headers import appended_at, entered_at, origin_ts
 
 Record = TypeVar("Record")
@@ -189,7 +190,7 @@ class SafeLoop:
             value, kind = message.value or b"", self._records[message.topic]
             if isinstance(message.value, Unreadable):
                 if message.topic not in self._kept_elsewhere:
-                    refused.append(Refused(message, "unreadable", message.value.why))
+                    refused.append(Refused(message, RefusalReason.UNREADABLE, message.value.why))
                 continue
             if not asking and must_ask(value, kind):
                 unread.append(message)
@@ -197,7 +198,7 @@ class SafeLoop:
             try:
                 record: Any = self._admit(decode(value, kind), message)
             except CodecError as error:
-                record = Refusal("codec", error.message)
+                record = Refusal(RefusalReason.CODEC, error.message)
             except NotYet:
                 unread.append(message)
                 continue
@@ -278,7 +279,7 @@ async def take(arriving: "asyncio.Queue[Any]", most: int, within_s: float) -> li
 def _broken(message: Incoming, bug: Exception) -> Refused:
     """A message that breaks the code or an engine; called where the error was caught."""
     if isinstance(bug, Unprocessable):
-        return Refused(message, "engine", bug.message, fault=True)
+        return Refused(message, RefusalReason.ENGINE, bug.message, fault=True)
     _log.exception("stage.bug", **_where(message), data="kept in dead.letters", next="tideline dlq list")
     return Refused(message, type(bug).__name__, str(bug), traceback.format_exc(limit=-8), fault=True)
 

@@ -56,7 +56,8 @@ def version_of(delivery: Delivery[Event]) -> Version:
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    """A message that cannot be processed, now or ever: it goes to the dead letters with this reason.
+    """A message that cannot be processed, now or ever: it goes to the dead letters with this reason, a
+    RefusalReason or the name of an exception.
 
     `fault`: it breaks our code or an engine, where others are what their sender made them.
     """

@@ -9,6 +9,7 @@ from pipeline.domain.containment import Kind
 from pipeline.path import tier_stage
 from pipeline.store.ports import Stores
 from pipeline.topology import TierSpec, Topology
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import Containment, StageHealth
 
 Radius = dict[str, Any]
@@ -61,8 +62,11 @@ def of_tier(
 def of_stage(record: Containment, lags: Mapping[str, StageLag]) -> Radius:
     """Of what is done to everything at once, or to a stage that repairs."""
     words = {
-        ("path", "push"): "nothing is pushed: every reader pulls every author's new posts",
-        ("path", "pull"): "nothing is pulled: pages lack the posts of authors who are not pushed, and say so",
+        ("path", DeliveryPath.PUSH): "nothing is pushed: every reader pulls every author's new posts",
+        (
+            "path",
+            DeliveryPath.PULL,
+        ): "nothing is pulled: pages lack the posts of authors who are not pushed, and say so",
         ("defer", "backfill"): "rows of new follows and returns wait; pages pull what they lack",
         ("defer", "retract"): "rows that must go wait; pages hide them",
         ("narrow", "reads"): "ranked pages choose among fewer posts, without live counters; pages say so",

@@ -14,6 +14,7 @@ from pipeline.domain.intake import Accepted
 from pipeline.kafka.outbox import Outgoing
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import LineBatch, RefusedLine, outgoing
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent
 
 SOURCE = "tideline/import"
@@ -94,7 +95,7 @@ def _rest(groups: FollowerGroups, at: int, now_ms: int) -> Iterator[LineBatch]:
 def _batch(
     follows: list[tuple[int, tuple[int, ...]]], refusals: list[RefusedLine], at: int, now_ms: int
 ) -> LineBatch:
-    messages = [_message(FollowEvent("followed", author, ids, at), now_ms) for author, ids in follows]
+    messages = [_message(FollowEvent(EventType.FOLLOWED, author, ids, at), now_ms) for author, ids in follows]
     return LineBatch(1, messages, refusals, sum(len(ids) for _, ids in follows))
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from pipeline.config.names import HOME, Names
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent
 
 _AT_ONCE = 1_000
@@ -34,6 +35,6 @@ async def rebuild(
 
 async def _send(emit: Emit, readers: Sequence[int], at: int) -> int:
     return await emit.all(
-        emit.event("reader.marks", str(reader), ActivityEvent("rebuild", reader, at), at_ms=at)
+        emit.event("reader.marks", str(reader), ActivityEvent(EventType.REBUILD, reader, at), at_ms=at)
         for reader in readers
     )

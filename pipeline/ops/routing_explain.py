@@ -19,6 +19,7 @@ from pipeline.ops import routing_forced, routing_settings
 from pipeline.store.ports import Stores
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState, Relations
 from pipeline.topology import Topology
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import AuthorClass, Containment, CostSample, ForcedClass, RouteRecord, Suspension
 
 Record = TypeVar("Record")
@@ -206,7 +207,7 @@ def _spans(pulled: list[coverage.Range], window_start: int) -> Iterator[Span]:
     """The window cut into what is pulled, margins included, and what comes from the timeline alone."""
     at = window_start
     for lo, hi in [*pulled, (snowflake.MAX_ID, snowflake.MAX_ID)]:
-        for path, first, end in (("push", at, lo), ("pull", lo, hi)):
+        for path, first, end in ((DeliveryPath.PUSH, at, lo), (DeliveryPath.PULL, lo, hi)):
             if first < end:
                 yield Span(path, snowflake.time_ms(first), time_of(end))
         at = hi

@@ -16,6 +16,7 @@ from pipeline.ops.trace_topics import Hop, Letter, look
 from pipeline.store.ports import Stores
 from pipeline.store.values import StoredPost
 from pipeline.topology import Topology
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AuthorClass
 
 RECORDS = 50_000
@@ -78,7 +79,7 @@ async def trace(
     """
     looked = await asyncio.to_thread(look, bootstrap, topology, post_id, records)
     stored = (await stores.posts.posts([post_id])).get(post_id)
-    published = next((hop for hop in looked.hops if hop.what == "published"), None)
+    published = next((hop for hop in looked.hops if hop.what == EventType.PUBLISHED), None)
     author_id = stored.author_id if stored is not None else looked.author_id
     if author_id is None:
         raise TidelineError(

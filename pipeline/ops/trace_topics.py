@@ -13,6 +13,7 @@ from pipeline.kafka.spans import Spans, spans
 from pipeline.path import RECORDS, tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode
+from pipeline.wire.enums import EventType
 from pipeline.wire.headers import origin_ts
 from pipeline.wire.records import ClassifiedPost, FanoutTask, PostEvent
 
@@ -154,7 +155,11 @@ def _hop(
 ) -> Hop:
     place = message.topic, message.partition
     what = record.type if isinstance(record, PostEvent) else "classified"
-    at_ms = origin_ts(message.headers, message.timestamp_ms) if what == "published" else message.timestamp_ms
+    at_ms = (
+        origin_ts(message.headers, message.timestamp_ms)
+        if what == EventType.PUBLISHED
+        else message.timestamp_ms
+    )
     hop = Hop(stage, what, *place, message.offset, at_ms)
     if isinstance(record, FanoutTask):
         source = dict(message.headers).get("ce_source", b"").decode(errors="replace")

@@ -25,6 +25,7 @@ from pipeline.kafka.outbox import NoSuchTopic, NotTaken, Outgoing
 from pipeline.query import render
 from pipeline.query.timeline import Query
 from pipeline.wire.codec import CodecError
+from pipeline.wire.enums import RefusalReason
 from pipeline.wire.records import TimelineReply, TimelineRequest
 
 Unanswered = tuple[Delivery[TimelineRequest], str]
@@ -54,7 +55,7 @@ class Ask:
         for unanswerable in await asyncio.gather(*(self._reply(asks) for asks in by_topic.values())):
             refused += unanswerable
         await asyncio.gather(*(self._tell(*each) for each in refused))
-        return [Refused(delivery.message, "reply_to", why) for delivery, why in refused]
+        return [Refused(delivery.message, RefusalReason.REPLY_TO, why) for delivery, why in refused]
 
     async def _tell(self, ask: Delivery[TimelineRequest], why: str) -> None:
         """Say where replies are looked for why this one did not go where it should have."""

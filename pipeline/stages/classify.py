@@ -36,6 +36,7 @@ from pipeline.store.ports import GraphStore, PostStore, RouteStore
 from pipeline.store.values import AuthorGraph, Placed, StoredPost
 from pipeline.telemetry import metrics
 from pipeline.wire import headers
+from pipeline.wire.enums import EventType, RefusalReason
 from pipeline.wire.records import AuthorClass, ClassifiedPost, FanoutTask, PostEvent, RouteRecord
 
 Post = Delivery[PostEvent]
@@ -79,7 +80,7 @@ class Classify:
         known = {post_id: claim.author_id for post_id, claim in claims.items() if claim.author_id is not None}
         accepted, ahead, changed, refused = self._accepted(batch, known)
         await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=ttl_s)
-        published = [post for post in accepted if post.record.type == "published"]
+        published = [post for post in accepted if post.record.type == EventType.PUBLISHED]
         authors = {post.record.author_id for post in published}
         awaited = {post_id for post_id, claim in claims.items() if claim.ahead}
         awaited |= {post.record.post_id for post in ahead}
@@ -101,7 +102,7 @@ class Classify:
         flagged = {  # what the index says of their posts may change
             post.record.author_id
             for post in accepted
-            if post.record.type == "deleted" or _edits_visibility(post.record)
+            if post.record.type == EventType.DELETED or _edits_visibility(post.record)
         }
         await changes.tell(self.emit, batch, authors=authors | flagged, posts=changed)
 
@@ -178,7 +179,7 @@ class Classify:
             elif event.post_id in taken:
                 accepted.append(post)
                 changed.add(event.post_id)
-            elif event.type == "published":  # what will be stored, and nothing else, takes an id
+            elif event.type == EventType.PUBLISHED:  # what will be stored, and nothing else, takes an id
                 accepted.append(post)
                 taken[event.post_id] = event.author_id
             else:
@@ -283,11 +284,11 @@ def _placed(post: Post) -> Placed[PostEvent]:
 
 
 def _edits_visibility(event: PostEvent) -> bool:
-    return event.type == "edited" and event.visibility is not None
+    return event.type == EventType.EDITED and event.visibility is not None
 
 
 def _sets_visibility(event: PostEvent) -> bool:
-    return event.type == "published" or _edits_visibility(event)
+    return event.type == EventType.PUBLISHED or _edits_visibility(event)
 
 
 def _caused(
@@ -298,7 +299,7 @@ def _caused(
     they outlive what was taken out at the same time.
     """
     event = post.record
-    if event.type == "deleted":
+    if event.type == EventType.DELETED:
         yield post, repairs.RETRACT, event.at
         return
     found = stored.get(event.post_id)
@@ -306,14 +307,14 @@ def _caused(
         return
     at = order.of_post(event, post.message.offset).at
     if is_private(found.visibility):
-        if event.type == "edited" or event.post_id in known:
+        if event.type == EventType.EDITED or event.post_id in known:
             yield post, repairs.RETRACT, at
     elif found.was_private:
         yield post, repairs.BACKFILL, at + 1
 
 
 def _not_the_owner(post: Post, owner: int) -> Refused:
-    return Refused(post.message, "owner", f"post_id {post.record.post_id} is of author {owner}")
+    return Refused(post.message, RefusalReason.OWNER, f"post_id {post.record.post_id} is of author {owner}")
 
 
 def _hints(event: PostEvent, graph: AuthorGraph) -> int:

@@ -18,6 +18,7 @@ from pipeline.domain import engagement
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.store.ports import CounterStore
 from pipeline.store.values import CounterWindow, Engaged
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent
 
 
@@ -49,7 +50,7 @@ class Counters:
         heard: dict[CounterWindow, set[int]] = defaultdict(set)
         for delivery in batch:
             match delivery.record:
-                case ActivityEvent("engaged", reader, at, post_id=int(post)):
+                case ActivityEvent(EventType.ENGAGED, reader, at, post_id=int(post)):
                     hour = engagement.hour_of(at)
                     if engagement.life_s(hour, self.now_ms()) > 0:
                         heard[CounterWindow(post, hour, delivery.message.partition)].add(reader)

@@ -17,7 +17,7 @@ from typing import Any
 
 from pipeline.domain import containment, erasure, repair, snowflake
 from pipeline.domain.edges import SegmentPlan
-from pipeline.domain.erasure import ERASED, FOREVER, ErasureStep
+from pipeline.domain.erasure import FOREVER, ErasureStep
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
@@ -28,6 +28,7 @@ from pipeline.stages.pace import Pace
 from pipeline.stages.retract import Retract
 from pipeline.store.ports import ReaderStore, Stores
 from pipeline.store.values import FIRST, AuthorGraph, Edge, Retraction
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, ErasedAccount, ErasureTask
 
 TASKS = "account.erasures"
@@ -88,7 +89,7 @@ class Erasing:
 
 
 def _erases(record: object) -> bool:
-    return isinstance(record, AccountEvent) and record.type == ERASED
+    return isinstance(record, AccountEvent) and record.type == EventType.ERASED
 
 
 @dataclass(frozen=True, slots=True)

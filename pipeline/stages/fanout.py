@@ -27,6 +27,7 @@ from pipeline.stages.segment_cache import SegmentCache
 from pipeline.store.ports import TimelineStore
 from pipeline.store.values import Followers, Push, TimelineEntry
 from pipeline.telemetry import metrics
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import AuthorClass, FanoutTask
 
 Task = Delivery[FanoutTask]
@@ -152,7 +153,7 @@ class _Steps:
 @cache
 def _visible(author_class: AuthorClass) -> Histogram:
     """Dormant readers get no row."""
-    return metrics.PUBLISH_TO_VISIBLE.labels(author_class, "active", "push")
+    return metrics.PUBLISH_TO_VISIBLE.labels(author_class, "active", DeliveryPath.PUSH)
 
 
 def _ask_warm(tasks: Sequence[Task]) -> bool:

@@ -22,6 +22,7 @@ from pipeline.kafka.messages import Delivery
 from pipeline.stages import changes, repairs
 from pipeline.store.ports import GraphStore
 from pipeline.store.values import NOT_COVERED, Edge
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent, RepairTask
 
 ChangeSegment = Callable[[int, int, SegmentPlan, int | None], Awaitable[int | None]]
@@ -43,11 +44,11 @@ class Marks:
             edges = await self.store.edges(event.author_id, event.follower_ids)
             followed = [edge for edge in edges.values() if edge.follows and edge.covered_from < NOT_COVERED]
             match event.type:
-                case "retracted":
+                case EventType.RETRACTED:
                     await self._retract(delivery, followed)
-                case "refilled":
+                case EventType.REFILLED:
                     await self._refill(delivery, followed)
-                case "warmed" | "cooled":
+                case EventType.WARMED | EventType.COOLED:
                     await self._temper(event, [edge for edge in followed if event.at > edge.warm_at])
 
     async def _retract(self, delivery: Delivery[FollowEvent], edges: Iterable[Edge]) -> None:
@@ -87,7 +88,7 @@ class Marks:
 
     async def _temper(self, event: FollowEvent, edges: Sequence[Edge]) -> None:
         for edge in edges:
-            if event.type == "cooled":
+            if event.type == EventType.COOLED:
                 await self.store.put_edges([replace(edge, warm_since=None, warm_at=event.at)])
                 await self._warm_segment(edge, None)
             else:

@@ -23,6 +23,7 @@ from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.stages import changes, repairs
 from pipeline.store.ports import Stores
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent, ModerationEvent
 
 Cause = Delivery[ModerationEvent]
@@ -56,15 +57,17 @@ class Moderation:
     async def _apply(self, delivery: Cause) -> None:
         readers, posts, version = self.stores.readers, self.stores.posts, version_of(delivery)
         match delivery.record:
-            case ModerationEvent("blocked" | "unblocked" as what, _, int(reader), int(author)):
-                await readers.relate(reader, author, "block", what == "blocked", version)
-            case ModerationEvent("muted" | "unmuted" as what, _, int(reader), int(author)):
-                await readers.relate(reader, author, "mute", what == "muted", version)
-            case ModerationEvent("suspended" | "reinstated" as what, author_id=int(author)):
-                await self._suspend(delivery, author, what == "suspended")
-            case ModerationEvent("taken_down", post_id=int(post), regions=regions):
+            case ModerationEvent(
+                EventType.BLOCKED | EventType.UNBLOCKED as what, _, int(reader), int(author)
+            ):
+                await readers.relate(reader, author, "block", what == EventType.BLOCKED, version)
+            case ModerationEvent(EventType.MUTED | EventType.UNMUTED as what, _, int(reader), int(author)):
+                await readers.relate(reader, author, "mute", what == EventType.MUTED, version)
+            case ModerationEvent(EventType.SUSPENDED | EventType.REINSTATED as what, author_id=int(author)):
+                await self._suspend(delivery, author, what == EventType.SUSPENDED)
+            case ModerationEvent(EventType.TAKEN_DOWN, post_id=int(post), regions=regions):
                 await posts.take_down(post, regions or (EVERYWHERE,), version)
-            case ModerationEvent("restored", post_id=int(post), regions=regions):
+            case ModerationEvent(EventType.RESTORED, post_id=int(post), regions=regions):
                 await posts.restore(post, regions or (EVERYWHERE,), version)
 
     async def _tell(self, applied: Sequence[Cause]) -> None:
@@ -73,11 +76,11 @@ class Moderation:
         posts: set[int] = set()
         for cause in applied:
             match cause.record:
-                case ModerationEvent("blocked" | "unblocked", _, int(reader), int(author)):
+                case ModerationEvent(EventType.BLOCKED | EventType.UNBLOCKED, _, int(reader), int(author)):
                     readers |= {reader, author}
-                case ModerationEvent("muted" | "unmuted", _, int(reader)):
+                case ModerationEvent(EventType.MUTED | EventType.UNMUTED, _, int(reader)):
                     readers.add(reader)
-                case ModerationEvent("taken_down" | "restored", post_id=int(post)):
+                case ModerationEvent(EventType.TAKEN_DOWN | EventType.RESTORED, post_id=int(post)):
                     posts.add(post)
         await changes.tell(self.emit, applied, readers=readers, posts=posts)
 
@@ -98,24 +101,28 @@ class Moderation:
     async def _caused(self, cause: Cause) -> list[Outgoing]:
         """The repairs that a change in force asks for."""
         match cause.record:
-            case ModerationEvent("blocked" | "unblocked" as what, at, int(reader), int(author)):
+            case ModerationEvent(
+                EventType.BLOCKED | EventType.UNBLOCKED as what, at, int(reader), int(author)
+            ):
                 relations = await self.stores.readers.relations(reader, [author])
-                if relations.blocked(author) != (what == "blocked"):
+                if relations.blocked(author) != (what == EventType.BLOCKED):
                     return []
-                kind = "retracted" if what == "blocked" else "refilled"
+                kind = EventType.RETRACTED if what == EventType.BLOCKED else EventType.REFILLED
                 return [
                     self.emit.message("edge.marks", str(a), FollowEvent(kind, a, (r,), at), source=cause)
                     for a, r in ((author, reader), (reader, author))
                 ]
-            case ModerationEvent("suspended", at, author_id=int(author)):
+            case ModerationEvent(EventType.SUSPENDED, at, author_id=int(author)):
                 if author not in await self.stores.readers.suspended([author]):
                     return []
                 return await self._for_followers(cause, repairs.RETRACT, author, 0, snowflake.first_id(at))
-            case ModerationEvent("taken_down" | "restored" as what, post_id=int(post), regions=()):
+            case ModerationEvent(
+                EventType.TAKEN_DOWN | EventType.RESTORED as what, post_id=int(post), regions=()
+            ):
                 found = (await self.stores.posts.posts([post])).get(post)
-                if found is None or (EVERYWHERE in found.taken_down) != (what == "taken_down"):
+                if found is None or (EVERYWHERE in found.taken_down) != (what == EventType.TAKEN_DOWN):
                     return []
-                topic = repairs.RETRACT if what == "taken_down" else repairs.BACKFILL
+                topic = repairs.RETRACT if what == EventType.TAKEN_DOWN else repairs.BACKFILL
                 return await self._for_followers(cause, topic, found.author_id, post, post + 1)
         return []
 

@@ -18,6 +18,7 @@ from pipeline.domain import made_ids
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.store.ports import PostStore
 from pipeline.store.values import Reservation
+from pipeline.wire.enums import EventType, RefusalReason
 from pipeline.wire.records import PostEvent
 
 Post = Delivery[PostEvent]
@@ -43,7 +44,7 @@ async def number(posts: PostStore, batch: Sequence[Post], *, ttl_s: int) -> tupl
     """
     open_ = {n: _wanted(post) for n, post in enumerate(batch) if _is_made(post.record)}
     settled = {n: post for n, post in enumerate(batch) if n not in open_}
-    own = {post.record.post_id for post in settled.values() if post.record.type == "published"}
+    own = {post.record.post_id for post in settled.values() if post.record.type == EventType.PUBLISHED}
     refused: list[Refused] = []
     while open_:
         claims = await posts.claims([one.ids[0] for one in open_.values()])
@@ -62,13 +63,15 @@ async def number(posts: PostStore, batch: Sequence[Post], *, ttl_s: int) -> tupl
         for n, one in list(open_.items()):
             one.ids.pop(0)
             if not one.ids:
-                refused.append(Refused(one.post.message, "owner", "every id of this post is another's"))
+                refused.append(
+                    Refused(one.post.message, RefusalReason.OWNER, "every id of this post is another's")
+                )
                 del open_[n]
     return [settled[n] for n in sorted(settled)], refused
 
 
 def _is_made(event: PostEvent) -> bool:
-    return event.made and event.type == "published"
+    return event.made and event.type == EventType.PUBLISHED
 
 
 def _wanted(post: Post) -> _Wanted:

@@ -23,6 +23,7 @@ from pipeline.stages import changes, repairs
 from pipeline.stages.warmth import Activity, Warmth
 from pipeline.store.ports import ReaderStore
 from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, ActivityEvent, ReaderCohort
 
 Event = Delivery[AccountEvent | ActivityEvent]
@@ -47,12 +48,18 @@ class Readers:
         hides: list[Hide] = []
         for delivery in batch:
             match delivery.record:
-                case AccountEvent("registered" | "updated" as kind, reader, at=at) as account:
+                case AccountEvent(EventType.REGISTERED | EventType.UPDATED as kind, reader, at=at) as account:
                     accounts.append(Placed(account, delivery.message.offset))
-                case ActivityEvent("opened" | "engaged" | "lapsed" | "rebuild" as kind, reader, at=at) as act:
+                case ActivityEvent(
+                    EventType.OPENED | EventType.ENGAGED | EventType.LAPSED | EventType.REBUILD as kind,
+                    reader,
+                    at=at,
+                ) as act:
                     active.append(Delivery(act, delivery.message, delivery.origin_ts))
-                case ActivityEvent("hidden" | "unhidden" as kind, reader, at, int(author), int(post)):
-                    hides.append(Hide(reader, author, post, kind == "hidden", version_of(delivery)))
+                case ActivityEvent(
+                    EventType.HIDDEN | EventType.UNHIDDEN as kind, reader, at, int(author), int(post)
+                ):
+                    hides.append(Hide(reader, author, post, kind == EventType.HIDDEN, version_of(delivery)))
                 case other:
                     raise AssertionError(f"{other.type} was let in")  # it becomes a dead letter by itself
             events[reader].append((kind, at))

@@ -15,6 +15,7 @@ import structlog
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.store.ports import ReaderStore
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent
 
 EVERY_S = 3600.0
@@ -56,6 +57,8 @@ class Sweep:
 
     async def _lapse(self, readers: list[int], now: int) -> int:
         return await self.emit.all(
-            self.emit.event("reader.marks", str(reader), ActivityEvent("lapsed", reader, now), at_ms=now)
+            self.emit.event(
+                "reader.marks", str(reader), ActivityEvent(EventType.LAPSED, reader, now), at_ms=now
+            )
             for reader in readers
         )

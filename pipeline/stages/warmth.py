@@ -18,6 +18,7 @@ from pipeline.kafka.messages import Delivery
 from pipeline.kafka.outbox import Outgoing
 from pipeline.store.ports import Stores
 from pipeline.store.values import ReaderState
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent, AuthorClass, FollowEvent, RouteRecord
 
 Activity = Delivery[ActivityEvent]
@@ -36,7 +37,7 @@ class Warmth:
 
     async def heard(self, batch: Sequence[Activity], states: Mapping[int, ReaderState]) -> None:
         """Keep the engagements of a batch, and weigh the edges it is about. `states`: as before the batch."""
-        engaged = [each for each in batch if each.record.type == "engaged" and each.record.author_id]
+        engaged = [each for each in batch if each.record.type == EventType.ENGAGED and each.record.author_id]
         await self.stores.readers.put_engagements(
             [(one.reader_id, one.author_id or 0, one.at) for one in (each.record for each in engaged)]
         )
@@ -80,7 +81,7 @@ class Warmth:
         wanted = warmth.is_warm(warmth.weigh(reads, len(posts), costs), self.hysteresis, warm=warm)
         if wanted == warm:
             return []
-        event = FollowEvent("warmed" if wanted else "cooled", author, (reader,), at)
+        event = FollowEvent(EventType.WARMED if wanted else EventType.COOLED, author, (reader,), at)
         return [self.emit.message("edge.marks", str(author), event, source=cause, part=reader)]
 
 
@@ -89,6 +90,9 @@ def _first_of_day(batch: Iterable[Activity], states: Mapping[int, ReaderState]) 
     found: dict[int, Activity] = {}
     for each in batch:
         seen = states[each.record.reader_id].last_seen or 0
-        if each.record.type in ("opened", "engaged") and each.record.at // _DAY_MS > seen // _DAY_MS:
+        if (
+            each.record.type in (EventType.OPENED, EventType.ENGAGED)
+            and each.record.at // _DAY_MS > seen // _DAY_MS
+        ):
             found.setdefault(each.record.reader_id, each)
     return list(found.values())

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from pipeline.domain.page_request import DEFAULT_LIMIT, MAX_LIMIT, MODES
+from pipeline.domain.page_request import DEFAULT_LIMIT, MAX_LIMIT
 from pipeline.topology import ApiSpec
 from pipeline.web import reads, request_ids
 from pipeline.web.schemas import ID, SCHEMAS
+from pipeline.wire.enums import FeedMode
 
 VERSION = "1.0.0"
 
@@ -60,7 +61,7 @@ _TOKEN: Node = {
 
 def _reads(spec: ApiSpec, *, with_tokens: bool) -> Node:
     limit = _NUMBER | {"maximum": MAX_LIMIT, "default": DEFAULT_LIMIT}
-    mode = {"type": "string", "enum": list(MODES), "default": MODES[0]}
+    mode = {"type": "string", "enum": list(FeedMode), "default": FeedMode.LATEST}
     deadline = _NUMBER | {"maximum": spec.deadline_max_ms, "default": spec.deadline_ms}
     asked = "For whom; by default the reader of the token."
     reader = _parameter("reader_id", "path", ID, "The reader.")

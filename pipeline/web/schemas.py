@@ -3,6 +3,7 @@
 from typing import Any
 
 from pipeline.domain.fields import VISIBILITIES
+from pipeline.wire.enums import Degradation, DeliveryPath
 
 Schema = dict[str, Any]
 
@@ -31,7 +32,12 @@ _POST: Schema = {
 _PROVENANCE: Schema = {
     "path": {
         "type": "string",
-        "enum": ["own", "push", "pull", "push+pull"],
+        "enum": [
+            DeliveryPath.OWN,
+            DeliveryPath.PUSH,
+            DeliveryPath.PULL,
+            f"{DeliveryPath.PUSH}+{DeliveryPath.PULL}",
+        ],
         "description": "How the post came to the page; with explain=1, as what follows.",
     },
     "tier": {"type": "string", "description": "The fan-out tier of its author."},
@@ -48,7 +54,7 @@ _PAGE: Schema = {
     "next_cursor": {"type": ["string", "null"], "description": "Of the next page; null: the feed ends here."},
     "degraded": {
         "type": "array",
-        "items": {"type": "string"},
+        "items": {"type": "string", "enum": list(Degradation)},
         "description": "What this page had to do without, as time was short.",
     },
     "lacks": {

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from pipeline.wire.enums import EventType
+
 
 class AuthorClass(StrEnum):
     """How the posts of an author reach readers: written ahead, per warm edge, or read on demand."""
@@ -33,7 +35,7 @@ class AccountEvent:
 
     def sets(self, setting: str) -> bool:
         """Whether `region` or `protected` is as this event says from now on."""
-        return self.type != "updated" or self.changed is None or setting in self.changed
+        return self.type != EventType.UPDATED or self.changed is None or setting in self.changed
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,12 @@ from pipeline.audit import expectation
 from pipeline.audit.auditor import SECOND_LOOK_MS, SHARE, AuditLimits, Auditor
 from pipeline.audit.verdicts import Verdict
 from pipeline.domain.audit import Feed, Served
-from pipeline.domain.audit_rows import LATE_MS, PUSH, path_owed
+from pipeline.domain.audit_rows import LATE_MS, path_owed
 from pipeline.domain.budgets import Tier
 from pipeline.domain.merge import Row
 from pipeline.errors import TidelineError
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, ReaderState
+from pipeline.wire.enums import DeliveryPath
 from pipeline.wire.records import AuthorClass, Suspension
 from tests.domain.examples import at_least
 from tests.query.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, worlds
@@ -491,4 +492,4 @@ def test_the_path_of_the_rule_is_the_path_of_the_world():
 
     for ms in range(30, 250):
         path = path_owed(author.id_of(ms), entries, author.id_of(50), margin_ms=MARGIN)
-        assert (path == PUSH) is author.owed(ms), ms
+        assert (path == DeliveryPath.PUSH) is author.owed(ms), ms

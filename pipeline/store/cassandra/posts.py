@@ -15,6 +15,7 @@ from pipeline.domain.visibility import is_private
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, Mutation
 from pipeline.store.values import Claim, Placed, Reservation, StoredPost
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import PostEvent
 
 _FUTURE_MS = 86_400_000
@@ -110,7 +111,7 @@ class CassandraPosts:
     def _rows(self, post: PostEvent, offset: int, packed: Mapping[int, int]) -> Iterator[Mutation]:
         version, private = order.of_post(post, offset), is_private(post.visibility or "")
         place = post.author_id, bucket_of(post.post_id), post.post_id
-        if post.type == "published":
+        if post.type == EventType.PUBLISHED:
             yield self._publish.mutation(
                 post.post_id,
                 post.author_id,
@@ -125,7 +126,7 @@ class CassandraPosts:
             )
             hint = packed.get(post.post_id, 0)
             yield self._index.mutation(*place, hint, private, version.write_time)
-        elif post.type == "edited":
+        elif post.type == EventType.EDITED:
             named = [UNSET if value is None else value for value in _content(post)]
             yield self._edit.mutation(post.post_id, *named, private or UNSET, version.at, version.write_time)
             if post.visibility is not None:

@@ -10,6 +10,7 @@ from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.store.cassandra.session import Database
 from pipeline.store.cassandra.wire import UNSET, write_time_of
 from pipeline.store.values import NOT_COVERED, Hidden, Hide, Placed, ReaderState, Relations
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, Suspension
 
 _MENTIONING = ("relations_by_reader", "hidden_by_reader", "affinity_by_reader")
@@ -130,7 +131,7 @@ class CassandraReaders:
                 event.user_id,
                 event.region if event.sets("region") else UNSET,
                 event.protected if event.sets("protected") else UNSET,
-                event.at if event.type == "registered" else UNSET,
+                event.at if event.type == EventType.REGISTERED else UNSET,
                 Version(event.at, place).write_time,
             )
             for event, place in events

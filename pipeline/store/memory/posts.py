@@ -9,6 +9,7 @@ from pipeline.domain.merge import Row
 from pipeline.domain.visibility import is_private
 from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Claim, Placed, Reservation, StoredPost
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import PostEvent
 
 
@@ -29,7 +30,7 @@ class MemoryPosts:
             version, private = order.of_post(post, place), is_private(post.visibility or "")
             if private:
                 self._posts.write(post.post_id, 0, version.write_time, {"was_private": True})
-            if post.type == "published":
+            if post.type == EventType.PUBLISHED:
                 whole = {
                     "author_id": post.author_id,
                     "created_at": post.at,
@@ -42,7 +43,7 @@ class MemoryPosts:
                 self._posts.write(post.post_id, 0, version.write_time, whole)
                 hint = {"hints": hints.get(post.post_id, 0), "private": private}
                 self._by_author.write(post.author_id, post.post_id, version.write_time, hint)
-            elif post.type == "edited":
+            elif post.type == EventType.EDITED:
                 content = {"visibility": post.visibility, "region": post.region, "body": post.body}
                 named = {column: value for column, value in content.items() if value is not None}
                 media = {} if post.media is None else {"media": tuple(post.media)}

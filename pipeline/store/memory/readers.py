@@ -9,6 +9,7 @@ from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Hidden, Hide, Placed, ReaderState, Relations
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, Suspension
 
 
@@ -27,7 +28,7 @@ class MemoryReaders:
         for event, place in events:
             settings = {"region": event.region, "protected": event.protected}
             values: dict[str, object] = {name: value for name, value in settings.items() if event.sets(name)}
-            if event.type == "registered":
+            if event.type == EventType.REGISTERED:
                 values["registered_at"] = event.at
             self._states.write(event.user_id, 0, Version(event.at, place).write_time, values)
 
