@@ -20,7 +20,7 @@ from dataclasses import dataclass, field, replace
 import structlog
 
 from pipeline.audit.expectation import Expectation, Standing, expectation_of, standing_of
-from pipeline.audit.roll import readers_after
+from pipeline.audit.reader_scan import readers_after
 from pipeline.audit.verdicts import Found, Labels, Verdict, tell
 from pipeline.domain import budgets, snowflake
 from pipeline.domain.audit import Feed, Finding, compare
@@ -32,13 +32,13 @@ from pipeline.store.values import FIRST
 SHARE = 0.02
 """Of the time, at most: looking at readers costs about as much work elsewhere as it takes here."""
 
-LOOKS_AT_ONCE = 8
+LOOKUP_CONCURRENCY = 8
 """Of one process: enough to keep one API process busy, far too few to hurt it."""
 
 SECOND_LOOK_MS = 3_000
 """After this a finding that is no lack of a post is looked for again: views and edges move in less."""
 
-LONGEST_PAUSE_S = 4.0
+MAX_PAUSE_S = 4.0
 """Between two looks at a reader with findings, at most: false ones go away soon, true ones never."""
 
 Serve = Callable[[int, int], Awaitable[Feed]]
@@ -103,7 +103,7 @@ class Auditor:
     now_ms: Callable[[], int]
     behind: Behind = nobody_behind
     pause: Callable[[float], Awaitable[None]] = asyncio.sleep
-    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKS_AT_ONCE))
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUP_CONCURRENCY))
 
     async def examine(self, reader_id: int) -> Verdict:
         """Look at a reader, and look again until each finding has gone away or has had its time.
@@ -116,7 +116,7 @@ class Auditor:
         while left and look.at < (ripe := max(self._ripe(began, finding) for finding in left.values())):
             await self.pause(min(pause, max(ripe - self.now_ms(), 1) / 1000))
             behind = await self.behind()  # before the look, which sees whatever is processed by then
-            look, pause = await self._look(reader_id), min(2 * pause, LONGEST_PAUSE_S)
+            look, pause = await self._look(reader_id), min(2 * pause, MAX_PAUSE_S)
             seconds += look.seconds
             left = {key: finding for key, finding in look.faults().items() if key in left}
         return await self._verdict(reader_id, look, left.keys(), behind, seconds)

@@ -4,7 +4,7 @@ Reads      following_by_reader, posts_by_author, posts, relations_by_reader, aut
            author_routes; and timeline_by_reader, which is what is audited
 Guarantee  shares no rule with the read path: what the tables say becomes events of the oracle
            (`domain.audit.Ledger`), whose last writer has won already
-Budget     MOST_POSTS newest posts of a reader, at most so many of one author, READS_AT_ONCE authors at a
+Budget     MAX_POSTS newest posts of a reader, at most so many of one author, READ_CONCURRENCY authors at a
            time; a reader who has more is audited down to the oldest of them
 """
 
@@ -31,11 +31,11 @@ from pipeline.wire.records import (
     Suspension,
 )
 
-MOST_POSTS = 10_000
+MAX_POSTS = 10_000
 """Posts of one reader in memory: about 10 MB with their bodies."""
 
 POSTS_OF_ONE_AUTHOR = 1_000
-READS_AT_ONCE = 16
+READ_CONCURRENCY = 16
 
 _AT = 1
 """When everything in the tables happened: they hold the end, not the way to it."""
@@ -120,8 +120,8 @@ async def standing_of(stores: Stores, reader_id: int, since: int) -> Standing:
     relations = await stores.readers.relations(reader_id, [edge.author_id for edge in edges])
     posts: dict[int, int] = {}
     authors = [*(edge.author_id for edge in edges), reader_id]
-    for at in range(0, len(authors), READS_AT_ONCE):
-        since = await _add_posts(stores, authors[at : at + READS_AT_ONCE], since, posts)
+    for at in range(0, len(authors), READ_CONCURRENCY):
+        since = await _add_posts(stores, authors[at : at + READ_CONCURRENCY], since, posts)
     rows, since = await _rows(stores, reader_id, since)
     return Standing(state, relations, {edge.author_id: edge for edge in edges}, since, posts, rows)
 
@@ -133,8 +133,8 @@ async def _add_posts(stores: Stores, authors: Iterable[int], since: int, posts: 
     )
     posts.update((row.post_id, row.author_id) for rows in found for row in rows)
     since = max([since, *(rows[-1].post_id for rows in found if len(rows) == POSTS_OF_ONE_AUTHOR)])
-    if len(posts) > MOST_POSTS:
-        since = max(since, heapq.nlargest(MOST_POSTS, posts)[-1])
+    if len(posts) > MAX_POSTS:
+        since = max(since, heapq.nlargest(MAX_POSTS, posts)[-1])
     for post in [post for post in posts if post < since]:
         del posts[post]
     return since
@@ -142,8 +142,8 @@ async def _add_posts(stores: Stores, authors: Iterable[int], since: int, posts: 
 
 async def _rows(stores: Stores, reader_id: int, since: int) -> tuple[dict[int, int], int]:
     """The reader's rows, and from which id on they are all there."""
-    found = await stores.timelines.timeline(reader_id, since, snowflake.MAX_ID, MOST_POSTS)
-    if len(found) == MOST_POSTS:
+    found = await stores.timelines.timeline(reader_id, since, snowflake.MAX_ID, MAX_POSTS)
+    if len(found) == MAX_POSTS:
         since = max(since, found[-1].post_id)
     return {row.post_id: row.author_id for row in found}, since
 

@@ -18,7 +18,7 @@ PAGE = 50
 _OPERATOR = Caller(1, operator=True)
 """Whose id it is does not matter: operators ask for anyone."""
 
-_MOST_PAGES = 1_000
+_MAX_PAGES = 1_000
 _TIMEOUT = aiohttp.ClientTimeout(total=30)
 _log = structlog.get_logger()
 
@@ -59,7 +59,7 @@ async def over_http(client: aiohttp.ClientSession, api: str, reader_id: int, dow
     served: list[Served] = []
     degraded = 0
     asked: dict[str, str] = {"limit": str(PAGE), "explain": "1"}
-    for pages in range(1, _MOST_PAGES + 1):
+    for pages in range(1, _MAX_PAGES + 1):
         page = await _page(client, f"{api}/v1/readers/{reader_id}/timeline", asked)
         degraded += bool(page["degraded"])
         served += [
@@ -87,7 +87,7 @@ async def in_process(core: Query, reader_id: int, down_to: int = 0) -> Feed:
     """The same feed from the core of the read path, without the caches of the API's process."""
     served: list[Served] = []
     degraded, cursor = 0, None
-    for pages in range(1, _MOST_PAGES + 1):
+    for pages in range(1, _MAX_PAGES + 1):
         asked = parse(
             reader_id=str(reader_id),
             limit=str(PAGE),
@@ -109,7 +109,7 @@ async def in_process(core: Query, reader_id: int, down_to: int = 0) -> Feed:
 
 
 def _endless(reader_id: int) -> TidelineError:
-    return TidelineError(f"reader {reader_id}: the feed does not end after {_MOST_PAGES} pages")
+    return TidelineError(f"reader {reader_id}: the feed does not end after {_MAX_PAGES} pages")
 
 
 class ApiOrCore:

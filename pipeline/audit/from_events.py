@@ -18,7 +18,7 @@ from pipeline.domain.audit import KINDS, Finding, Ledger, compare
 CONCURRENCY = 8
 """Readers audited at once: enough to keep one API process busy, far too few to hurt it."""
 
-KEPT_EXAMPLES = 20
+MAX_EXAMPLES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ async def audit(
         report.posts += len(feed.posts)
         report.paths.update(post.path for post in feed.posts)
         report.found.update(finding.kind for finding in findings)
-        room = KEPT_EXAMPLES - len(report.examples)
+        room = MAX_EXAMPLES - len(report.examples)
         report.examples += [Example(reader_id, each, class_of(each.author_id)) for each in findings[:room]]
         progress(report)
 

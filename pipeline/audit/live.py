@@ -20,7 +20,7 @@ ALL_KINDS = (*KINDS, LATE, *ROW_KINDS)
 WAITING = 256
 """Readers examined at once: most of them wait whether their findings go away."""
 
-KEPT_EXAMPLES = 20
+MAX_EXAMPLES = 20
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ class Tally:
         for one in verdict.found:
             self.found[one.finding.kind][one.labels] += 1
         self.faults += len(verdict.faults)
-        self.examples += verdict.faults[: KEPT_EXAMPLES - len(self.examples)]
+        self.examples += verdict.faults[: MAX_EXAMPLES - len(self.examples)]
 
     @property
     def clean(self) -> bool:

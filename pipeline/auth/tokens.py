@@ -25,10 +25,10 @@ AUDIENCE, OPERATOR = "tideline", "operator"
 LEEWAY_S = 5
 """How far the clocks of who signs and who verifies may be apart."""
 
-AT_ONCE_S = 60
+REQUEST_LIFE_S = 60
 """How long a token lives that is made for one request."""
 
-LONGEST = 2_048
+MAX_CHARACTERS = 2_048
 """Characters of a token that are looked at."""
 
 VARIABLE = "TIDELINE_TOKEN_KEYS"
@@ -69,11 +69,11 @@ class TokenKeys:
 
     def shown_by(self, caller: Caller) -> dict[str, str]:
         """The header with which this caller makes one request, now."""
-        return {"Authorization": f"Bearer {self.sign(caller, life_s=AT_ONCE_S)}"}
+        return {"Authorization": f"Bearer {self.sign(caller, life_s=REQUEST_LIFE_S)}"}
 
     def verify(self, token: str) -> Caller:
         """Who this token is of. Raises TokenError unless one of these keys signed it, for us and for now."""
-        if len(token) > LONGEST or not _TOKEN.fullmatch(token):
+        if len(token) > MAX_CHARACTERS or not _TOKEN.fullmatch(token):
             raise TokenError("not a token")
         try:
             secret = self.secrets[jwt.get_unverified_header(token)["kid"]]

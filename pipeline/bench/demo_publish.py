@@ -18,7 +18,7 @@ from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, PostEvent
 
 _SOURCE = "tideline/demo"
-_AT_ONCE = 10_000
+_BATCH = 10_000
 
 
 @dataclass(slots=True)
@@ -35,10 +35,9 @@ class Publisher:
     async def register(self, readers: Sequence[int]) -> None:
         """An account each; returns when all are acknowledged."""
         at = now_ms()
-        for start in range(0, len(readers), _AT_ONCE):
+        for start in range(0, len(readers), _BATCH):
             accounts = [
-                AccountEvent(EventType.REGISTERED, r, "", False, at)
-                for r in readers[start : start + _AT_ONCE]
+                AccountEvent(EventType.REGISTERED, r, "", False, at) for r in readers[start : start + _BATCH]
             ]
             await self.outbox.send_all(
                 outgoing(Accepted("accounts", b"%d" % each.user_id, each), source=_SOURCE, now_ms=at)

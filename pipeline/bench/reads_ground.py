@@ -30,7 +30,7 @@ PATIENCE_S = 600.0
 
 _SOURCE = "tideline/bench"
 _LOOK_S = 0.25
-_AT_ONCE = 200
+_BATCH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,8 @@ class Ground:
         await self.settled()
         authors = self.world.authors_of_posts()
         self.say(f"publishing {len(authors):,} posts")
-        for first in range(0, len(authors), _AT_ONCE):
-            some = enumerate(authors[first : first + _AT_ONCE], first)
+        for first in range(0, len(authors), _BATCH):
+            some = enumerate(authors[first : first + _BATCH], first)
             await self._send([reads_world.post(number, author, now_ms()) for number, author in some])
         await self.settled()
 

@@ -139,16 +139,16 @@ async def _drawn(
     named: "Sequence[int]", number: int | None, seed: int, stores: "Stores"
 ) -> "AsyncIterator[int]":
     """The readers to look at; `number` None: all."""
-    from pipeline.audit import roll
+    from pipeline.audit import reader_scan
 
     if named:
         for reader in named:
             yield reader
     elif number is None:
-        async for reader in roll.every_reader(stores):
+        async for reader in reader_scan.every_reader(stores):
             yield reader
     else:
-        for reader in await roll.sample(stores, number, seed):
+        for reader in await reader_scan.sample(stores, number, seed):
             yield reader
 
 

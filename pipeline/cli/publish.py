@@ -45,7 +45,7 @@ def publish(
     from pipeline.domain.intake import RENAMED, TOPICS
     from pipeline.ops.publish import Times, batch_of
     from pipeline.runtime.admitting import limits_of
-    from pipeline.wire.headers import LONGEST_NAME
+    from pipeline.wire.headers import MAX_NAME_BYTES
 
     if topic and RENAMED.get(topic, topic) not in TOPICS:
         raise typer.BadParameter(f"must be one of {', '.join(TOPICS)}", param_hint="--topic")
@@ -57,8 +57,8 @@ def publish(
                 lines, default_topic=topic or None, source=source, now_ms=now_ms(), times=times, limits=limits
             )
 
-    if not 0 < len(source.encode()) <= LONGEST_NAME:
-        raise typer.BadParameter(f"must have 1 to {LONGEST_NAME} bytes", param_hint="--source")
+    if not 0 < len(source.encode()) <= MAX_NAME_BYTES:
+        raise typer.BadParameter(f"must have 1 to {MAX_NAME_BYTES} bytes", param_hint="--source")
     given = settings(home=home, domain=domain)
     limits = limits_of(topology_of(given))
     told = _delivery.lines_as_json() if json else _delivery.posts()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pipeline.errors import ConfigError
 
-LONGEST_KEYSPACE = 48
+MAX_KEYSPACE = 48
 """Characters; Cassandra's own limit."""
 
 HOME_LABEL = "home"
@@ -38,9 +38,9 @@ class Names:
     def keyspace(self, home: str) -> str:
         """The keyspace beside that of the home feed. Raises ConfigError when Cassandra takes none so long."""
         name = f"{home}_{self.domain}" if self.domain else home
-        if len(name) > LONGEST_KEYSPACE:
+        if len(name) > MAX_KEYSPACE:
             raise ConfigError(
-                f"keyspace {name}: {len(name)} characters, Cassandra takes {LONGEST_KEYSPACE}",
+                f"keyspace {name}: {len(name)} characters, Cassandra takes {MAX_KEYSPACE}",
                 "give TIDELINE_KEYSPACE or the domain a shorter name",
             )
         return name

@@ -26,7 +26,7 @@ SHOWN = {cost.ROW: metrics.ROW_COST, cost.PULL: metrics.PULL_COST}
 EVERY_S = 10.0
 """Seconds between two looks at what was measured."""
 
-MOST_READERS = 100_000
+MAX_READERS = 100_000
 """Readers that the rate of reads is taken from: enough for a mean, and a few MB."""
 
 SETTLED_S, SPAN_S = 60.0, 3600.0
@@ -65,7 +65,7 @@ class ReadRate:
 
     def saw(self, reader_id: int) -> None:
         """A reader asks for a page."""
-        if reader_id in self._readers or len(self._readers) < MOST_READERS:
+        if reader_id in self._readers or len(self._readers) < MAX_READERS:
             self._readers.add(reader_id)
             self._pages += 1
 

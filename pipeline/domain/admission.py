@@ -85,7 +85,7 @@ def clock(
 ) -> Refusal | None:
     """Why the times of an event cannot be right when the broker had it at `appended_at_ms`, or None."""
     for name, at_ms in (*_claims(record), *headers):
-        if not fields.SMALLEST_TIME <= at_ms < fields.END_OF_TIME:
+        if not fields.MIN_TIME <= at_ms < fields.END_OF_TIME:
             return Refusal(
                 RefusalReason.CLOCK, f"{name}: {at_ms}: must be milliseconds since 1970, from 2000 to 2199"
             )

@@ -9,7 +9,7 @@ from pipeline.domain.control import Hot
 WINDOW_S = 30.0
 """How far back work counts as new: a burst shows at once, and is forgotten soon after it has ended."""
 
-MOST = 20_000
+MAX_POSTS = 20_000
 """Posts remembered: the newest, when there are more in the window."""
 
 
@@ -27,7 +27,7 @@ class Arrivals:
     """The posts of the last WINDOW_S seconds."""
 
     def __init__(self) -> None:
-        self._posts: deque[Arrival] = deque(maxlen=MOST)
+        self._posts: deque[Arrival] = deque(maxlen=MAX_POSTS)
 
     def add(self, arrival: Arrival) -> None:
         """A post was classified; one call at a time."""

@@ -117,7 +117,7 @@ def contained(
     return milder
 
 
-MOST_RATES = 10_000
+MAX_RATES = 10_000
 """Rates in force at once of which a process remembers what they have let through."""
 
 
@@ -132,7 +132,7 @@ class Room:
         key = key_of(record)
         rate = rates.Rate(record.rate_per_minute / 60, max(1, record.rate_per_minute // 6))
         bucket, wait_s = rates.take(self._buckets.get(key), rate, now_ms / 1000)
-        if len(self._buckets) >= MOST_RATES and key not in self._buckets:
+        if len(self._buckets) >= MAX_RATES and key not in self._buckets:
             self._buckets.clear()
         self._buckets[key] = bucket
         return wait_s == 0

@@ -21,14 +21,14 @@ from pipeline.wire.enums import FeedMode
 VALID_MS = 86_400_000
 """How long after its first page a session may go on."""
 
-MOST_SHOWN = 1_000
+MAX_SHOWN = 1_000
 """Posts a cursor can name: more than a round of a ranked session shows."""
 
 _BODY = struct.Struct(">BBqqqI")
 _TAG_BYTES = 16
 _VERSION = 2
 _MODES: dict[str, int] = {FeedMode.LATEST: 1, FeedMode.RANKED: 2}
-_LONGEST = (_BODY.size + 8 * MOST_SHOWN + _TAG_BYTES) * 4 // 3 + 4
+_MAX_CHARACTERS = (_BODY.size + 8 * MAX_SHOWN + _TAG_BYTES) * 4 // 3 + 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +68,7 @@ def unseal(token: str, reader_id: int, keys: Sequence[bytes], now_ms: int) -> Cu
     """The cursor in a token. Raises CursorError for anything that `seal` did not make for this reader, or
     that is older than a day.
     """
-    if len(token) > _LONGEST:
+    if len(token) > _MAX_CHARACTERS:
         raise CursorError("too long")
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)

@@ -1,11 +1,11 @@
 """How many readers engaged with a post, by the hour: exact while they are few, an estimate beyond.
 
-A sketch is the `MOST` smallest hashes of a set of readers ("k minimum values", Bar-Yossef et al., 2002). What
-it is follows from the set alone: not from the order readers came in, nor from how often, nor from how the set
-was cut into batches. So a replay makes the same bytes, and of two sketches of a growing set the later one is
-also the larger one, which is how a store can tell which to keep (`growth`).
+A sketch is the `MAX_HASHES` smallest hashes of a set of readers ("k minimum values", Bar-Yossef et al.,
+2002). What it is follows from the set alone: not from the order readers came in, nor from how often, nor from
+how the set was cut into batches. So a replay makes the same bytes, and of two sketches of a growing set the
+later one is also the larger one, which is how a store can tell which to keep (`growth`).
 
-Up to `MOST` - 1 readers are counted exactly; beyond, the standard error is 6 %.
+Up to `MAX_HASHES` - 1 readers are counted exactly; beyond, the standard error is 6 %.
 """
 
 import struct
@@ -13,12 +13,12 @@ from collections.abc import Iterable
 
 import mmh3
 
-MOST = 256
+MAX_HASHES = 256
 """Hashes in a sketch: 2 KB, whoever engages."""
 
 HOUR_MS = 3_600_000
 
-KEPT_HOURS = 7 * 24
+RETENTION_HOURS = 7 * 24
 """How long the readers of an hour are known once it is over: as long as `activity` keeps its records."""
 
 _SPACE = 2**64
@@ -40,17 +40,17 @@ def union(one: Sketch, other: Sketch) -> Sketch:
 
 
 def _smallest(hashes: Iterable[int]) -> Sketch:
-    return tuple(sorted(set(hashes))[:MOST])
+    return tuple(sorted(set(hashes))[:MAX_HASHES])
 
 
 def readers(of: Sketch) -> int:
     """How many different readers; more of them never count less."""
-    return len(of) if len(of) < MOST else (MOST - 1) * _SPACE // (of[-1] + 1)
+    return len(of) if len(of) < MAX_HASHES else (MAX_HASHES - 1) * _SPACE // (of[-1] + 1)
 
 
 def growth(of: Sketch) -> int:
     """A number that grows with the set, from 0 on: equal only for equal sets, if one holds the other."""
-    return len(of) if len(of) < MOST else MOST + ((_SPACE - of[-1]) >> _COARSE)
+    return len(of) if len(of) < MAX_HASHES else MAX_HASHES + ((_SPACE - of[-1]) >> _COARSE)
 
 
 def to_bytes(of: Sketch) -> bytes:
@@ -70,4 +70,4 @@ def hour_of(at_ms: int) -> int:
 
 def life_s(hour: int, now_ms: int) -> int:
     """How long a window is still kept; 0 or less: it is over, and nothing is counted in it any more."""
-    return ((hour + 1 + KEPT_HOURS) * HOUR_MS - now_ms) // 1000
+    return ((hour + 1 + RETENTION_HOURS) * HOUR_MS - now_ms) // 1000

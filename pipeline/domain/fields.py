@@ -7,9 +7,9 @@ in words that make sense after the field's name.
 import re
 from typing import Any
 
-SMALLEST_TIME = 946_684_800_000  # 2000-01-01T00:00Z: seconds passed as milliseconds fall below it
+MIN_TIME = 946_684_800_000  # 2000-01-01T00:00Z: seconds passed as milliseconds fall below it
 END_OF_TIME = 7_258_118_400_000  # 2200-01-01T00:00Z: microseconds passed as milliseconds come after it
-LARGEST_ID = 2**63 - 1
+MAX_ID = 2**63 - 1
 
 BODY_BYTES = 64 * 1024
 MEDIA_ITEMS = 16
@@ -32,14 +32,14 @@ def identifier(value: Any) -> int:
     """A 64-bit id above 0. Also as a decimal string: JavaScript loses digits of integers above 2^53."""
     if type(value) is str and _DECIMAL.fullmatch(value):
         value = int(value)
-    if type(value) is not int or not 0 < value <= LARGEST_ID:
-        raise FieldError(f"must be an integer from 1 to {LARGEST_ID}, or that as a decimal string")
+    if type(value) is not int or not 0 < value <= MAX_ID:
+        raise FieldError(f"must be an integer from 1 to {MAX_ID}, or that as a decimal string")
     return value
 
 
 def time(value: Any) -> int:
     """A time in ms since the Unix epoch, of this century or the next."""
-    if type(value) is not int or not SMALLEST_TIME <= value < END_OF_TIME:
+    if type(value) is not int or not MIN_TIME <= value < END_OF_TIME:
         raise FieldError("must be a time in milliseconds since 1970, from 2000 to 2199")
     return value
 
@@ -109,4 +109,4 @@ def _size(text: str) -> int:
     try:
         return len(text.encode())
     except UnicodeEncodeError:
-        return LARGEST_ID
+        return MAX_ID

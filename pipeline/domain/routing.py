@@ -52,7 +52,7 @@ class Influences:
 
 NO_INFLUENCES = Influences()
 
-MOST_ENTRIES = 128
+MAX_ENTRIES = 128
 """A history longer than this is collapsed: every query process holds it, and every page looks through it."""
 
 
@@ -171,7 +171,7 @@ def route_for(
     return RouteRecord(record.author_id, collapse(prune(entries, oldest)), post_id)
 
 
-def collapse(entries: Sequence[RouteEntry], most: int = MOST_ENTRIES) -> tuple[RouteEntry, ...]:
+def collapse(entries: Sequence[RouteEntry], most: int = MAX_ENTRIES) -> tuple[RouteEntry, ...]:
     """At most `most` entries: the older half of too many becomes one `pull`, which covers whatever they said.
 
     What was pushed in that span is read twice and shown once; what is classified in it late is not pushed.

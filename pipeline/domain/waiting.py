@@ -7,7 +7,7 @@ committed is forgotten; a group that is moved back to before what is kept needs 
 
 from bisect import bisect_left
 
-MOST = 100_000
+MAX_SUMS = 100_000
 """Sums kept of a partition; of more every second one is forgotten, which costs precision and no weight."""
 
 
@@ -25,7 +25,7 @@ class Sums:
         self._offsets.append(offset)
         self._totals.append(self._total + weight)
         self.next = offset + 1
-        if len(self._offsets) > MOST:
+        if len(self._offsets) > MAX_SUMS:
             self._offsets = self._offsets[::-2][::-1]  # the last stays
             self._totals = self._totals[::-2][::-1]
 

@@ -16,7 +16,7 @@ from pipeline.domain.cost import Costs
 SPAN_MS = 7 * 86_400_000
 """How far back reads and posts are counted."""
 
-MOST = 200
+MAX_COUNT = 200
 """Counted at most of either: beyond, it is plain."""
 
 

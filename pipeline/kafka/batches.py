@@ -20,7 +20,7 @@ from aiokafka.record._crecords import DefaultRecord, DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.record.util import decode_varint
 
-LARGEST = 16 * 1024 * 1024
+MAX_BATCH_BYTES = 16 * 1024 * 1024
 """Bytes of a batch, inflated: a topic takes 1 MiB, and ordinary records shrink to a tenth at best."""
 
 POLLED = 4 * 1024 * 1024
@@ -148,7 +148,7 @@ class Batch:
             return self._raw
         head = bytearray(self._raw[:_RECORDS])
         struct.pack_into(">h", head, _ATTRIBUTES, attributes & ~_CODECS)
-        return bytes(head) + inflate(codec, self._raw[_RECORDS:], LARGEST)
+        return bytes(head) + inflate(codec, self._raw[_RECORDS:], MAX_BATCH_BYTES)
 
     def _leniently(self, plain: bytes) -> Iterator[Any]:
         """What `DefaultRecordBatch` does, with header names that may be any bytes."""

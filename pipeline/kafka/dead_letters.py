@@ -17,10 +17,10 @@ TOPIC = "dead.letters"
 PREFIX = "__streams.errors."
 """Of the headers that tell of the failure; all others are the message's own, but for APPENDED_AT."""
 
-_LONGEST = 4096
+_MAX_CHARACTERS = 4096
 """Characters of a reason: an error may quote a whole message, and the dead letter must still fit."""
 
-_KEPT = 512 * 1024
+_MAX_VALUE_BYTES = 512 * 1024
 """Bytes of a value that is too large for the topic: half of what an unconfigured broker takes."""
 
 
@@ -36,7 +36,8 @@ def dead_letter(refused: Refused) -> Outgoing:
         "offset": str(origin.offset),
     }
     errors = [
-        (PREFIX + name, text[:_LONGEST].encode(errors="backslashreplace")) for name, text in fields.items()
+        (PREFIX + name, text[:_MAX_CHARACTERS].encode(errors="backslashreplace"))
+        for name, text in fields.items()
     ]
     came = (APPENDED_AT, b"%d" % origin.timestamp_ms)
     return Outgoing(TOPIC, origin.value, origin.key, [*own_headers(origin.headers), *errors, came])
@@ -55,7 +56,12 @@ def cut(letter: Outgoing) -> Outgoing:
     value = letter.value or b""
     errors = [(name, text) for name, text in letter.headers if name.startswith(PREFIX)]
     size = (PREFIX + "size", b"%d" % len(value))
-    return replace(letter, value=value[:_KEPT], key=(letter.key or b"")[:_LONGEST], headers=[*errors, size])
+    return replace(
+        letter,
+        value=value[:_MAX_VALUE_BYTES],
+        key=(letter.key or b"")[:_MAX_CHARACTERS],
+        headers=[*errors, size],
+    )
 
 
 class DeadLetters:

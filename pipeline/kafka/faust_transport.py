@@ -38,7 +38,7 @@ class _Thread(driver.AIOKafkaConsumerThread):  # type: ignore[misc]  # Faust has
 LARGE = 16 * 1024
 """Bytes of a value from which on messages count by their bytes; of others all fit that there may be."""
 
-MOST_LARGE = 32 * 1024 * 1024
+MAX_LARGE_BYTES = 32 * 1024 * 1024
 """Bytes of large messages that are not acknowledged, before the next one waits."""
 
 _LOOKS, _LOOK_S = 200, 0.05
@@ -56,7 +56,7 @@ class _Consumer(driver.Consumer):  # type: ignore[misc]
         """Hand a message on; a large one when most of those before it are done."""
         if len(message.value or b"") >= LARGE:
             for _ in range(_LOOKS):
-                if sum(len(held.value) for held in self._large if not held.acked) < MOST_LARGE:
+                if sum(len(held.value) for held in self._large if not held.acked) < MAX_LARGE_BYTES:
                     break
                 await asyncio.sleep(_LOOK_S)
             self._large.add(message)

@@ -38,11 +38,11 @@ from pipeline.wire.headers import appended_at, entered_at, origin_ts
 Record = TypeVar("Record")
 Handler = Callable[[Sequence[Delivery[Any]]], Awaitable[Iterable[Refused]]]
 
-_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.1, 5.0
+_FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 5.0
 _MESSAGE_BYTES = 500
 """Of an event beside its value, about."""
 
-MOST_OPEN_BYTES = 32 * 1024 * 1024
+MAX_OPEN_BYTES = 32 * 1024 * 1024
 """What is read on behind messages that wait for a schema, before the stage waits with them."""
 
 HELD_S = 10.0
@@ -138,7 +138,7 @@ class SafeLoop:
         """
         if not self._waiting:
             return len(self._open) < (1 if self._held else self._in_flight)
-        return self._working < self._in_flight and self._open_bytes < MOST_OPEN_BYTES
+        return self._working < self._in_flight and self._open_bytes < MAX_OPEN_BYTES
 
     async def _ack_in_order(self, stream: Any) -> None:
         while True:
@@ -179,7 +179,7 @@ class SafeLoop:
             if unread:
                 _log.warning("stage.waiting", **_where(unread[0]), error="its schema is not known yet")
                 await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-                pause = min(pause * 2, _LONGEST_PAUSE_S)
+                pause = min(pause * 2, _MAX_PAUSE_S)
 
     def _decoded(self, messages: Sequence[Incoming], *, asking: bool = False) -> Decoded:
         """`asking`: the schema registry, for as long as it answers; that takes a while."""
@@ -310,7 +310,7 @@ async def insist(
                 next=getattr(away, "hint", "") or "tideline status",
             )
         await asyncio.sleep(pause * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not a secret
-        pause = min(pause * 2, _LONGEST_PAUSE_S)
+        pause = min(pause * 2, _MAX_PAUSE_S)
 
 
 def _is_ending() -> bool:

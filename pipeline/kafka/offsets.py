@@ -15,7 +15,7 @@ from pipeline.kafka.bounds import Bounds, Partition
 from pipeline.kafka.client import settings
 from pipeline.wire.headers import entered_at, headers_of
 
-_GROUPS_AT_ONCE = 16
+_GROUP_CONCURRENCY = 16
 
 _FETCH_BYTES = 16 * 1024
 """Asked of a partition: one record is wanted, not those behind it. A larger one still comes whole."""
@@ -38,7 +38,7 @@ class Offsets:
         self._settings = {**settings(bootstrap), "enable.auto.commit": False, "log_level": 2}
         self._bounds = Bounds(bootstrap, timeout_s=timeout_s)
         self._members: dict[str, Consumer] = {}
-        self._threads = ThreadPoolExecutor(_GROUPS_AT_ONCE, "offsets")
+        self._threads = ThreadPoolExecutor(_GROUP_CONCURRENCY, "offsets")
         self._consumer = Consumer(
             {
                 **self._settings,

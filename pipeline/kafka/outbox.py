@@ -30,7 +30,7 @@ QUEUE_MESSAGES = 50_000
 """Messages waiting in this process at most: `send` then waits for room."""
 
 
-LARGEST = 64 * 1024 * 1024
+MAX_MESSAGE_BYTES = 64 * 1024 * 1024
 """Bytes of a message, before compression, that this process sends on; the topic decides on compressed ones.
 What comes in may be as large: a dead letter must not wait for ever because it was compressed when it came."""
 
@@ -103,7 +103,7 @@ class Outbox:
                 "delivery.timeout.ms": delivery_timeout_ms,
                 "topic.metadata.propagation.max.ms": NEW_TOPIC_MS,
                 "queue.buffering.max.messages": QUEUE_MESSAGES * 2,
-                "message.max.bytes": LARGEST,
+                "message.max.bytes": MAX_MESSAGE_BYTES,
                 "log_level": 3,
             }
         )

@@ -19,7 +19,7 @@ from pipeline.errors import TidelineError
 Orders = Callable[[str, str], str]
 """Carries out (`verb`, `stage`), and returns why it could not, or nothing."""
 
-_LONGEST_PATH = 100
+_MAX_PATH_BYTES = 100
 """Bytes the system takes as the path of a socket: 108 on Linux, 104 on macOS."""
 
 _ANSWER_TIMEOUT_S = 60.0
@@ -31,7 +31,7 @@ def listening(home: Path, orders: Orders) -> Iterator[Path]:
     """Carry out orders until the end; yields the socket, in HOME/run unless that path is too long for one."""
     with tempfile.TemporaryDirectory(prefix="tideline-") as spare:
         path = home / "run" / "control.sock"
-        if len(os.fsencode(path)) > _LONGEST_PATH:
+        if len(os.fsencode(path)) > _MAX_PATH_BYTES:
             path = Path(spare) / "control.sock"
         path.unlink(missing_ok=True)
 

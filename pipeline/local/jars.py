@@ -32,7 +32,7 @@ ALSO = {kafka.COORDINATE: ["org.apache.logging.log4j:log4j-slf4j-impl:2.24.3"], 
 LOCK = Path(__file__).with_name("jars.lock.json")
 
 # Central answers small files slowly and big ones fast; eight at once keep both kinds busy.
-DOWNLOADS_AT_ONCE = 8
+DOWNLOAD_CONCURRENCY = 8
 
 WAYS_ROUND = "point TIDELINE_KAFKA and TIDELINE_CASSANDRA to clusters of your own, or run `docker compose up`"
 
@@ -165,7 +165,7 @@ def no_network(label: str) -> EngineError:
 @contextmanager
 def _pool() -> Iterator[ThreadPoolExecutor]:
     """A pool that drops what has not begun when the block is left early (Ctrl-C, first failure)."""
-    pool = ThreadPoolExecutor(DOWNLOADS_AT_ONCE)
+    pool = ThreadPoolExecutor(DOWNLOAD_CONCURRENCY)
     try:
         yield pool
     finally:

@@ -7,7 +7,7 @@ from logging import makeLogRecord
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 
-LARGEST = 10 * 1024 * 1024
+MAX_BYTES = 10 * 1024 * 1024
 """Bytes of a log file; the one before it is kept as STAGE.log.1."""
 
 
@@ -39,4 +39,4 @@ class Logs:
 
     def _open(self, stage: str) -> RotatingFileHandler:
         path = self._folder / f"{stage}.log"
-        return RotatingFileHandler(path, maxBytes=LARGEST, backupCount=1, delay=True, errors="replace")
+        return RotatingFileHandler(path, maxBytes=MAX_BYTES, backupCount=1, delay=True, errors="replace")

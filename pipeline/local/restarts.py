@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-FIRST_PAUSE = 0.2
+FIRST_PAUSE_S = 0.2
 """A single crash must not cost a lag budget of 2 s."""
 
-LONGEST_PAUSE = 30.0
+MAX_PAUSE_S = 30.0
 """A worker that cannot start is tried twice a minute: soon after its cause is gone, and no flood of logs."""
 
 STABLE = 60.0
@@ -24,4 +24,4 @@ def after_death(deaths: int, started: float, now: float) -> Restart:
     """A worker with `deaths` in a row, started at `started`, died now: the pause doubles up to its cap."""
     row = 1 if now - started >= STABLE else deaths + 1
     doublings = min(row - 1, 16)  # 2**16 is far past the cap, and no float overflows
-    return Restart(row, now + min(FIRST_PAUSE * 2**doublings, LONGEST_PAUSE))
+    return Restart(row, now + min(FIRST_PAUSE_S * 2**doublings, MAX_PAUSE_S))

@@ -17,7 +17,7 @@ from pipeline.local import lifeline, restarts
 READY_FILE = "TIDELINE_READY_FILE"
 """Names the file in which a worker says that it is ready: {"pid": …, "port": …}."""
 
-_LONGEST_LINE = 64 * 1024
+_MAX_LINE_BYTES = 64 * 1024
 """A log line beyond this goes on in pieces: a worker without line ends must not fill the memory."""
 
 
@@ -158,7 +158,7 @@ class Worker:
     def _until_exit(self, process: subprocess.Popen[bytes]) -> str:
         assert process.stdout is not None and process.stdin is not None
         with process.stdout, process.stdin:
-            while line := process.stdout.readline(_LONGEST_LINE):
+            while line := process.stdout.readline(_MAX_LINE_BYTES):
                 self._output(line.decode(errors="replace").rstrip("\n"))
             code = process.wait()
         return f"exit code {code}" if code >= 0 else signal.Signals(-code).name

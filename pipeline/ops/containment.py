@@ -22,7 +22,7 @@ from pipeline.kafka.view import whole
 from pipeline.topology import Topology
 from pipeline.topology.specs import WORKERS
 from pipeline.wire.codec import CodecError, decode
-from pipeline.wire.headers import LONGEST_NAME, OURS
+from pipeline.wire.headers import MAX_NAME_BYTES, OURS
 from pipeline.wire.records import Containment, JournalEntry
 
 
@@ -101,8 +101,8 @@ def check(kind: Kind, target: str, topology: Topology) -> None:
         raise ConfigError(f"{kind} {target}: no such target", f"known: {', '.join(targets[kind])}")
     if kind in (Kind.PULL, Kind.RATE) and not target.lstrip("-").isdigit():
         raise ConfigError(f"{kind} {target}: not an author's id")
-    if kind is Kind.THROTTLE and not 0 < len(target.encode()) <= LONGEST_NAME:
-        raise ConfigError(f"{kind}: a user's name has 1 to {LONGEST_NAME} bytes")
+    if kind is Kind.THROTTLE and not 0 < len(target.encode()) <= MAX_NAME_BYTES:
+        raise ConfigError(f"{kind}: a user's name has 1 to {MAX_NAME_BYTES} bytes")
     if kind is Kind.THROTTLE and target in _ourselves(topology):
         raise ConfigError(f"{kind} {target}: that is the pipeline itself, and every tier would wait")
 

@@ -31,7 +31,7 @@ from pipeline.wire.codec import CodecError, decode, encode
 from pipeline.wire.headers import APPENDED_AT
 from pipeline.wire.records import LetterDone, TimelineRequest
 
-AT_ONCE, BYTES_AT_ONCE = 500, 16 * 1024 * 1024
+BATCH, BATCH_BYTES = 500, 16 * 1024 * 1024
 """Letters sent together: an answer of the broker is waited for once for all of them."""
 
 Places = frozenset[Partition]
@@ -236,7 +236,7 @@ def _batches(letters: Iterable[ToSend]) -> Iterator[list[ToSend]]:
     for one in letters:
         batch.append(one)
         size += len(one[0].kept.value or b"")
-        if len(batch) >= AT_ONCE or size >= BYTES_AT_ONCE:
+        if len(batch) >= BATCH or size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:

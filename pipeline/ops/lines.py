@@ -14,14 +14,14 @@ from pipeline.errors import TidelineError
 
 T = TypeVar("T")
 
-LONGEST_LINE = 1024 * 1024
+MAX_LINE_BYTES = 1024 * 1024
 """Bytes of a line at most: what a topic takes as one message."""
 
 _BLOCK = 256 * 1024
 _MARK = b"\xef\xbb\xbf"
 """A byte order mark in UTF-8: programs on Windows begin files with it, and `cat` leaves it between two."""
 _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
-_LONGEST_KEPT = len(_MARK) + LONGEST_LINE + len(b"\r") + 1
+_MAX_KEPT = len(_MARK) + MAX_LINE_BYTES + len(b"\r") + 1
 _READ_AHEAD = 4
 """Blocks read before they are asked for: enough to overlap reading with sending."""
 
@@ -34,8 +34,8 @@ class Line(NamedTuple):
 
     @property
     def too_long(self) -> bool:
-        """Whether the line was longer than LONGEST_LINE."""
-        return len(self.data) > LONGEST_LINE
+        """Whether the line was longer than MAX_LINE_BYTES."""
+        return len(self.data) > MAX_LINE_BYTES
 
 
 class LineSource:
@@ -61,7 +61,7 @@ class LineSource:
         try:
             while block := self._stream.read(_BLOCK):
                 *whole, rest = (rest + block).split(b"\n")
-                rest = rest[:_LONGEST_KEPT]
+                rest = rest[:_MAX_KEPT]
                 yield [_line(number + i, data) for i, data in enumerate(whole)]
                 number += len(whole)
         except (OSError, EOFError, zlib.error) as error:
@@ -73,7 +73,7 @@ class LineSource:
 def _line(number: int, data: bytes) -> Line:
     if number == 1 and data.startswith(_UTF_16):
         raise TidelineError("this is UTF-16, not UTF-8", "PowerShell: Set-Content -Encoding utf8")
-    return Line(number, data.removeprefix(_MARK).removesuffix(b"\r")[: LONGEST_LINE + 1])
+    return Line(number, data.removeprefix(_MARK).removesuffix(b"\r")[: MAX_LINE_BYTES + 1])
 
 
 @contextmanager

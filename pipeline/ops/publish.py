@@ -15,7 +15,7 @@ import orjson
 from pipeline.domain.admission import ClockLimits, clock
 from pipeline.domain.intake import Accepted, Rejected, parse
 from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
-from pipeline.ops.lines import LONGEST_LINE, Line
+from pipeline.ops.lines import MAX_LINE_BYTES, Line
 from pipeline.wire.codec import CodecError, encode
 from pipeline.wire.headers import cloud_event, published
 from pipeline.wire.records import PostEvent
@@ -27,7 +27,7 @@ which batches would overtake each other."""
 MAX_LEAD_MS = 500
 """How far the times of posts without one may run ahead: half of what the strictest profile allows."""
 
-KEPT_REFUSALS = 1000
+MAX_REFUSALS = 1000
 """Refusals a report holds; more are counted, and were told when they happened."""
 
 
@@ -164,7 +164,7 @@ def _sent(line: Line, event: Accepted) -> Sent:
 
 def _event(line: Line, default_topic: str | None, at: int) -> Accepted | Rejected:
     if line.too_long:
-        return Rejected("", f"longer than {LONGEST_LINE} bytes")
+        return Rejected("", f"longer than {MAX_LINE_BYTES} bytes")
     try:
         value = orjson.loads(line.data)
     except orjson.JSONDecodeError as error:
@@ -203,7 +203,7 @@ async def deliver(
         for refusal in batch.refusals:
             refused(refusal)
         report.refused += len(batch.refusals)
-        report.refusals += batch.refusals[: KEPT_REFUSALS - len(report.refusals)]
+        report.refusals += batch.refusals[: MAX_REFUSALS - len(report.refusals)]
         flights.append((batch, asyncio.create_task(outbox.send_all(batch.messages))))
         while len(flights) >= IN_FLIGHT or (flights and flights[0][1].done()):
             await land()

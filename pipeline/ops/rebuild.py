@@ -13,7 +13,7 @@ from pipeline.kafka.outbox import Outbox
 from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent
 
-_AT_ONCE = 1_000
+_BATCH = 1_000
 
 
 async def rebuild(
@@ -26,7 +26,7 @@ async def rebuild(
         sent = 0
         async for reader in readers:
             waiting.append(reader)
-            if len(waiting) == _AT_ONCE:
+            if len(waiting) == _BATCH:
                 sent += await _send(emit, waiting, at)
                 waiting = []
                 yield sent

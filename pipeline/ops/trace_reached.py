@@ -10,13 +10,13 @@ from pipeline.domain.routing import Entries
 from pipeline.store.ports import Stores
 from pipeline.store.values import AuthorGraph
 
-MOST = 1_000
+MAX_READERS = 1_000
 """Readers that are asked about: the share of a larger audience is known to 3 %."""
 
 _SEGMENTS = 20
 """Segments that a sample is drawn from, evenly over all: written in turn, they tell how far the tasks are."""
 
-_AT_ONCE = 64
+_CONCURRENCY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Reached:
 async def reached(
     stores: Stores, graph: AuthorGraph, post_id: int, entries: Entries, floor: int, margin_ms: int
 ) -> Reached:
-    """Ask about all followers, or about MOST of them.
+    """Ask about all followers, or about MAX_READERS of them.
 
     `entries`: the author's classes; `floor`: below this bound rows of the author may be gone.
     """
@@ -61,7 +61,7 @@ async def reached(
         return any(lo <= post_id < hi for lo, hi in pull_ranges(entries, cover, 0, margin_ms=margin_ms))
 
     rows: set[int] = set()
-    for some in (readers[at : at + _AT_ONCE] for at in range(0, len(readers), _AT_ONCE)):
+    for some in (readers[at : at + _CONCURRENCY] for at in range(0, len(readers), _CONCURRENCY)):
         found = await asyncio.gather(
             *(stores.timelines.timeline(reader, post_id, post_id + 1, 1) for reader in some)
         )
@@ -71,9 +71,9 @@ async def reached(
 
 
 async def _sample(stores: Stores, graph: AuthorGraph) -> list[int]:
-    every = graph.followers <= MOST
+    every = graph.followers <= MAX_READERS
     segments = range(graph.segments) if every else sorted(set(_spread(range(graph.segments), _SEGMENTS)))
-    most = MOST if every else math.ceil(MOST / len(segments))
+    most = MAX_READERS if every else math.ceil(MAX_READERS / len(segments))
     found = await asyncio.gather(*(stores.graph.followers(graph.author_id, one) for one in segments))
     return [reader for followers in found for reader in _spread(followers.ids, most)]
 

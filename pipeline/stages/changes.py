@@ -17,7 +17,7 @@ from pipeline.wire.records import PageChange
 
 TOPIC = "page.changes"
 
-MOST = 1000
+MAX_IDS = 1000
 """Ids of a message at most: 10 KB, and a batch of follows names a few hundred thousand readers."""
 
 
@@ -40,7 +40,7 @@ async def tell(
 
 def _messages(emit: Emit, kind: str, ids: Collection[int], cause: Delivery[Any]) -> Iterator[Outgoing]:
     ordered = sorted(ids)
-    for first in range(0, len(ordered), MOST):
-        change = PageChange(kind, tuple(ordered[first : first + MOST]), cause.message.timestamp_ms)
+    for first in range(0, len(ordered), MAX_IDS):
+        change = PageChange(kind, tuple(ordered[first : first + MAX_IDS]), cause.message.timestamp_ms)
         # a replay cuts its batches elsewhere: what one message causes is told apart by what it says
         yield emit.message(TOPIC, kind, change, source=cause, part=crc32(repr(change.ids).encode()))

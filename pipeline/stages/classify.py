@@ -41,7 +41,7 @@ from pipeline.wire.records import AuthorClass, ClassifiedPost, FanoutTask, PostE
 
 Post = Delivery[PostEvent]
 
-_MOST_AHEAD = 1000
+_MAX_AHEAD = 1000
 """Events of one author ahead of one post that are applied: more than anybody edits in the time of a lag."""
 
 
@@ -191,7 +191,7 @@ class Classify:
     ) -> list[Placed[PostEvent]]:
         """What the authors of these posts sent ahead of them."""
         found = await asyncio.gather(
-            *(self.posts.ahead(post, author, _MOST_AHEAD) for post, author in posts if post in awaited)
+            *(self.posts.ahead(post, author, _MAX_AHEAD) for post, author in posts if post in awaited)
         )
         return [event for events in found for event in events]
 

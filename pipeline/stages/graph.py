@@ -28,7 +28,7 @@ from pipeline.domain.order import Version
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
-from pipeline.stages import changes, marks, repairs
+from pipeline.stages import changes, edge_state, repairs
 from pipeline.store.ports import GraphStore, RouteStore
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
 from pipeline.wire.records import FollowEvent
@@ -92,7 +92,7 @@ class Graph:
             else:
                 events[delivery.record.author_id].append(delivery)
         await self._follow(events)
-        upkeep = marks.Marks(self.store, self.emit, partial(change_segment, self.store), self._bound)
+        upkeep = edge_state.EdgeState(self.store, self.emit, partial(change_segment, self.store), self._bound)
         await upkeep.handle(marked)
         heard = chain(*events.values(), marked)
         await changes.tell(

@@ -19,7 +19,7 @@ from pipeline.wire.enums import EventType
 from pipeline.wire.records import ActivityEvent
 
 EVERY_S = 3600.0
-_AT_ONCE = 1000
+_BATCH = 1000
 _log = structlog.get_logger()
 
 
@@ -50,7 +50,7 @@ class Sweep:
         count = 0
         async for reader in self.store.not_seen_since(now - self.dormant_after_ms):
             found.append(reader)
-            if len(found) == _AT_ONCE:
+            if len(found) == _BATCH:
                 count += await self._lapse(found, now)
                 found = []
         return count + await self._lapse(found, now)

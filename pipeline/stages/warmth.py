@@ -73,9 +73,9 @@ class Warmth:
         reader, at = cause.record.reader_id, cause.record.at
         begin = at - warmth.SPAN_MS
         reads, posts = await asyncio.gather(
-            self.stores.readers.engagements(reader, author, begin, at, warmth.MOST),
+            self.stores.readers.engagements(reader, author, begin, at, warmth.MAX_COUNT),
             self.stores.posts.recent(
-                author, snowflake.first_id(begin), snowflake.first_id(at + 1), warmth.MOST
+                author, snowflake.first_id(begin), snowflake.first_id(at + 1), warmth.MAX_COUNT
             ),
         )
         wanted = warmth.is_warm(warmth.weigh(reads, len(posts), costs), self.hysteresis, warm=warm)

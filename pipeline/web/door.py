@@ -18,7 +18,7 @@ from aiohttp.http import HttpProcessingError
 
 from pipeline.errors import ConfigError
 
-LONGEST_LINE = 16 * 1024
+MAX_LINE_BYTES = 16 * 1024
 """Bytes of a request's first line: a cursor may have names of many posts in it."""
 
 HEAD_S = 10.0
@@ -131,7 +131,7 @@ async def listening(
     assert server is not None
     options: dict[str, Any] = {
         "access_log": None,
-        "max_line_size": LONGEST_LINE,
+        "max_line_size": MAX_LINE_BYTES,
         "keepalive_timeout": IDLE_S,
         "lingering_time": LINGER_S,
         "auto_decompress": False,

@@ -24,10 +24,10 @@ from pipeline.wire.schemas import Schema, fingerprint_of, lineage
 
 R = TypeVar("R")
 
-LARGEST = 1024 * 1024
+MAX_MESSAGE_BYTES = 1024 * 1024
 """Bytes of a message at most: several times what any event may hold, so nothing larger is worth a look."""
 
-LARGEST_MADE = LARGEST - 16 * 1024
+MAX_VALUE_BYTES = MAX_MESSAGE_BYTES - 16 * 1024
 """Bytes of a value that is made here: a stock broker takes 1,048,588 with key, headers and framing."""
 
 SINGLE_OBJECT = b"\xc3\x01"
@@ -81,14 +81,14 @@ class Codec:
             fastavro.schemaless_writer(out, shape.schema, shape.lower(record), disable_tuple_notation=True)
         except Exception as error:
             raise CodecError(f"{kind.__name__} has no bytes: {_reason(error)}") from error
-        if out.tell() > LARGEST_MADE:
-            raise CodecError(f"{kind.__name__} of {out.tell()} bytes, at most {LARGEST_MADE} are allowed")
+        if out.tell() > MAX_VALUE_BYTES:
+            raise CodecError(f"{kind.__name__} of {out.tell()} bytes, at most {MAX_VALUE_BYTES} are allowed")
         return out.getvalue()
 
     def decode(self, data: bytes, expected: type[R]) -> R:
         """The record these bytes hold. CodecError when it is not one of `expected`."""
-        if len(data) > LARGEST:
-            raise CodecError(f"{len(data)} bytes, at most {LARGEST} are allowed")
+        if len(data) > MAX_MESSAGE_BYTES:
+            raise CodecError(f"{len(data)} bytes, at most {MAX_MESSAGE_BYTES} are allowed")
         if data[:2] == SINGLE_OBJECT:
             writer, start = self._released(data[2:10], expected), 10
         elif data[:1] == CONFLUENT:
@@ -116,7 +116,7 @@ class Codec:
         return (
             self._registry is not None
             and data[:1] == CONFLUENT
-            and 5 <= len(data) <= LARGEST
+            and 5 <= len(data) <= MAX_MESSAGE_BYTES
             and (int.from_bytes(data[1:5]), expected) not in self._writers
         )
 

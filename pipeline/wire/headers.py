@@ -20,13 +20,13 @@ ENTERED_AT = "tideline_entered_at"
 """When (ms) the broker had the event that a path began with; believed on the pipeline's own topics alone."""
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
-_LONGEST = 13
+_MAX_TIME_DIGITS = 13
 """Digits of a time in ms at most: enough until the year 2286, and always an Avro long."""
 
-_LONGEST_CLAIM = 19
+_MAX_CLAIM_DIGITS = 19
 """Digits of a claimed time at most: also one in the wrong unit is an Avro long. Longer is no time at all."""
 
-LONGEST_NAME = 200
+MAX_NAME_BYTES = 200
 """Bytes of the name of a producer."""
 
 OURS = "tideline"
@@ -92,7 +92,7 @@ def carry(headers: Iterable[tuple[str, bytes | None]] | None) -> list[Header]:
 def origin_ts(headers: Iterable[tuple[str, bytes | None]] | None, default: int) -> int:
     """When the path of this message began, in ms; `default` when the header is missing or is no time."""
     value = dict(carry(headers)).get(ORIGIN_TS, b"")
-    return int(value) if value.isdigit() and len(value) <= _LONGEST else default
+    return int(value) if value.isdigit() and len(value) <= _MAX_TIME_DIGITS else default
 
 
 def entered_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms: int, *, own: bool) -> int:
@@ -105,14 +105,14 @@ def entered_at(headers: Iterable[tuple[str, bytes | None]] | None, timestamp_ms:
 
 def _times(headers: Iterable[tuple[str, bytes | None]] | None, wanted: str) -> Iterator[int]:
     for name, value in headers or ():
-        if name == wanted and value and value.isdigit() and len(value) <= _LONGEST:
+        if name == wanted and value and value.isdigit() and len(value) <= _MAX_TIME_DIGITS:
             yield int(value)
 
 
 def claimed_times(headers: Iterable[tuple[str, bytes | None]] | None) -> Iterator[tuple[str, int]]:
     """The times (ms) that headers claim: `origin_ts` and `ce_time`. What is no time claims nothing."""
     for name, value in headers or ():
-        if name == ORIGIN_TS and value and value.isdigit() and len(value) <= _LONGEST_CLAIM:
+        if name == ORIGIN_TS and value and value.isdigit() and len(value) <= _MAX_CLAIM_DIGITS:
             yield name, int(value)
         elif name == "ce_time" and value and (at := _parsed(value)) is not None:
             yield name, at
@@ -121,7 +121,7 @@ def claimed_times(headers: Iterable[tuple[str, bytes | None]] | None) -> Iterato
 def _parsed(value: bytes) -> int | None:
     """RFC 3339 in ms, UTC where no zone is given; None for anything else."""
     try:
-        found = datetime.fromisoformat(value[:LONGEST_NAME].decode("ascii"))
+        found = datetime.fromisoformat(value[:MAX_NAME_BYTES].decode("ascii"))
     except ValueError:
         return None
     return round((found if found.tzinfo else found.replace(tzinfo=UTC)).timestamp() * 1000)
@@ -143,7 +143,7 @@ def producer(headers: Iterable[tuple[str, bytes | None]] | None) -> str:
     """
     source = next((value for name, value in headers or () if name == "ce_source" and value), b"")
     found = source.decode(errors="replace")
-    return "" if len(source) > LONGEST_NAME or found == OURS else found
+    return "" if len(source) > MAX_NAME_BYTES or found == OURS else found
 
 
 def rfc3339(at_ms: int) -> str:

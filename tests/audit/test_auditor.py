@@ -389,12 +389,12 @@ def test_rows_are_owed_from_the_highest_of_three_bounds_on(state, edge, suspensi
 @given(worlds, st.integers(1, 8), st.integers(1, 12))
 def test_who_has_more_posts_than_are_looked_at_is_audited_from_the_oldest_of_them_on(world, each, most):
     """No fault is made up, and a lost row of the newest post owed is found when it is in reach."""
-    known = expectation.POSTS_OF_ONE_AUTHOR, expectation.MOST_POSTS
-    expectation.POSTS_OF_ONE_AUTHOR, expectation.MOST_POSTS = each, most
+    known = expectation.POSTS_OF_ONE_AUTHOR, expectation.MAX_POSTS
+    expectation.POSTS_OF_ONE_AUTHOR, expectation.MAX_POSTS = each, most
     try:
         verdict = examined(Scene(world))
     finally:
-        expectation.POSTS_OF_ONE_AUTHOR, expectation.MOST_POSTS = known
+        expectation.POSTS_OF_ONE_AUTHOR, expectation.MAX_POSTS = known
 
     assert verdict.faults == []
 
@@ -405,7 +405,7 @@ def test_who_has_more_posts_than_are_looked_at_is_audited_from_the_oldest_of_the
 def test_pages_are_asked_for_down_to_where_posts_are_known(monkeypatch, each, most, down_to):
     """Of four posts the newest two of the author are read, or the newest three of all, or all in the window."""
     monkeypatch.setattr(expectation, "POSTS_OF_ONE_AUTHOR", each)
-    monkeypatch.setattr(expectation, "MOST_POSTS", most)
+    monkeypatch.setattr(expectation, "MAX_POSTS", most)
     scene = Scene(small(posts=(120, 130, 140, 150), rows_kept=False))
 
     examined(scene)

@@ -122,7 +122,7 @@ async def test_a_thousand_faults_are_counted_and_twenty_shown(api, ledger):
     report = await audited(api, ledger)
 
     assert report.found == {"missing": 40 * 120}
-    assert len(report.examples) == from_events.KEPT_EXAMPLES
+    assert len(report.examples) == from_events.MAX_EXAMPLES
 
 
 async def test_a_degraded_page_proves_nothing(api, ledger):

@@ -66,7 +66,7 @@ def test_rows_that_are_left_over_are_counted_and_leave_it_clean():
 def test_examples_are_kept_up_to_a_bound_and_faults_counted_beyond():
     tally = tally_of(*[verdict(*[found("missing", post) for post in range(15)])] * 2)
 
-    assert (len(tally.examples), tally.faults) == (live.KEPT_EXAMPLES, 30)
+    assert (len(tally.examples), tally.faults) == (live.MAX_EXAMPLES, 30)
 
 
 async def readers(*ids):

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.auth.tokens import LEEWAY_S, LONGEST, Caller, TokenError, TokenKeys, parse
+from pipeline.auth.tokens import LEEWAY_S, MAX_CHARACTERS, Caller, TokenError, TokenKeys, parse
 from pipeline.errors import ConfigError
 
 OLD, NEW, OTHER = "o" * 32, "n" * 32, "x" * 32
@@ -128,7 +128,7 @@ def test_a_token_that_says_it_is_asymmetric_proves_nothing(alg):
         f"{part({'alg': 'HS256', 'kid': ['old']})}.{part(CLAIMS)}.AAAA",
         f"{part({'alg': 'HS256', 'kid': 'old', 'crit': ['b64'], 'b64': False})}.{part(CLAIMS)}.AAAA",
         f"{part(b'[' * 1_000)}.{part(CLAIMS)}.AAAA",
-        "a" * LONGEST + ".b.c",
+        "a" * MAX_CHARACTERS + ".b.c",
     ],
 )
 def test_what_is_no_token_proves_nothing(token):

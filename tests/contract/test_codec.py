@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pipeline.config import shipped
 from pipeline.path import RECORDS
 from pipeline.wire import records
-from pipeline.wire.codec import LARGEST, LARGEST_MADE, CodecError, decode, encode
+from pipeline.wire.codec import MAX_MESSAGE_BYTES, MAX_VALUE_BYTES, CodecError, decode, encode
 from pipeline.wire.records import (
     AuthorClass,
     FanoutTask,
@@ -244,13 +244,15 @@ def test_a_record_that_does_not_fit_its_schema_is_refused(record: Any) -> None:
 
 def test_a_record_beyond_the_limit_is_refused_both_ways() -> None:
     """What is made leaves room for headers and framing; what is read may come from others."""
-    overhead = len(encode(TimelineReply("", 200, bytes(LARGEST // 2)))) - LARGEST // 2
-    largest = TimelineReply("", 200, bytes(LARGEST_MADE - overhead))
+    overhead = len(encode(TimelineReply("", 200, bytes(MAX_MESSAGE_BYTES // 2)))) - MAX_MESSAGE_BYTES // 2
+    largest = TimelineReply("", 200, bytes(MAX_VALUE_BYTES - overhead))
 
     assert decode(encode(largest), TimelineReply) == largest
     with pytest.raises(CodecError, match="at most 1032192"):
-        encode(TimelineReply("", 200, bytes(LARGEST_MADE - overhead + 1)))
-    assert "at most 1048576" in refused(encode(largest) + bytes(LARGEST - LARGEST_MADE + 1), TimelineReply)
+        encode(TimelineReply("", 200, bytes(MAX_VALUE_BYTES - overhead + 1)))
+    assert "at most 1048576" in refused(
+        encode(largest) + bytes(MAX_MESSAGE_BYTES - MAX_VALUE_BYTES + 1), TimelineReply
+    )
 
 
 @pytest.mark.parametrize("length", [2**31, 2**62, -1, -(2**62)])

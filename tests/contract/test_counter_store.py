@@ -5,7 +5,7 @@ from itertools import permutations
 
 import pytest
 
-from pipeline.domain.engagement import MOST, sketch
+from pipeline.domain.engagement import MAX_HASHES, sketch
 from pipeline.store.values import CounterWindow, Engaged
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -20,7 +20,7 @@ def engaged(post, hour, part, readers, ttl_s=1000):
 async def test_the_largest_sketch_stays_in_any_order(stores, fresh):
     """A writer that is behind, late or repeated takes nothing away; also when it comes to estimates."""
     first = fresh()
-    sizes = (1, MOST - 1, MOST, 700)
+    sizes = (1, MAX_HASHES - 1, MAX_HASHES, 700)
     for n, order in enumerate(permutations(sizes)):
         for size in order * 2:
             await stores.counters.put_sketches([engaged(first + n, HOUR, 0, range(size))])

@@ -137,7 +137,7 @@ def test_a_post_may_be_as_late_as_the_window_is_long(late_ms, imported, refused)
 @pytest.mark.parametrize("record", [one for _, one in TIMED if one != PUBLISHED])
 def test_whatever_else_may_be_of_any_time_past(record):
     topic = next(topic for topic, records in GOOD.items() if record in records)
-    old = replace(record, at=fields.SMALLEST_TIME)
+    old = replace(record, at=fields.MIN_TIME)
     assert let_in(old, topic) == old
 
 

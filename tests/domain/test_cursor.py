@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.cursor import MOST_SHOWN, VALID_MS, Cursor, CursorError, derived, seal, unseal
+from pipeline.domain.cursor import MAX_SHOWN, VALID_MS, Cursor, CursorError, derived, seal, unseal
 from tests.domain.examples import at_least
 
 KEY, OTHER, NOW = b"k" * 32, b"o" * 32, 1_700_000_000_000
@@ -56,7 +56,7 @@ def test_a_session_ends_after_a_day(age_ms, valid):
 
 def test_the_longest_cursor_is_accepted():
     """A round that has shown as much as a cursor can name."""
-    longest = Cursor("ranked", NOW, 2**63 - 1, 1, 2**32 - 1, tuple(range(MOST_SHOWN)))
+    longest = Cursor("ranked", NOW, 2**63 - 1, 1, 2**32 - 1, tuple(range(MAX_SHOWN)))
 
     assert unseal(seal(longest, 1, [KEY]), 1, [KEY], NOW) == longest
 

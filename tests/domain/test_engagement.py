@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pipeline.domain.engagement import (
     HOUR_MS,
-    MOST,
+    MAX_HASHES,
     from_bytes,
     growth,
     hour_of,
@@ -48,24 +48,26 @@ def test_a_larger_set_has_a_larger_sketch(given_groups):
         found = more
 
 
-@given(st.sets(ids, max_size=MOST - 1))
+@given(st.sets(ids, max_size=MAX_HASHES - 1))
 def test_few_readers_are_counted_exactly(some):
     assert readers(sketch(some)) == len(some)
 
 
-@pytest.mark.parametrize("count", [MOST - 1, MOST, MOST + 1, 1_000, 20_000, 300_000])
+@pytest.mark.parametrize("count", [MAX_HASHES - 1, MAX_HASHES, MAX_HASHES + 1, 1_000, 20_000, 300_000])
 def test_many_readers_are_counted_to_a_few_per_cent(count):
     """Limit − 1, limit, limit + 1, and far beyond: within three standard errors; the size is bounded."""
     found = sketch(range(7, 7 + count))
 
-    assert readers(found) == pytest.approx(count, rel=0 if count < MOST else 3 / (MOST - 2) ** 0.5)
-    assert len(to_bytes(found)) == 8 * min(count, MOST)
+    assert readers(found) == pytest.approx(
+        count, rel=0 if count < MAX_HASHES else 3 / (MAX_HASHES - 2) ** 0.5
+    )
+    assert len(to_bytes(found)) == 8 * min(count, MAX_HASHES)
 
 
 def test_a_growth_is_below_any_write_time_of_today():
     """In microseconds: clock checks stay quiet, and nothing else ever writes these rows."""
     assert growth(()) == 0
-    assert growth((*range(MOST),)) < 1_600_000_000_000_000
+    assert growth((*range(MAX_HASHES),)) < 1_600_000_000_000_000
 
 
 def test_a_window_is_an_hour_and_lives_seven_days_longer():

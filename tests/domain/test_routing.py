@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pipeline.domain.containment import Contained
 from pipeline.domain.cost import Costs
 from pipeline.domain.routing import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     Cause,
     Influences,
     Thresholds,
@@ -421,5 +421,5 @@ def test_a_history_stays_bounded_whatever_happens():
     author = Author()
     for n in range(1_000):
         assert author.post(5, forced=forced([PULL, PUSH][n % 2]))[0] is [PULL, PUSH][n % 2]
-        assert len(author.record.entries) <= MOST_ENTRIES
-    assert len(author.record.entries) > MOST_ENTRIES // 2
+        assert len(author.record.entries) <= MAX_ENTRIES
+    assert len(author.record.entries) > MAX_ENTRIES // 2

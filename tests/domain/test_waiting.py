@@ -40,7 +40,7 @@ def test_what_waits_is_known_exactly_once_it_is_read_wherever_the_group_is_moved
 @given(weights, st.lists(st.integers(0, 40), max_size=5).map(sorted))
 def test_of_more_than_is_kept_never_less_waits_than_there_is(topic, commits):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(waiting, "MOST", 4)
+        patch.setattr(waiting, "MAX_SUMS", 4)
         sums = Sums(0)
         for offset, weight in enumerate(topic):
             sums.add(offset, weight)

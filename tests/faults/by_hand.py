@@ -15,7 +15,7 @@ from tests.engines.harness import Instance
 from tests.faults.workload import REGIONS, producer_of
 from tests.waiting import eventually
 
-MOST_OPEN = 2
+MAX_OPEN = 2
 """Put in force until they are released, at a time: more, and nothing would be pushed any more."""
 
 LASTS_S = (3, 8, 15)
@@ -60,7 +60,7 @@ class Operator:
 
     def act(self) -> None:
         """The next thing: where something waits to be released, that, as often as not."""
-        if self._open and (len(self._open) >= MOST_OPEN or self._random.random() < 0.5):
+        if self._open and (len(self._open) >= MAX_OPEN or self._random.random() < 0.5):
             self._release()
             return
         act = self._random.choice(self._acts)

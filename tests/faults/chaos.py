@@ -20,7 +20,7 @@ from tests.engines.harness import REPOSITORY, Instance
 from tests.faults.plan import Fault, Kind
 from tests.waiting import eventually
 
-MOST_ADDED = 3
+MAX_ADDED = 3
 """Workers beside the supervisor's at a time: each costs the machine a start and some memory."""
 
 READY_S = 12
@@ -139,7 +139,7 @@ class Chaos:
         return True
 
     def _add(self, stage: str) -> bool:
-        if len(self._added) >= MOST_ADDED:
+        if len(self._added) >= MAX_ADDED:
             return False
         home = self._instance.home
         given = {lifeline.VARIABLE: "1", "TIDELINE_CURSOR_KEYS": (home / "cursor.keys").read_text()}

@@ -19,7 +19,7 @@ PAGE = 100
 ANSWER_S = 60.0
 """How long a page may be refused: an API or a store that was just started again."""
 
-LONGEST_FEED = 100_000
+MAX_FEED = 100_000
 """Posts after which a feed that does not end is called endless."""
 
 
@@ -85,7 +85,7 @@ def _feeds(api: str, readers: Sequence[int]) -> Iterator[tuple[int, list[Shown]]
         for reader in readers:
             feed: list[Shown] = []
             cursor: str | None = ""
-            while cursor is not None and len(feed) < LONGEST_FEED:
+            while cursor is not None and len(feed) < MAX_FEED:
                 query = urlencode({"limit": PAGE} | ({"cursor": cursor} if cursor else {}))
                 page = _answer(connection, f"/v1/readers/{reader}/timeline?{query}")
                 feed += [(int(item["post_id"]), item["body"]) for item in page["items"]]

@@ -49,7 +49,7 @@ SETTLE_S = 240.0
 GROWN_BYTES = 200 * 1024 * 1024
 """A worker may be larger by so much than in the quiet round: a bomb that is unpacked, and a full batch of others."""
 
-MOST_RATIO = 1.2
+MAX_RATIO = 1.2
 ENOUGH = 200
 """Segments written in a round below which its p99 is chance."""
 
@@ -275,9 +275,9 @@ class Hostile:
             if min(quiet[float("inf")], hostile[float("inf")]) >= ENOUGH:
                 self.report.p99_s[tier] = (_p99_of(quiet), _p99_of(hostile))
         for tier, ratio in self.report.ratios.items():
-            told = f"{tier}: p99 {ratio:.2f} times that of the quiet round, at most {MOST_RATIO}"
+            told = f"{tier}: p99 {ratio:.2f} times that of the quiet round, at most {MAX_RATIO}"
             self._say(told)
-            self._problem(ratios and ratio > MOST_RATIO, told)
+            self._problem(ratios and ratio > MAX_RATIO, told)
 
     def _written(self) -> Buckets:
         found: Buckets = {f"{tier}": Counter() for tier in self.instance.topology.tiers}

@@ -125,7 +125,7 @@ async def running(stream, handler, *, in_flight=2, outbox=None, kept_elsewhere=(
     )
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "_FIRST_PAUSE_S", 0.001)
-        patch.setattr(module, "_LONGEST_PAUSE_S", 0.002)
+        patch.setattr(module, "_MAX_PAUSE_S", 0.002)
         patch.setattr(module, "take", stream.take)
         task = asyncio.create_task(loop.run(stream, handler))
         try:

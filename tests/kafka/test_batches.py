@@ -59,7 +59,7 @@ def test_a_header_name_that_is_no_text_is_one_with_replacements():
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])
 def test_a_batch_that_inflates_past_the_limit_is_one_unreadable_record(codec, monkeypatch):
     """At its last offset, so that what is committed is behind all of it."""
-    monkeypatch.setattr(batches, "LARGEST", 1000)
+    monkeypatch.setattr(batches, "MAX_BATCH_BYTES", 1000)
 
     records, after = read(batch((bytes(500), []), (bytes(500), []), codec=codec))
 
@@ -102,12 +102,12 @@ def test_a_gigabyte_of_zeros_takes_no_more_memory_than_the_limit(codec):
     tracemalloc.start()
 
     with pytest.raises(batches.InflatedTooLarge):
-        inflate(codec, bomb, batches.LARGEST)
+        inflate(codec, bomb, batches.MAX_BATCH_BYTES)
 
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak < 3 * batches.LARGEST
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 3 * batches.LARGEST // 1024
+    assert peak < 3 * batches.MAX_BATCH_BYTES
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 3 * batches.MAX_BATCH_BYTES // 1024
 
 
 @pytest.mark.parametrize("codec", [GZIP, SNAPPY, LZ4, ZSTD])

@@ -98,7 +98,7 @@ async def test_a_registry_that_is_away_is_asked_once_a_round(monkeypatch):
 async def test_no_more_is_read_on_than_memory_has_room_for(monkeypatch):
     """Then the stage waits, as with an engine that is away."""
     schemas = Schemas(monkeypatch, NotYet("not yet"))
-    monkeypatch.setattr(module, "MOST_OPEN_BYTES", 10 * module._MESSAGE_BYTES)
+    monkeypatch.setattr(module, "MAX_OPEN_BYTES", 10 * module._MESSAGE_BYTES)
     stream, handler = Stream([of_schema(9, 1)], *([one] for one in range(2, 40))), Handler()
 
     async with running(stream, handler, in_flight=2):

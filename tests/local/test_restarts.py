@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.local.restarts import FIRST_PAUSE, LONGEST_PAUSE, STABLE, Restart, after_death
+from pipeline.local.restarts import FIRST_PAUSE_S, MAX_PAUSE_S, STABLE, Restart, after_death
 
 
 @pytest.mark.parametrize(
@@ -25,5 +25,5 @@ def test_a_restart_is_never_at_once_and_never_far_away(deaths, started, ran):
     now = started + ran
     restart = after_death(deaths, started, now)
 
-    assert now + FIRST_PAUSE <= restart.at <= now + LONGEST_PAUSE
+    assert now + FIRST_PAUSE_S <= restart.at <= now + MAX_PAUSE_S
     assert restart.deaths == (1 if now - started >= STABLE else deaths + 1)

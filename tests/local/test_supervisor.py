@@ -302,7 +302,7 @@ def test_lines_carry_the_name_of_their_worker_on_stderr_and_not_in_the_file(supe
 
 
 def test_a_log_file_is_capped_and_the_one_before_is_kept(tmp_path, monkeypatch):
-    monkeypatch.setattr("pipeline.local.logs.LARGEST", 100)
+    monkeypatch.setattr("pipeline.local.logs.MAX_BYTES", 100)
     logs = Logs(tmp_path, width=5)
     write = logs.of("graph", "graph")
 

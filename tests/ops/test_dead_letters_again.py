@@ -11,7 +11,7 @@ from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import cut, dead_letter
 from pipeline.kafka.outbox import NotDelivered, TooLarge
 from pipeline.ops.dead_letter import record_of
-from pipeline.ops.dead_letters_again import AT_ONCE, Again, LetterFilter, places_of, refused_again
+from pipeline.ops.dead_letters_again import BATCH, Again, LetterFilter, places_of, refused_again
 from pipeline.wire.codec import encode
 from pipeline.wire.records import (
     AuthorClass,
@@ -114,13 +114,13 @@ async def test_a_message_that_was_kept_twice_is_sent_once_and_both_letters_are_d
 
 async def test_more_than_one_batch_keeps_its_order():
     outbox = RecordingOutbox()
-    letters = [kept(number, value=b"%d" % number) for number in range(AT_ONCE + 2)]
+    letters = [kept(number, value=b"%d" % number) for number in range(BATCH + 2)]
 
     await replay(letters, outbox)
 
     sent = [int(message.value) for message in outbox.sent if message.topic == "posts"]
-    assert sent == list(range(AT_ONCE + 2))
-    assert len(outbox.of("dead.letters.done")) == AT_ONCE + 2
+    assert sent == list(range(BATCH + 2))
+    assert len(outbox.of("dead.letters.done")) == BATCH + 2
 
 
 async def test_a_message_too_large_for_its_topic_now_holds_up_no_other():

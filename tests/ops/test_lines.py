@@ -13,7 +13,7 @@ from pipeline.ops import lines
 @pytest.fixture
 def small(monkeypatch):
     """Lines of at most 10 bytes, read in blocks of 4."""
-    monkeypatch.setattr(lines, "LONGEST_LINE", 10)
+    monkeypatch.setattr(lines, "MAX_LINE_BYTES", 10)
     monkeypatch.setattr(lines, "_BLOCK", 4)
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.domain.snowflake import first_id
-from pipeline.ops.trace_reached import MOST, reached
+from pipeline.ops.trace_reached import MAX_READERS, reached
 from pipeline.ops.trace_topics import zigzag
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
@@ -101,8 +101,8 @@ async def test_many_followers_are_sampled_evenly_over_their_segments():
 
     asked, rows, pull, neither = await world.reached()
 
-    assert (asked, pull) == (MOST, 0)
-    assert (rows, neither) == (MOST // 2, MOST // 2)
+    assert (asked, pull) == (MAX_READERS, 0)
+    assert (rows, neither) == (MAX_READERS // 2, MAX_READERS // 2)
 
 
 @given(st.integers(-(2**63), 2**63 - 1))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.engagement import HOUR_MS, KEPT_HOURS
+from pipeline.domain.engagement import HOUR_MS, RETENTION_HOURS
 from pipeline.kafka.messages import Delivery, Incoming
 from pipeline.stages.counters import Counters
 from pipeline.store.memory import memory_stores
@@ -18,7 +18,7 @@ from tests.stages.fakes import Fault
 
 HOUR = 472_222
 NOW = HOUR * HOUR_MS + 1_800_000
-OLDEST = NOW - (KEPT_HOURS + 1) * HOUR_MS
+OLDEST = NOW - (RETENTION_HOURS + 1) * HOUR_MS
 
 kinds = st.sampled_from(["engaged"] * 6 + ["opened", "hidden", "lapsed", "invented"])
 times = st.integers(0, 3).map(lambda hours: NOW - hours * HOUR_MS)

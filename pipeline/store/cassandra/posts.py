@@ -21,7 +21,7 @@ from pipeline.wire.records import PostEvent
 _FUTURE_MS = 86_400_000
 """No post is newer than this from now, so an open bound does not walk through decades of empty buckets."""
 
-_NEAR, _AT_ONCE = 3, 100
+_NEAR, _BATCH = 3, 100
 """Buckets asked for together: the quarter before the newest one, then as many as an IN may name."""
 
 
@@ -198,7 +198,7 @@ class CassandraPosts:
         rows = await self._db.fetch(self._recent, author_id, newest, lo, hi, limit)
         older, size = range(newest - 1, oldest - 1, -1), _NEAR
         while older and len(rows) < limit:
-            some, older, size = older[:size], older[size:], _AT_ONCE
+            some, older, size = older[:size], older[size:], _BATCH
             wanted = limit - len(rows)
             found = await self._db.fetch(self._recent_of, author_id, list(some), lo, hi, wanted)
             rows += sorted(found, key=itemgetter(0), reverse=True)[:wanted]

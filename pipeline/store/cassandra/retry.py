@@ -35,7 +35,7 @@ _WRONG = (RequestValidationException, WrongMessage)
 _REFUSED = (NoHostAvailable, Unavailable, OverloadedErrorMessage, IsBootstrappingErrorMessage)
 
 _FIRST_PAUSE_S = 0.05
-_LONGEST_PAUSE_S = 2.0
+_MAX_PAUSE_S = 2.0
 
 
 _NEVER = {1, 4}
@@ -68,4 +68,4 @@ def pauses() -> Iterator[float]:
     longest = _FIRST_PAUSE_S
     while True:
         yield random.uniform(0, longest)  # noqa: S311  # spread, not secrecy
-        longest = min(longest * 2, _LONGEST_PAUSE_S)
+        longest = min(longest * 2, _MAX_PAUSE_S)

@@ -8,7 +8,7 @@ from pipeline.domain.merge import Row
 from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import Push, Retraction, TimelineEntry
 
-LONGEST_S = 10**9
+MAX_LIFE_S = 10**9
 """What is taken out stays so for longer than any row lives."""
 
 
@@ -38,7 +38,7 @@ class MemoryTimelines:
         gone = {"author_id": 0, "hints": GONE}
         places = [(each, r, p) for each in retractions for r in each.readers for p in each.post_ids]
         for each, reader, post in places:
-            self._rows.write(reader, post, min(each.timestamp_us + 1, FOREVER), gone, ttl_s=LONGEST_S)
+            self._rows.write(reader, post, min(each.timestamp_us + 1, FOREVER), gone, ttl_s=MAX_LIFE_S)
         return len(places)
 
     async def timeline(

@@ -1,8 +1,8 @@
-"""The roll: every reader once, and samples that a seed repeats."""
+"""The scan: every reader once, and samples that a seed repeats."""
 
 import pytest
 
-from pipeline.audit.roll import every_reader, readers_after, sample
+from pipeline.audit.reader_scan import every_reader, readers_after, sample
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import FIRST, Edge, Placed
 from pipeline.wire.records import AccountEvent

@@ -1,8 +1,8 @@
-"""Marks on an edge: a block and its end, and whether engagement makes it warm. Part of the graph stage.
+"""The state of an edge beside the follow: a block and its end, warm or cold. Part of the graph stage.
 
-They come on `edge.marks`, which only the pipeline writes, keyed by the author like the follows themselves, so
-that an edge has one writer. Each is a register of its own: an event that is not newer than the last of its
-kind, or than the follow, changes nothing.
+Its events come on `edge.marks`, which only the pipeline writes, keyed by the author like the follows
+themselves, so that an edge has one writer. Each is a register of its own: an event that is not newer than the
+last of its kind, or than the follow, changes nothing.
 
     retracted   a block: rows may be removed, so everything older is pulled again, whoever keeps the edge in
                 memory is told so, and only then they are removed
@@ -29,7 +29,7 @@ ChangeSegment = Callable[[int, int, SegmentPlan, int | None], Awaitable[int | No
 
 
 @dataclass(frozen=True, slots=True)
-class Marks:
+class EdgeState:
     """`change_segment`: the fenced change of the graph stage. `bound`: from where on writers know of now."""
 
     store: GraphStore

@@ -1,4 +1,4 @@
-"""The roll of readers: all of them a few at a time, or a sample that is the same for the same seed.
+"""The scan of readers: all of them a few at a time, or a sample that is the same for the same seed.
 
 Readers stand in the store's own order, which is random: a place in it says nothing about who stands there.
 """
@@ -13,7 +13,7 @@ from pipeline.store.ports import Stores
 from pipeline.store.values import FIRST
 
 STRETCHES = 16
-"""A sample is so many stretches of the roll: a seek each, however many readers there are."""
+"""A sample is so many stretches of the scan: a seek each, however many readers there are."""
 
 _CHUNK = 256
 
