@@ -97,10 +97,10 @@ class ReadsBench:
 
         async def forgetting() -> None:
             while True:
-                self.core.fetch.caches.recent.drop((author,))
+                self.core.load.caches.recent.drop((author,))
                 await asyncio.sleep(_DROP_S)
 
-        self.core.fetch.caches.recent.drop((author,))
+        self.core.load.caches.recent.drop((author,))
         dropping = asyncio.create_task(forgetting())
         try:
             samples = await turn(
@@ -129,7 +129,7 @@ class ReadsBench:
         )
         await asyncio.sleep(before)
         reads.of.clear()
-        core.fetch.caches.clear()
+        core.load.caches.clear()
         emptied_at = time.perf_counter()
         return reads_figures.empty_caches(await running, emptied_at, reads.of)
 

@@ -51,14 +51,14 @@ def paging(core: Query, deadline_ms: int | None, *, mode: str = FeedMode.LATEST)
 
 def assembling(core: Query) -> Query:
     """The core on the same caches, but that first pages are not remembered."""
-    caches = copy.copy(core.fetch.caches)
+    caches = copy.copy(core.load.caches)
     caches.pages = Cache("pages", 0, caches.trusted)
-    return replace(core, fetch=replace(core.fetch, caches=caches))
+    return replace(core, load=replace(core.load, caches=caches))
 
 
 def cold(core: Query) -> Query:
     """The core without caches."""
-    return replace(core, fetch=replace(core.fetch, caches=Caches.none()))
+    return replace(core, load=replace(core.load, caches=Caches.none()))
 
 
 @asynccontextmanager
@@ -67,7 +67,7 @@ async def contenders(
 ) -> AsyncIterator[dict[str, Ask]]:
     """All of them by name, in the order of their turns."""
     anew = paging(assembling(core), deadline_ms)
-    lo = snowflake.first_id(now_ms() - core.fetch.window_ms)
+    lo = snowflake.first_id(now_ms() - core.load.window_ms)
     async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
 
         async def http(reader: int) -> Page | None:

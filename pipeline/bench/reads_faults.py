@@ -63,19 +63,19 @@ class Counted:
 
 def with_stores(core: Query, stores: Stores) -> Query:
     """The same core, with the same caches, on other stores."""
-    return replace(core, fetch=replace(core.fetch, stores=stores))
+    return replace(core, load=replace(core.load, stores=stores))
 
 
 def slowed(core: Query, author: int) -> Query:
     """The core, while one author's partition is slow."""
-    stores = core.fetch.stores
+    stores = core.load.stores
     slow = cast(PostStore, SlowAuthor(stores.posts, author))
     return with_stores(core, replace(stores, posts=slow))
 
 
 def counted(core: Query, reads: Reads) -> Query:
     """The core, with every read of what its caches hold counted."""
-    stores = core.fetch.stores
+    stores = core.load.stores
     ports = replace(
         stores,
         graph=cast(GraphStore, Counted(stores.graph, reads)),

@@ -11,7 +11,6 @@ needed to keep the frontier narrow.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from pipeline.domain import hints
@@ -40,44 +39,73 @@ class Candidate(NamedTuple):
     hints: int = 0
     paths: frozenset[str] = frozenset()
 
+    @property
+    def path(self) -> str:
+        """`own`, `push`, `pull` or `push+pull`."""
+        if len(self.paths) == 1:
+            return next(iter(self.paths))
+        if "own" in self.paths:
+            return "own"
+        return "+".join(path for path in ("push", "pull") if path in self.paths)
 
-@dataclass(slots=True)
-class Source:
+
+class Source(NamedTuple):
     """Where candidates come from: one path of one author (or the timeline), down to `lo`.
 
     Every post of the source at or above `horizon` is in `items`, newest first, but for those that the source
     knows to be withheld. `lost`: it was given up, and what it has below its horizon is not in the page.
     `stride`: how many times more rows the next read asks for: a long run of withheld ones is passed in few
-    reads.
+    reads. `read`: whether it was asked for anything yet.
     """
 
     path: str
     author_id: int
     lo: int
     horizon: int
-    items: list[Row] = field(default_factory=list)
+    items: Sequence[Row] = ()
     lost: bool = False
     stride: int = 1
+    read: bool = False
 
-    def extend(self, rows: Sequence[Row], asked: int) -> None:
-        """Add rows read from below the horizon, newest first.
+    def extended(self, rows: Sequence[Row], asked: int) -> "Source":
+        """With rows read from below the horizon, newest first.
 
         Fewer rows than asked for means that the source holds nothing else.
         """
         own = self.path == DeliveryPath.OWN
         shown = [row for row in rows if not hints.withheld(row[2], own=own)]
-        self.stride = 1 if 2 * len(shown) >= len(rows) else self.stride * STRIDE
-        self.items += shown
-        self.horizon = rows[-1].post_id if len(rows) >= asked else EXHAUSTED
+        return self._replace(
+            stride=1 if 2 * len(shown) >= len(rows) else self.stride * STRIDE,
+            items=(*self.items, *shown),
+            horizon=rows[-1].post_id if len(rows) >= asked else EXHAUSTED,
+            read=True,
+        )
 
-    def give_up(self) -> None:
-        """Go on without it: it holds nobody back any more."""
-        self.horizon, self.lost = EXHAUSTED, True
+    def given_up(self) -> "Source":
+        """Without what it has not shown yet: it holds nobody back any more."""
+        return self._replace(horizon=EXHAUSTED, lost=True, read=True)
+
+    def down_to(self, floor: int) -> "Source":
+        """Without what is below this post."""
+        lo = max(self.lo, floor)
+        return self._replace(lo=lo, horizon=EXHAUSTED if self.horizon <= lo else self.horizon)
+
+    def below(self, post_id: int) -> "Source":
+        """Without the rows from this post up: they have been looked at."""
+        return self._replace(items=[row for row in self.items if row[0] < post_id])
 
 
 def frontier(sources: Iterable[Source]) -> int:
     """The lowest id down to which every source has been read."""
     return max((source.horizon for source in sources), default=EXHAUSTED)
+
+
+def anything_below(sources: Iterable[Source], post_id: int) -> bool:
+    """Whether a source holds, or may hold, a post below this one."""
+    return any(
+        source.horizon > EXHAUSTED or (source.items and source.items[-1].post_id < post_id)
+        for source in sources
+    )
 
 
 def merge(sources: Sequence[Source], below: int, most: int | None = None) -> list[Candidate]:

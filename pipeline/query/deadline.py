@@ -1,8 +1,9 @@
-"""The time a page may take, and how its stages share it: a stage is cut, not the page (`query`)."""
+"""The time a page may take, and how its reads share it: a read is cut, not the page (`load`)."""
 
 import asyncio
 import time
 from collections.abc import Awaitable, Collection
+from dataclasses import dataclass, field, replace
 from typing import TypeVar
 
 from pipeline.errors import Unavailable, Unprocessable
@@ -13,31 +14,30 @@ LONGEST_S = 2.0
 """What a page may take that has looked, and found nothing to show yet."""
 
 
+@dataclass(frozen=True, slots=True)
 class Deadline:
-    """Begins now. `timeout_ms` None: nothing is ever cut, and what the store says is raised."""
+    """Begins now. `total_s` None: nothing is ever cut, and what the store says is raised."""
 
-    def __init__(self, timeout_ms: int | None) -> None:
-        self._began = time.perf_counter()
-        self._total_s = None if timeout_ms is None else timeout_ms / 1000
+    total_s: float | None
+    began: float = field(default_factory=time.perf_counter)
 
     def left(self, share: float) -> float | None:
         """Seconds until this share of the time has passed, 0 when it has; None without a deadline."""
-        if self._total_s is None:
+        if self.total_s is None:
             return None
-        return max(self._began + self._total_s * share - time.perf_counter(), 0.0)
+        return max(self.began + self.total_s * share - time.perf_counter(), 0.0)
 
     def reaches(self, share: float, seconds: float) -> bool:
         """Whether this share of the whole time is no more than so many seconds."""
-        return self._total_s is not None and self._total_s * share <= seconds
+        return self.total_s is not None and self.total_s * share <= seconds
 
-    def extend(self) -> None:
-        """From now on this is a page that has to find something first: late is better than empty."""
-        if self._total_s is not None:
-            self._total_s = max(self._total_s, LONGEST_S)
+    def extended(self) -> "Deadline":
+        """That of a page that has to find something first: late is better than empty."""
+        return self if self.total_s is None else replace(self, total_s=max(self.total_s, LONGEST_S))
 
     def spent(self) -> float:
         """Seconds since the beginning."""
-        return time.perf_counter() - self._began
+        return time.perf_counter() - self.began
 
     async def within(self, share: float, work: Awaitable[Result]) -> Result | None:
         """What this gives until then; None when it is cut, or fails for want of the store."""

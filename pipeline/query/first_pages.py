@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pipeline.domain.merge import Row
 from pipeline.domain.page_request import PageRequest
 from pipeline.query.caches import Caches, RecentPosts
-from pipeline.query.frontier import SourcePlan
-from pipeline.query.page import Page, Session
+from pipeline.query.load import Loaded
+from pipeline.query.page import Page
+from pipeline.query.plan import Frontier, Plan
 from pipeline.store.values import StoredPost
 
 KEPT_MS = 3_600_000
@@ -20,13 +21,13 @@ KEPT_MS = 3_600_000
 
 @dataclass(frozen=True, slots=True)
 class FirstPage:
-    """A page, and what it was made of, as it was then: the plan, the rows, `recent` of authors that were
+    """A page, and what it was made of, as it was then: the frontier, the rows, `recent` of authors that were
     read, `posts` that were looked at. What is remembered of them by now may be newer than the page.
     """
 
     page: Page
     as_of: int
-    plan: SourcePlan
+    frontier: Frontier
     rows: Sequence[Row]
     recent: Mapping[int, RecentPosts]
     posts: Mapping[int, StoredPost]
@@ -37,64 +38,58 @@ def key_of(request: PageRequest) -> tuple[int, int]:
     return request.reader_id, request.limit
 
 
-def rows_of(session: Session) -> list[Row]:
+def rows_of(loaded: Loaded) -> list[Row]:
     """The rows of the timeline that have been read."""
-    return [row for source in session.sources if source.path == "push" for row in source.items]
+    return [row for source in loaded.sources if source.path == "push" for row in source.items]
 
 
-def unchanged(caches: Caches, session: Session) -> Page | None:
-    """The first page that was served last, if it still is the first page. The timeline has been read."""
-    kept = _kept(caches, session)
-    if kept is None or session.request.place.as_of - kept.as_of > KEPT_MS:
+def unchanged(caches: Caches, plan: Plan, rows: Sequence[Row]) -> Page | None:
+    """The first page that was served last, if it still is the first page. `rows`: the timeline's newest."""
+    kept = _kept(caches, plan)
+    if kept is None or plan.request.place.as_of - kept.as_of > KEPT_MS:
         return None
     items = kept.page.items
     same = (
-        _same(kept.plan, session.plan)
-        and kept.rows == rows_of(session)
+        kept.frontier.same(plan.frontier)
+        and kept.rows == rows
         and caches.recent.still(kept.recent)
         and caches.posts.still(kept.posts)
-        and (not items or items[-1].post.post_id >= session.window_start)
+        and (not items or items[-1].post.post_id >= plan.window_start)
     )
     return kept.page if same else None
 
 
-def remember(caches: Caches, session: Session, rows: Sequence[Row], page: Page) -> None:
+def remember(caches: Caches, plan: Plan, rows: Sequence[Row], loaded: Loaded, page: Page) -> None:
     """Keep a first page, unless it was made of more than will be compared: what is in no cache, authors whose
     next post no route will tell, or rows further down.
     """
-    authors = {one.author_id for one in session.sources if id(one) in session.read and one.path != "push"}
-    told = not (authors | session.plan.undated(session.window_start)) - session.recent.keys()
-    if page.degraded or not told or rows != rows_of(session):
+    authors = {one.author_id for one in loaded.sources if one.read and one.path != "push"}
+    told = not (authors | plan.undated()) - loaded.recent.keys()
+    if page.degraded or not told or rows != rows_of(loaded):
         return
-    as_of = session.request.place.as_of
-    kept = FirstPage(page, as_of, session.plan, rows, session.recent, session.looked_at)
-    caches.pages.keep(key_of(session.request), kept)
+    as_of = plan.request.place.as_of
+    kept = FirstPage(page, as_of, plan.frontier, rows, loaded.recent, loaded.posts)
+    caches.pages.keep(key_of(plan.request), kept)
 
 
-def whatever(caches: Caches, session: Session) -> Page | None:
+def whatever(caches: Caches, plan: Plan, degraded: Sequence[str]) -> Page | None:
     """The first page that was served last, whatever has happened since, but for what may not be shown now."""
-    kept = _kept(caches, session)
+    kept = _kept(caches, plan)
     if kept is None:
         return None
+    reader = plan.reader
     known = caches.posts.known([item.post.post_id for item in kept.page.items])
     items = [
         item
         for item in kept.page.items
         if (post := known.get(item.post.post_id)) is not None
-        and session.hides_author(post.author_id) is None
-        and (post.post_id >= session.reader.hidden_since or post.author_id == session.reader.reader_id)
-        and session.reader.hides_post(post) is None
+        and plan.hides_author(post.author_id) is None
+        and (post.post_id >= reader.hidden_since or post.author_id == reader.reader_id)
+        and reader.hides_post(post) is None
     ]
-    return replace(kept.page, items=items, degraded=(*session.degraded, "cached first page"))
+    return replace(kept.page, items=items, degraded=(*degraded, "cached first page"))
 
 
-def _kept(caches: Caches, session: Session) -> FirstPage | None:
-    key = key_of(session.request)
+def _kept(caches: Caches, plan: Plan) -> FirstPage | None:
+    key = key_of(plan.request)
     return caches.pages.known((key,)).get(key)
-
-
-def _same(one: SourcePlan, other: SourcePlan) -> bool:
-    """Of the same view of the reader, and of routes that come to the same."""
-    return one is other or (
-        one.reader is other.reader and one.spans == other.spans and one.suspended == other.suspended
-    )

@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from pipeline.domain import snowflake
 from pipeline.domain.routing import class_of
-from pipeline.query.page import Page, Session
+from pipeline.query.page import Page
+from pipeline.query.plan import Plan
 from pipeline.telemetry import metrics
 from pipeline.telemetry.gauges import GreatestValue
 from pipeline.wire.records import AuthorClass, RouteRecord
@@ -18,12 +19,12 @@ _newest = {
 }
 
 
-def saw(session: Session, page: Page) -> None:
+def saw(plan: Plan, page: Page) -> None:
     """A page was served. Own posts say nothing of the way of others'."""
-    if session.request.first and session.request.place.mode == "latest":
+    if plan.newest:
         made = next((item.post.created_at for item in page.items if item.path != "own"), None)
         if made is not None:
-            _newest[bool(session.reader.state.active)].saw(made / 1000)
+            _newest[bool(plan.reader.state.active)].saw(made / 1000)
 
 
 def heard(now_ms: Callable[[], int], before: RouteRecord | None, record: RouteRecord) -> None:

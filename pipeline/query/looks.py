@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from pipeline.domain.visibility import withheld_because
 from pipeline.query.deadline import Deadline
-from pipeline.query.fetch import Fetch
+from pipeline.query.load import Load
 from pipeline.store.values import StoredPost
 
 
@@ -23,16 +23,18 @@ class Following:
     blocked: bool
 
 
-async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
+async def post(load: Load, reader_id: int, post_id: int) -> StoredPost | None:
     """One post, as this reader may see it; None when there is none for them, whatever the reason."""
-    stores = fetch.stores
-    posts = await fetch.caches.posts.all((post_id,), lambda ids: stores.posts.posts(list(ids)))
+    stores, forever = load.stores, Deadline(None)
+    if await load.erased(reader_id, forever):
+        return None
+    posts = await load.caches.posts.all((post_id,), lambda ids: stores.posts.posts(list(ids)))
     found = posts.get(post_id)
     if found is None:
         return None
     author = found.author_id
-    reader = await fetch.reader(reader_id, Deadline(None))
-    routes = await fetch.routes.among((author,))
+    reader = await load.reader(reader_id, forever)
+    routes = await load.routes.among((author,))
     relations = await stores.readers.relations(reader_id, [author])
     withheld = withheld_because(
         own=author == reader_id,
@@ -48,10 +50,13 @@ async def post(fetch: Fetch, reader_id: int, post_id: int) -> StoredPost | None:
     return found if withheld is None else None
 
 
-async def following(fetch: Fetch, reader_id: int, author_id: int) -> Following:
+async def following(load: Load, reader_id: int, author_id: int) -> Following:
     """How the reader stands to the author; to one nobody has heard of, not at all."""
-    relations = await fetch.stores.readers.relations(reader_id, [author_id])
-    edge = (await fetch.stores.graph.edges(author_id, [reader_id])).get(reader_id)
+    stores = load.stores
+    if await load.erased(reader_id, Deadline(None)):
+        return Following(reader_id, author_id, False, None, False, False)
+    relations = await stores.readers.relations(reader_id, [author_id])
+    edge = (await stores.graph.edges(author_id, [reader_id])).get(reader_id)
     since = edge.at if edge is not None and edge.follows else None
     muted, blocked = author_id in relations.mutes, author_id in relations.blocks
     return Following(reader_id, author_id, since is not None, since, muted, blocked)

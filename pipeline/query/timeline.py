@@ -7,9 +7,13 @@ Guarantee  no post twice, nothing skipped that a shallower source still holds; m
 Replay     answers again; asking is free of side effects
 Budget     the request's deadline: stages are cut, not the page, and `degraded` names each
 
-A page is a chain: `frontier → fetch (timeline ∥ own ∥ pulled authors) → merge → filter → prune → enrich →
-rank → page → hydrate`. `latest` is in order once it is merged, and skips the three in the middle. What is
-known of authors is filtered before posts are fetched, what is known of posts after.
+A page is a chain of values, each step a function of those before it:
+
+    request ─▶ Plan ─▶ Loaded ─▶ latest: filter                       ─▶ hydrate ─▶ Selected ─▶ Page
+                        ▲   └──▶ ranked: filter, prune, enrich, rank  ─▶    │
+                        └─────────────── further down, while it is not full ┘
+
+What is known of authors is filtered before posts are fetched, what is known of posts after.
 
 The ladder, when time is short, from the first step down:
 
@@ -25,19 +29,15 @@ Nothing is ever shown unfiltered: when not even the reader's relations are known
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 
-from prometheus_client import Histogram
-
-from pipeline.domain import cursor
-from pipeline.domain.cursor import Cursor
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.query import first_pages, freshness, latest, looks, ranked
 from pipeline.query.deadline import Deadline
-from pipeline.query.fetch import Fetch
+from pipeline.query.load import Load, Loaded
 from pipeline.query.looks import Following
-from pipeline.query.page import Item, Page, Session
+from pipeline.query.page import Page, page_of
+from pipeline.query.plan import Plan
 from pipeline.query.ranked import Ranking
 from pipeline.store.values import StoredPost
 from pipeline.telemetry import metrics
@@ -47,7 +47,7 @@ from pipeline.telemetry import metrics
 class Query:
     """Assembles pages. `cap`: posts a session may reach. `saw`: told who reads. `tier_of`: by followers."""
 
-    fetch: Fetch
+    load: Load
     ranking: Ranking
     cursor_keys: Sequence[bytes]
     cap: int | None = None
@@ -57,96 +57,77 @@ class Query:
     async def page(self, request: PageRequest) -> Page:
         """The page. Raises Unavailable when what a page cannot do without is not there in time."""
         self.saw(request.reader_id)
-        deadline = Deadline(request.timeout_ms)
-        if await self.fetch.erased(request.reader_id, deadline):
+        deadline = Deadline(None if request.timeout_ms is None else request.timeout_ms / 1000)
+        plan = await self.load.plan(request, deadline)
+        if plan is None:
             return Page((), None)
-        session = await self.fetch.begin(request, deadline)
+        loaded = Loaded(deadline, plan.rows(request.place.below))
         try:
-            page = await self._assembled(session)
-        except (Unavailable, Unprocessable):
-            if not request.first or request.place.mode != "latest":
-                raise
-            served = first_pages.whatever(self.fetch.caches, session)
-            if served is None:
-                raise
-            page = served
+            page, loaded = await (self._first if plan.newest else self._next)(plan, loaded)
+        except (Unavailable, Unprocessable) as error:
+            page, loaded = None, loaded._replace(cut=error)
+        if page is None:
+            page = self._instead(plan, loaded)
         if request.explain:
-            told = await deadline.within(1, self._with_tiers(page.items))
-            page = page if told is None else replace(page, items=told)
+            page = await self._explained(page, loaded.deadline)
         metrics.PAGE_SECONDS.observe(deadline.spent())
         for step in page.degraded:
             metrics.PAGES_DEGRADED.labels(step).inc()
-        freshness.saw(session, page)
+        freshness.saw(plan, page)
         return page
 
     async def post(self, reader_id: int, post_id: int) -> StoredPost | None:
         """One post, as this reader may see it; None when there is none for them, whatever the reason."""
-        if await self.fetch.erased(reader_id, Deadline(None)):
-            return None
-        return await looks.post(self.fetch, reader_id, post_id)
+        return await looks.post(self.load, reader_id, post_id)
 
     async def following(self, reader_id: int, author_id: int) -> Following:
         """How the reader stands to the author."""
-        if await self.fetch.erased(reader_id, Deadline(None)):
-            return Following(reader_id, author_id, False, None, False, False)
-        return await looks.following(self.fetch, reader_id, author_id)
+        return await looks.following(self.load, reader_id, author_id)
 
-    async def _assembled(self, session: Session) -> Page:
-        if session.request.first and session.request.place.mode == "latest":
-            return await self._first(session)
-        return await self._next(session)
+    async def ready(self) -> None:
+        """One cheap read; raises Unavailable when the store does not answer."""
+        await self.load.ready()
 
-    async def _first(self, session: Session) -> Page:
+    async def _first(self, plan: Plan, loaded: Loaded) -> tuple[Page | None, Loaded]:
         """The page that was served last, when it is still the same; else a new one, which is remembered."""
-        caches = self.fetch.caches
-        await self.fetch.newest(session)
-        rows = first_pages.rows_of(session)
-        known = None if session.request.explain else first_pages.unchanged(caches, session)
-        if known is not None:
-            return known
-        page = await self._next(session)
-        if not session.request.explain:
-            first_pages.remember(caches, session, rows, page)
+        caches, kept = self.load.caches, not plan.request.explain
+        loaded = await self.load.newest(plan, loaded)
+        if loaded.cut:
+            return None, loaded
+        rows = first_pages.rows_of(loaded)
+        page = first_pages.unchanged(caches, plan, rows) if kept else None
+        if page is None:
+            page, loaded = await self._next(plan, loaded)
+            if page is not None and kept:
+                first_pages.remember(caches, plan, rows, loaded, page)
+        return page, loaded
+
+    async def _next(self, plan: Plan, loaded: Loaded) -> tuple[Page | None, Loaded]:
+        """The page from its place on; None when there was no time to look at any post."""
+        place, wanted = plan.request.place, plan.request.limit
+        if self.cap is not None:
+            wanted = min(wanted, max(self.cap - place.served, 0))
+        if not wanted:
+            return Page((), None), loaded
+        if place.mode == "ranked":
+            selected = await ranked.select(self.load, plan, loaded, wanted, self.ranking)
+        else:
+            selected = await latest.select(self.load, plan, loaded, wanted)
+        if selected.loaded.cut and not selected.items and selected.following == place:
+            return None, selected.loaded
+        return page_of(plan, selected, self.cap, self.cursor_keys), selected.loaded
+
+    def _instead(self, plan: Plan, loaded: Loaded) -> Page:
+        """The last step of the ladder. Raises what was in the way when there is none."""
+        page = first_pages.whatever(self.load.caches, plan, loaded.degraded) if plan.newest else None
+        if page is None:
+            raise loaded.cut or Unavailable("no page")
         return page
 
-    async def _next(self, session: Session) -> Page:
-        place, reader_id = session.request.place, session.reader.reader_id
-        wanted = session.limit if self.cap is None else min(session.limit, max(self.cap - place.served, 0))
-        if not wanted:
-            return Page((), None)
-        await self.fetch.widen(session, place.below)
-        following: Cursor | None
-        if place.mode == "ranked":
-            items, following = await ranked.page(self.fetch, session, wanted, self.ranking)
-        else:
-            items, below = await latest.page(self.fetch, session, wanted)
-            served = place.served + len(items)
-            following = None if below is None else Cursor("latest", place.as_of, below, served=served)
-        if following is not None and self.cap is not None and following.served >= self.cap:
-            following = None
-        widths = {
-            "followees": len(session.reader.follows),
-            "sources": len(session.sources),
-            "sources_read": len(session.read),
-            **session.widths,
-            "items": len(items),
-        }
-        for step, width in widths.items():
-            _width(step).observe(width)
-        return Page(
-            items,
-            None if following is None else cursor.seal(following, reader_id, self.cursor_keys),
-            tuple(session.degraded),
-            widths,
-            session.lacks,
-            place.as_of,
-        )
-
-    async def _with_tiers(self, items: Sequence[Item]) -> list[Item]:
-        graphs = await self.fetch.stores.graph.author_graphs({item.post.author_id for item in items})
-        return [replace(item, tier=self.tier_of(graphs[item.post.author_id].followers)) for item in items]
-
-
-@cache
-def _width(step: str) -> Histogram:
-    return metrics.PAGE_WIDTH.labels(step)
+    async def _explained(self, page: Page, deadline: Deadline) -> Page:
+        """With the tiers of its authors, when they come in time."""
+        followers = await self.load.followers({item.post.author_id for item in page.items}, deadline)
+        if followers is None:
+            return page
+        items = [replace(item, tier=self.tier_of(followers[item.post.author_id])) for item in page.items]
+        return replace(page, items=items)

@@ -22,8 +22,8 @@ from pipeline.kafka.view import TopicView
 from pipeline.query import freshness
 from pipeline.query.cache import Cache
 from pipeline.query.caches import LONGEST_LIFE_S, Caches, Sizes
-from pipeline.query.fetch import Fetch
 from pipeline.query.known_routes import ByAuthor, KnownRoutes
+from pipeline.query.load import Load
 from pipeline.query.ranked import Ranking
 from pipeline.query.timeline import Query
 from pipeline.runtime import ranker
@@ -48,7 +48,7 @@ def pages(r: Resources, stage: str) -> tuple[Query, Views]:
     r.background(tell(measures, r.emit(stage), now_ms))
     keys = cursor_keys(r.settings, r.topology.names.domain)
     core, views = core_of(r, Sizes(**r.topology.api.caches.model_dump()), keys)
-    return replace(core, fetch=replace(core.fetch, pulls_took=pulls.observe), saw=reads.saw), views
+    return replace(core, load=replace(core.load, pulls_took=pulls.observe), saw=reads.saw), views
 
 
 def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()) -> tuple[Query, Views]:
@@ -80,7 +80,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
         views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
     core = Query(
-        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, now_ms, contained=contained_by(r)),
+        Load(r.stores, known, caches, spec.window_ms, spec.margin_ms, now_ms, contained=contained_by(r)),
         ranking_of(r.topology),
         keys or (secrets.token_bytes(),),
         cap=spec.cap,

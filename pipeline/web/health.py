@@ -17,7 +17,7 @@ async def healthz(_: web.Request) -> web.Response:
 async def readyz(request: web.Request) -> web.Response:
     """Ready: one cheap read answers. `read` lets `tideline lag` see how far this process has read."""
     parts = request.app[PARTS]
-    await parts.query.fetch.stores.readers.reader(1)
+    await parts.query.ready()
     return web.json_response({"status": "ready", "read": parts.topics_read()})
 
 

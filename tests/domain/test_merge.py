@@ -42,8 +42,8 @@ class Reader:
                 above = [post for post in known if post >= source.horizon]
                 self.needless += [source.path] if len(above) >= limit else []
                 rows = [post for post in self.feeds[source.author_id][0] if post < source.horizon]
-                rows = rows[::-1][: self.depth]
-                source.extend([Row(post, source.author_id) for post in rows], self.depth)
+                rows = [Row(post, source.author_id) for post in rows[::-1][: self.depth]]
+                sources[source.author_id] = source.extended(rows, self.depth)
 
     def session(self, limit):
         pages, below = [], ABOVE
@@ -108,9 +108,7 @@ def source(horizon, *posts, path="push"):
 @pytest.mark.parametrize(("rows", "horizon"), [(0, 0), (1, 0), (2, 0), (3, 8)])
 def test_a_source_that_gives_fewer_rows_than_asked_is_exhausted(rows, horizon):
     """Asked for three: with three there may be more below the last one."""
-    found = source(11)
-
-    found.extend([Row(post, 1) for post in (10, 9, 8)][:rows], 3)
+    found = source(11).extended([Row(post, 1) for post in (10, 9, 8)][:rows], 3)
 
     assert found.horizon == horizon
 
@@ -136,8 +134,7 @@ def test_a_page_goes_on_strictly_below_its_boundary(below, ready):
 
 def test_two_paths_of_a_post_are_one_candidate_with_its_hints():
     """The pulled copy has none in this case, whichever comes first."""
-    pushed, pulled = source(0), source(0, 9, path="pull")
-    pushed.items = [Row(9, 1, 77)]
+    pushed, pulled = source(0)._replace(items=[Row(9, 1, 77)]), source(0, 9, path="pull")
 
     for order in ([pushed, pulled], [pulled, pushed]):
         assert merge(order, 10) == [Candidate(9, 1, 77, frozenset({"push", "pull"}))]
@@ -182,8 +179,7 @@ def test_the_newest_few_are_the_head_of_all(feeds, limit):
 
 def test_a_source_that_is_given_up_holds_nothing_back():
     """What it had shown stays; that it is not all is remembered."""
-    slow, done = source(9, 9, path="pull"), source(0, 8, 7)
-    slow.give_up()
+    slow, done = source(9, 9, path="pull").given_up(), source(0, 8, 7)
 
     assert [one.post_id for one in merge([slow, done], 10)] == [9, 8, 7]
     assert (slow.lost, done.lost) == (True, False)

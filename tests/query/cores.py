@@ -2,8 +2,8 @@
 
 from pipeline.domain.ranking import Weighted
 from pipeline.query.caches import Caches
-from pipeline.query.fetch import Fetch
 from pipeline.query.known_routes import KnownRoutes
+from pipeline.query.load import Load
 from pipeline.query.ranked import Ranking
 from pipeline.query.timeline import Query
 
@@ -33,7 +33,7 @@ def core(
         stores.readers,
         more.pop("version", lambda: None),
     )
-    fetch = Fetch(
+    load = Load(
         stores,
         known,
         caches or Caches.none(),
@@ -42,4 +42,4 @@ def core(
         more.pop("now_ms", lambda: 0),
         contained=more.pop("contained", lambda kind, target: False),
     )
-    return Query(fetch, more.pop("ranking", RANKING), KEYS, **more)
+    return Query(load, more.pop("ranking", RANKING), KEYS, **more)

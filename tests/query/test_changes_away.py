@@ -48,7 +48,7 @@ class Api:
         made = core(counted, window_ms=10**9, margin_ms=0, age_s=lambda: self.age_s, caches=caches)
         brief = Cache("routes", 1_000, lambda: False, LIFE_S, lambda: self.now)
         self.caches = caches
-        self.query = replace(made, fetch=replace(made.fetch, routes=replace(made.fetch.routes, brief=brief)))
+        self.query = replace(made, load=replace(made.load, routes=replace(made.load.routes, brief=brief)))
 
     async def settle(self):
         """Every reader follows every author, and no edge is covered: all posts are pulled."""

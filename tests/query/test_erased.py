@@ -22,8 +22,8 @@ async def erase(world, account, *, stale):
     """As the readers stage does; when the views are too old, pages have the tables alone."""
     told = await world.stores.readers.hide_erased(account)
     if stale:
-        routes = replace(world.query.fetch.routes, age_s=lambda: 100.0)
-        world.query = replace(world.query, fetch=replace(world.query.fetch, routes=routes))
+        routes = replace(world.query.load.routes, age_s=lambda: 100.0)
+        world.query = replace(world.query, load=replace(world.query.load, routes=routes))
     else:
         world.suspensions[account] = told
 

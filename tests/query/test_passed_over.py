@@ -146,10 +146,9 @@ def test_a_source_passes_over_what_it_knows_to_be_withheld_and_reads_wider():
     rows = [Row(post, 1, mark) for post, mark in marks.items()]
     theirs, own = Source("pull", 1, 0, 10), Source("own", 1, 0, 10)
 
-    theirs.extend(rows, 5)
-    own.extend(rows, 5)
+    theirs, own = theirs.extended(rows, 5), own.extended(rows, 5)
 
     assert ([row.post_id for row in theirs.items], theirs.horizon, theirs.stride) == ([9], 5, 4)
     assert ([row.post_id for row in own.items], own.horizon, own.stride) == ([9, 8, 7], 5, 1)
-    theirs.extend([Row(4, 1, 0), Row(3, 1, 0)], 20)
+    theirs = theirs.extended([Row(4, 1, 0), Row(3, 1, 0)], 20)
     assert ([row.post_id for row in theirs.items], theirs.horizon, theirs.stride) == ([9, 4, 3], 0, 1)

@@ -277,7 +277,7 @@ async def test_what_pulls_took_is_measured_by_the_source_and_who_reads_is_counte
     await world.settle()
     world.query = replace(
         world.query,
-        fetch=replace(world.query.fetch, pulls_took=lambda seconds, sources: took.append(sources)),
+        load=replace(world.query.load, pulls_took=lambda seconds, sources: took.append(sources)),
         saw=readers.append,
     )
 
