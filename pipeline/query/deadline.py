@@ -35,10 +35,6 @@ class Deadline:
         """That of a page that has to find something first: late is better than empty."""
         return self if self.total_s is None else replace(self, total_s=max(self.total_s, LONGEST_S))
 
-    def spent(self) -> float:
-        """Seconds since the beginning."""
-        return time.perf_counter() - self.began
-
     async def within(self, share: float, work: Awaitable[Result]) -> Result | None:
         """What this gives until then; None when it is cut, or fails for want of the store."""
         left = self.left(share)

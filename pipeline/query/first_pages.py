@@ -12,7 +12,7 @@ from pipeline.domain.page_request import PageRequest
 from pipeline.query.caches import Caches, RecentPosts
 from pipeline.query.load import Loaded
 from pipeline.query.page import Page
-from pipeline.query.plan import Frontier, Plan
+from pipeline.query.plan import PLAIN, Frontier, Plan
 from pipeline.store.values import StoredPost
 
 KEPT_MS = 3_600_000
@@ -50,7 +50,7 @@ def unchanged(caches: Caches, plan: Plan, rows: Sequence[Row]) -> Page | None:
         return None
     items = kept.page.items
     same = (
-        kept.frontier.same(plan.frontier)
+        _same(kept.frontier, plan.frontier)
         and kept.rows == rows
         and caches.recent.still(kept.recent)
         and caches.posts.still(kept.posts)
@@ -64,7 +64,7 @@ def remember(caches: Caches, plan: Plan, rows: Sequence[Row], loaded: Loaded, pa
     next post no route will tell, or rows further down.
     """
     authors = {one.author_id for one in loaded.sources if one.read and one.path != "push"}
-    told = not (authors | plan.undated()) - loaded.recent.keys()
+    told = not (authors | _undated(plan)) - loaded.recent.keys()
     if page.degraded or not told or rows != rows_of(loaded):
         return
     as_of = plan.request.place.as_of
@@ -77,15 +77,14 @@ def whatever(caches: Caches, plan: Plan, degraded: Sequence[str]) -> Page | None
     kept = _kept(caches, plan)
     if kept is None:
         return None
-    reader = plan.reader
     known = caches.posts.known([item.post.post_id for item in kept.page.items])
     items = [
         item
         for item in kept.page.items
         if (post := known.get(item.post.post_id)) is not None
         and plan.hides_author(post.author_id) is None
-        and (post.post_id >= reader.hidden_since or post.author_id == reader.reader_id)
-        and reader.hides_post(post) is None
+        and (post.post_id >= plan.reader.hidden_since or post.author_id == plan.request.reader_id)
+        and plan.hides_post(post) is None
     ]
     return replace(kept.page, items=items, degraded=(*degraded, "cached first page"))
 
@@ -93,3 +92,20 @@ def whatever(caches: Caches, plan: Plan, degraded: Sequence[str]) -> Page | None
 def _kept(caches: Caches, plan: Plan) -> FirstPage | None:
     key = key_of(plan.request)
     return caches.pages.known((key,)).get(key)
+
+
+def _same(one: Frontier, other: Frontier) -> bool:
+    """Of the same view of the reader, and of routes that come to the same."""
+    return one is other or (
+        one.reader is other.reader and one.spans == other.spans and one.suspended == other.suspended
+    )
+
+
+def _undated(plan: Plan) -> set[int]:
+    """Authors of whom something in the window may be pulled, and whose next post no route will tell."""
+    spans, routes = plan.frontier.spans, plan.frontier.routes
+    return {
+        author
+        for author, _, hi in spans
+        if hi > plan.window_start and routes.get(author, PLAIN).record is None
+    }

@@ -29,7 +29,7 @@ async def visible(
     time; else those are left for later.
     """
     shown: list[tuple[Choice, StoredPost]] = []
-    left, size, hides = list(chosen), wanted, plan.reader.hides_post
+    left, size, hides = list(chosen), wanted, plan.hides_post
     while left and len(shown) < wanted:
         chunk, left = left[:size], left[size:]
         loaded = await load.posts(plan, loaded, [one.post_id for one in chunk])

@@ -70,12 +70,10 @@ async def _looked(
     load: Load, plan: Plan, loaded: Loaded, wanted: int
 ) -> tuple[Loaded, list[Item], int | None]:
     """What may be shown of the candidates, and the last post that was looked at."""
-    loaded = await load.hides(plan, loaded)
+    loaded, allowed = await load.allowed(plan, loaded)
     if loaded.cut:
         return loaded, [], None
-    candidates = loaded.candidates
-    allowed = plan.allowed(candidates, loaded.hidden)
     loaded, shown, left = await hydrate.visible(load, plan, loaded, allowed, wanted, in_order=True)
-    looked = allowed[: len(allowed) - len(left)] if left or len(shown) == wanted else candidates
+    looked = allowed[: len(allowed) - len(left)] if left or len(shown) == wanted else loaded.candidates
     items = [Item(post, one.path) for one, post in shown]
     return loaded, items, looked[-1].post_id if looked else None

@@ -98,6 +98,10 @@ class Load:
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)
         return Plan(request, reader, await self._frontier(reader, deadline), window_start)
 
+    def begin(self, plan: Plan, deadline: Deadline) -> Loaded:
+        """Nothing has been read."""
+        return Loaded(deadline, plan.rows(plan.request.place.below))
+
     async def erased(self, reader_id: int, deadline: Deadline) -> bool:
         """Whether the reader's account is being erased: they are served nothing, as once it is gone. Raises
         Unavailable when it is not known in time.
@@ -121,7 +125,7 @@ class Load:
         known: Frontier | None = reader.remembered.get(version)
         if known is not None and fresh:
             return known
-        who = f"reader {reader.reader_id}: the routes of their authors"
+        who = f"reader {reader.state.reader_id}: the routes of their authors"
         routes = await self._routes(reader.followees, deadline, who)
         before: Frontier | None = next(iter(reader.remembered.values()), None)
         same = before is not None and _are(routes, before.routes)
@@ -216,7 +220,7 @@ class Load:
             try:
                 found = await deadline.within(ROWS_BY, self._deepened(plan, timeline, asked))
                 if found is None:
-                    raise Unavailable(f"reader {plan.reader.reader_id}: the timeline did not come in time")
+                    raise Unavailable(f"reader {plan.request.reader_id}: the timeline did not come in time")
             except (Unavailable, Unprocessable):
                 for task in tasks:
                     task.cancel()
@@ -271,7 +275,7 @@ class Load:
         asked, kept = min(asked * source.stride, MOST_ROWS), min(asked * source.stride, KEPT)
         recent: RecentPosts | None = None
         if source.path == "push":
-            rows = await self.stores.timelines.timeline(plan.reader.reader_id, lo, hi, asked, gone=True)
+            rows = await self.stores.timelines.timeline(plan.request.reader_id, lo, hi, asked, gone=True)
             return source.extended(rows, asked), None
         author = (source.author_id,)
         if self.caches.shares() and not self.caches.recent.known(author):
@@ -293,17 +297,20 @@ class Load:
             for author, rows in zip(authors, found, strict=True)
         }
 
-    async def hides(self, plan: Plan, loaded: Loaded) -> Loaded:
-        """What the reader has hidden of these candidates, as far as their view does not say."""
-        reader = plan.reader
-        older = [one.post_id for one in loaded.candidates if one.post_id < reader.hidden_since]
-        if not older:
-            return loaded._replace(cut=None)
-        work = self.stores.readers.hidden_among(reader.reader_id, older)
-        found = await loaded.deadline.within(HYDRATE_BY, work)
-        if found is None:
-            return _late(loaded, plan, "what they have hidden")
-        return loaded._replace(hidden={**loaded.hidden, **found}, cut=None)
+    async def allowed(self, plan: Plan, loaded: Loaded) -> tuple[Loaded, list[Candidate]]:
+        """The candidates without those that are hidden by what is known before a post is fetched: of their
+        authors, and of what the reader does not want to see; none, when that is not known in time.
+        """
+        reader_id, since = plan.request.reader_id, plan.reader.hidden_since
+        older = [one.post_id for one in loaded.candidates if one.post_id < since]
+        loaded = loaded._replace(cut=None)
+        if older:
+            work = self.stores.readers.hidden_among(reader_id, older)
+            found = await loaded.deadline.within(HYDRATE_BY, work)
+            if found is None:
+                return _late(loaded, plan, "what they have hidden"), []
+            loaded = loaded._replace(hidden={**loaded.hidden, **found})
+        return loaded, plan.allowed(loaded.candidates, loaded.hidden)
 
     async def posts(self, plan: Plan, loaded: Loaded, post_ids: Sequence[int]) -> Loaded:
         """Canonical posts; cut, when not all that exist were fetched in time."""
@@ -319,7 +326,7 @@ class Load:
 
     async def affinity(self, plan: Plan, loaded: Loaded) -> tuple[Loaded, Mapping[int, int]]:
         """By author, how often the reader engaged with them lately."""
-        reader = plan.reader.reader_id
+        reader = plan.request.reader_id
 
         async def load(ids: Collection[int]) -> dict[int, Mapping[int, int]]:
             return {one: await self.stores.readers.affinity(one, ENGAGEMENTS) for one in ids}
@@ -371,7 +378,7 @@ def _with(loaded: Loaded, read: Mapping[int, Source], recent: Mapping[int, Recen
 
 def _late(loaded: Loaded, plan: Plan, what: str) -> Loaded:
     """Without something that a post is not shown without."""
-    error = Unavailable(f"reader {plan.reader.reader_id}: {what} did not come in time")
+    error = Unavailable(f"reader {plan.request.reader_id}: {what} did not come in time")
     return loaded.named("hydration")._replace(cut=error)
 
 

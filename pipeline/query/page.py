@@ -70,7 +70,7 @@ def page_of(plan: Plan, selected: Selected, cap: int | None, keys: Sequence[byte
     ends = following is None or (cap is not None and following.served >= cap)
     return Page(
         selected.items,
-        None if following is None or ends else cursor.seal(following, plan.reader.reader_id, keys),
+        None if following is None or ends else cursor.seal(following, plan.request.reader_id, keys),
         selected.loaded.degraded,
         widths,
         sorted({source.author_id for source in sources if source.lost}),

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pipeline.domain import coverage, snowflake
 from pipeline.domain.merge import Candidate, Source
 from pipeline.domain.page_request import PageRequest
+from pipeline.domain.visibility import author_hidden_because, post_hidden_because
 from pipeline.query.known_routes import Route
 from pipeline.query.reader_view import ReaderView
+from pipeline.store.values import StoredPost
 
 PLAIN, PUSHED = Route(), coverage.EdgeCover(0)
 
@@ -30,12 +32,6 @@ class Frontier:
     spans: Sequence[tuple[int, int, int]]
     suspended: frozenset[int]
 
-    def same(self, other: "Frontier") -> bool:
-        """Of the same view of the reader, and of routes that come to the same."""
-        return self is other or (
-            self.reader is other.reader and self.spans == other.spans and self.suspended == other.suspended
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -46,18 +42,13 @@ class Plan:
     frontier: Frontier
     window_start: int
 
-    @property
-    def newest(self) -> bool:
-        """Whether it is for what the reader's feed begins with, newest first."""
-        return self.request.first and self.request.place.mode == "latest"
-
     def rows(self, below: int) -> tuple[Source, ...]:
         """The timeline and one's own posts; in the archive one's own are a source as others' are."""
         if below <= self.window_start:
             return ()
         return (
             Source("push", 0, self.window_start, below),
-            Source("own", self.reader.reader_id, self.window_start, below),
+            Source("own", self.request.reader_id, self.window_start, below),
         )
 
     def pulled(self, below: int) -> list[Source]:
@@ -74,24 +65,15 @@ class Plan:
         below = min(below, self.window_start)
         pulled = self.reader.followees - self.frontier.suspended
         return [
-            Source("own", self.reader.reader_id, 0, below),
+            Source("own", self.request.reader_id, 0, below),
             *(Source("pull", author, 0, below) for author in pulled),
         ]
-
-    def undated(self) -> set[int]:
-        """Authors of whom something in the window may be pulled, and whose next post no route will tell."""
-        routes = self.frontier.routes
-        return {
-            author
-            for author, _, hi in self.frontier.spans
-            if hi > self.window_start and routes.get(author, PLAIN).record is None
-        }
 
     def allowed(self, candidates: Sequence[Candidate], hidden: Mapping[int, int]) -> list[Candidate]:
         """Without what is known to be hidden before a post is fetched: by the author, each of whom is asked
         about once, and by the reader; `hidden`: what they have hidden of older posts.
         """
-        me, hides = self.reader.reader_id, self.reader.hidden
+        me, hides = self.request.reader_id, self.reader.hidden
         gone = {author for author in {one.author_id for one in candidates} if self.hides_author(author)}
         return [
             one
@@ -102,7 +84,32 @@ class Plan:
 
     def hides_author(self, author_id: int) -> str | None:
         """Why nothing of this author is on the page."""
-        return self.reader.hides_author(author_id, suspended=author_id in self.frontier.suspended)
+        reader = self.reader
+        if author_id == self.request.reader_id:
+            return None
+        return author_hidden_because(
+            suspended=author_id in self.frontier.suspended,
+            followed=author_id in reader.follows,
+            blocked=reader.relations.blocked(author_id),
+            muted=author_id in reader.relations.mutes,
+        )
+
+    def hides_post(self, post: StoredPost) -> str | None:
+        """Why this post is not on the page, whoever made it; of hides those that the view has.
+
+        A row may name a post that another author has by now (two published one id at the same moment).
+        """
+        reader, own = self.reader, post.author_id == self.request.reader_id
+        if not own and post.author_id not in reader.followees:
+            return "not followed"
+        return post_hidden_because(
+            own=own,
+            reader_region=reader.state.region,
+            visibility=post.visibility,
+            deleted=post.deleted,
+            taken_down=post.taken_down,
+            hidden=post.post_id in reader.hidden,
+        )
 
 
 def frontier(reader: ReaderView, routes: Mapping[int, Route], margin_ms: int) -> Frontier:

@@ -68,13 +68,12 @@ async def _round(
     if not (loaded.cut or loaded.candidates or plan.reader.followees or loaded.archived):
         loaded = await load.archive(plan, loaded)  # one's own, and nobody else's
         loaded = await load.candidates(plan, loaded, below, most)
+    allowed: list[Candidate] = []
     if not loaded.cut:
-        loaded = await load.hides(plan, loaded)
+        loaded, allowed = await load.allowed(plan, loaded)
     if loaded.cut:
         return Selected((), place, loaded, widths)
-    candidates = loaded.candidates
-    floor = place.floor or _floor(plan, loaded)
-    allowed = plan.allowed(candidates, loaded.hidden)
+    candidates, floor = loaded.candidates, place.floor or _floor(plan, loaded)
     loaded, ranked, more = await _ranked(load, plan, loaded, allowed, affinity, how)
     widths |= more | {"candidates": len(candidates), "filtered": len(allowed), "ranked": len(ranked)}
     shown_before = set(place.shown)

@@ -6,9 +6,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline.domain.coverage import EdgeCover
-from pipeline.domain.visibility import author_hidden_because, post_hidden_because
 from pipeline.store.ports import Stores
-from pipeline.store.values import ReaderState, Relations, StoredPost
+from pipeline.store.values import ReaderState, Relations
 
 HIDES = 1_000
 """Newest hides that are known without asking; of older posts it is asked for those at hand."""
@@ -32,38 +31,6 @@ class ReaderView:
     hidden_since: int = 0
     remembered: dict[object, Any] = field(default_factory=dict, compare=False, repr=False)
     """What was made of this view, by what else it was made of (`fetch`)."""
-
-    @property
-    def reader_id(self) -> int:
-        """Whose view it is."""
-        return self.state.reader_id
-
-    def hides_author(self, author_id: int, *, suspended: bool) -> str | None:
-        """Why nothing of this author is shown to this reader."""
-        if author_id == self.reader_id:
-            return None
-        return author_hidden_because(
-            suspended=suspended,
-            followed=author_id in self.follows,
-            blocked=self.relations.blocked(author_id),
-            muted=author_id in self.relations.mutes,
-        )
-
-    def hides_post(self, post: StoredPost) -> str | None:
-        """Why this post is not shown to this reader, whoever made it; of hides those of `hidden`.
-
-        A row may name a post that another author has by now (two published one id at the same moment).
-        """
-        if post.author_id != self.reader_id and post.author_id not in self.followees:
-            return "not followed"
-        return post_hidden_because(
-            own=post.author_id == self.reader_id,
-            reader_region=self.state.region,
-            visibility=post.visibility,
-            deleted=post.deleted,
-            taken_down=post.taken_down,
-            hidden=post.post_id in self.hidden,
-        )
 
 
 async def views(stores: Stores, reader_ids: Collection[int], since: int) -> dict[int, ReaderView]:

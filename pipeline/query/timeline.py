@@ -27,6 +27,7 @@ The ladder, when time is short, from the first step down:
 Nothing is ever shown unfiltered: when not even the reader's relations are known in time, there is no page.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
@@ -61,16 +62,19 @@ class Query:
         plan = await self.load.plan(request, deadline)
         if plan is None:
             return Page((), None)
-        loaded = Loaded(deadline, plan.rows(request.place.below))
+        newest = request.first and request.place.mode == "latest"
+        loaded = self.load.begin(plan, deadline)
         try:
-            page, loaded = await (self._first if plan.newest else self._next)(plan, loaded)
+            page, loaded = await (self._first if newest else self._next)(plan, loaded)
         except (Unavailable, Unprocessable) as error:
             page, loaded = None, loaded._replace(cut=error)
         if page is None:
-            page = self._instead(plan, loaded)
+            page = first_pages.whatever(self.load.caches, plan, loaded.degraded) if newest else None
+        if page is None:
+            raise loaded.cut or Unavailable("no page")
         if request.explain:
             page = await self._explained(page, loaded.deadline)
-        metrics.PAGE_SECONDS.observe(deadline.spent())
+        metrics.PAGE_SECONDS.observe(time.perf_counter() - deadline.began)
         for step in page.degraded:
             metrics.PAGES_DEGRADED.labels(step).inc()
         freshness.saw(plan, page)
@@ -116,13 +120,6 @@ class Query:
         if selected.loaded.cut and not selected.items and selected.following == place:
             return None, selected.loaded
         return page_of(plan, selected, self.cap, self.cursor_keys), selected.loaded
-
-    def _instead(self, plan: Plan, loaded: Loaded) -> Page:
-        """The last step of the ladder. Raises what was in the way when there is none."""
-        page = first_pages.whatever(self.load.caches, plan, loaded.degraded) if plan.newest else None
-        if page is None:
-            raise loaded.cut or Unavailable("no page")
-        return page
 
     async def _explained(self, page: Page, deadline: Deadline) -> Page:
         """With the tiers of its authors, when they come in time."""
