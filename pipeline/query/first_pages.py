@@ -43,15 +43,15 @@ def rows_of(loaded: Loaded) -> list[Row]:
     return [row for source in loaded.sources if source.path == "push" for row in source.items]
 
 
-def unchanged(caches: Caches, plan: Plan, rows: Sequence[Row]) -> Page | None:
-    """The first page that was served last, if it still is the first page. `rows`: the timeline's newest."""
+def unchanged(caches: Caches, plan: Plan, newest: Loaded) -> Page | None:
+    """The first page that was served last, if it still is the first page; the timeline has been read."""
     kept = _kept(caches, plan)
     if kept is None or plan.request.place.as_of - kept.as_of > KEPT_MS:
         return None
     items = kept.page.items
     same = (
         _same(kept.frontier, plan.frontier)
-        and kept.rows == rows
+        and kept.rows == rows_of(newest)
         and caches.recent.still(kept.recent)
         and caches.posts.still(kept.posts)
         and (not items or items[-1].post.post_id >= plan.window_start)
@@ -59,11 +59,12 @@ def unchanged(caches: Caches, plan: Plan, rows: Sequence[Row]) -> Page | None:
     return kept.page if same else None
 
 
-def remember(caches: Caches, plan: Plan, rows: Sequence[Row], loaded: Loaded, page: Page) -> None:
+def remember(caches: Caches, plan: Plan, newest: Loaded, loaded: Loaded, page: Page) -> None:
     """Keep a first page, unless it was made of more than will be compared: what is in no cache, authors whose
     next post no route will tell, or rows further down.
     """
     authors = {one.author_id for one in loaded.sources if one.read and one.path != "push"}
+    rows = rows_of(newest)
     told = not (authors | _undated(plan)) - loaded.recent.keys()
     if page.degraded or not told or rows != rows_of(loaded):
         return

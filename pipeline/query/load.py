@@ -16,6 +16,8 @@ from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.merge import Candidate, Source, merge, next_reads
 from pipeline.domain.page_request import PageRequest
 from pipeline.errors import Unavailable, Unprocessable
+from pipeline.query.cache import Cache, Key, Value
+from pipeline.query.cache import Load as LoadOf
 from pipeline.query.caches import Caches, RecentPosts
 from pipeline.query.deadline import Deadline
 from pipeline.query.known_routes import KnownRoutes, Route
@@ -53,7 +55,7 @@ class Loaded(NamedTuple):
     """
 
     deadline: Deadline
-    sources: Sequence[Source]
+    sources: Sequence[Source] = ()
     archived: bool = False
     candidates: Sequence[Candidate] = ()
     recent: Mapping[int, RecentPosts] = {}
@@ -98,10 +100,6 @@ class Load:
         window_start = snowflake.first_id(request.place.as_of - self.window_ms)
         return Plan(request, reader, await self._frontier(reader, deadline), window_start)
 
-    def begin(self, plan: Plan, deadline: Deadline) -> Loaded:
-        """Nothing has been read."""
-        return Loaded(deadline, plan.rows(plan.request.place.below))
-
     async def erased(self, reader_id: int, deadline: Deadline) -> bool:
         """Whether the reader's account is being erased: they are served nothing, as once it is gone. Raises
         Unavailable when it is not known in time.
@@ -112,10 +110,9 @@ class Load:
     async def reader(self, reader_id: int, deadline: Deadline) -> ReaderView:
         """The reader as the caches know them. Raises Unavailable when they are not known in time."""
         since = snowflake.first_id(self.now_ms() - self.window_ms)
-        found = self.caches.readers.known((reader_id,)) or await deadline.within(
-            READER_BY, self.caches.readers.all((reader_id,), lambda ids: views(self.stores, ids, since))
-        )
-        if found is None:
+        cache, load = self.caches.readers, lambda ids: views(self.stores, ids, since)
+        found, whole = await _cached(deadline, READER_BY, cache, (reader_id,), load)
+        if not whole:
             raise Unavailable(f"reader {reader_id}: edges and relations did not come in time")
         return found[reader_id]
 
@@ -145,15 +142,16 @@ class Load:
 
     async def newest(self, plan: Plan, loaded: Loaded) -> Loaded:
         """The first rows of the timeline: what is pulled comes after, as far as the page reaches down."""
-        pushed = [source for source in loaded.sources if source.path == "push"]
-        return await self._further(plan, loaded, pushed, plan.request.limit + 1)
+        rows = plan.rows(plan.request.place.below)
+        pushed = [source for source in rows if source.path == "push"]
+        return await self._further(plan, loaded._replace(sources=rows), pushed, plan.request.limit + 1)
 
     async def opened(self, plan: Plan, loaded: Loaded, below: int) -> Loaded:
-        """Beside the timeline and one's own, what is pulled; of the archive, if that is where the page is."""
+        """The timeline, one's own, and what is pulled; of the archive, if that is where the page is."""
         if below <= plan.window_start:
             return await self.archive(plan, loaded, below)
         pulled = await self._dated(loaded.deadline, HELP_BY, plan.pulled(below), plan.frontier.routes)
-        return loaded._replace(sources=(*loaded.sources, *pulled))
+        return loaded._replace(sources=(*(loaded.sources or plan.rows(below)), *pulled))
 
     async def archive(self, plan: Plan, loaded: Loaded, below: int = snowflake.MAX_ID) -> Loaded:
         """Go on with what is older than the window."""
@@ -314,15 +312,10 @@ class Load:
 
     async def posts(self, plan: Plan, loaded: Loaded, post_ids: Sequence[int]) -> Loaded:
         """Canonical posts; cut, when not all that exist were fetched in time."""
-        cache = self.caches.posts
-        found = cache.known(post_ids)
-        if len(found) < len(post_ids):
-            work = cache.all(post_ids, lambda ids: self.stores.posts.posts(list(ids)))
-            fetched = await loaded.deadline.within(HYDRATE_BY, work)
-            if fetched is None:
-                return _late(loaded._replace(posts={**loaded.posts, **found}), plan, "posts")
-            found = fetched
-        return loaded._replace(posts={**loaded.posts, **found}, cut=None)
+        cache, load = self.caches.posts, lambda ids: self.stores.posts.posts(list(ids))
+        found, whole = await _cached(loaded.deadline, HYDRATE_BY, cache, post_ids, load)
+        loaded = loaded._replace(posts={**loaded.posts, **found}, cut=None)
+        return loaded if whole else _late(loaded, plan, "posts")
 
     async def affinity(self, plan: Plan, loaded: Loaded) -> tuple[Loaded, Mapping[int, int]]:
         """By author, how often the reader engaged with them lately."""
@@ -368,6 +361,21 @@ class Load:
         """By author, how many follow them; None when that is not known in time."""
         graphs = await deadline.within(1, self.stores.graph.author_graphs(author_ids))
         return None if graphs is None else {author: graph.followers for author, graph in graphs.items()}
+
+
+async def _cached(
+    deadline: Deadline,
+    share: float,
+    cache: Cache[Key, Value],
+    keys: Collection[Key],
+    load: LoadOf[Key, Value],
+) -> tuple[dict[Key, Value], bool]:
+    """What is remembered under these keys, or comes in time; and whether that is all there is."""
+    found = cache.known(keys)
+    if len(found) == len(keys):
+        return found, True
+    loaded = await deadline.within(share, cache.all(keys, load))
+    return (found, False) if loaded is None else (loaded, True)
 
 
 def _with(loaded: Loaded, read: Mapping[int, Source], recent: Mapping[int, RecentPosts]) -> Loaded:

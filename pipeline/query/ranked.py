@@ -51,7 +51,7 @@ async def select(load: Load, plan: Plan, loaded: Loaded, wanted: int, how: Ranki
         if loaded.cut:
             return replace(made, following=place, loaded=loaded.named("hydration"))
         place = following
-        loaded = loaded.passed_over()._replace(sources=plan.rows(place.below), archived=False)
+        loaded = loaded.passed_over()._replace(sources=(), archived=False)
 
 
 async def _round(

@@ -63,7 +63,7 @@ class Query:
         if plan is None:
             return Page((), None)
         newest = request.first and request.place.mode == "latest"
-        loaded = self.load.begin(plan, deadline)
+        loaded = Loaded(deadline)
         try:
             page, loaded = await (self._first if newest else self._next)(plan, loaded)
         except (Unavailable, Unprocessable) as error:
@@ -95,15 +95,15 @@ class Query:
     async def _first(self, plan: Plan, loaded: Loaded) -> tuple[Page | None, Loaded]:
         """The page that was served last, when it is still the same; else a new one, which is remembered."""
         caches, kept = self.load.caches, not plan.request.explain
-        loaded = await self.load.newest(plan, loaded)
-        if loaded.cut:
-            return None, loaded
-        rows = first_pages.rows_of(loaded)
-        page = first_pages.unchanged(caches, plan, rows) if kept else None
-        if page is None:
-            page, loaded = await self._next(plan, loaded)
-            if page is not None and kept:
-                first_pages.remember(caches, plan, rows, loaded, page)
+        newest = await self.load.newest(plan, loaded)
+        if newest.cut:
+            return None, newest
+        page = first_pages.unchanged(caches, plan, newest) if kept else None
+        if page is not None:
+            return page, newest
+        page, loaded = await self._next(plan, newest)
+        if page is not None and kept:
+            first_pages.remember(caches, plan, newest, loaded, page)
         return page, loaded
 
     async def _next(self, plan: Plan, loaded: Loaded) -> tuple[Page | None, Loaded]:
