@@ -13,8 +13,8 @@ The path, in the order data meets the code; in brackets the rules of `domain` th
  8. `stages.backfill`   rows that were missed: a follow, a return [`repair`]
  9. `stages.retract`    rows that must go: an unfollow, a deletion, a suspension [`repair`]; an erased
      account, out of every table (`stages.erase`) [`erasure`]
-10. `query.timeline`       timeline + pulled authors → one page: `frontier`, `fetch`, `latest` or `ranked`
-     [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
+10. `query.timeline`       timeline + pulled authors → one page: `plan`, `load`, `latest` or `ranked`,
+     `hydrate`, `page` [`coverage`, `merge`, `visibility`, `ranking`, `cursor`], with what `caches` remember,
      over HTTP (`web.api`) and over Kafka (`stages.ask`)
 11. `audit.auditor`    what readers are served, held against the tables [`audit`, `audit_rows`]
 12. `control.controller` how far every stage is behind, and what is done about it: pushes are shed, authors
