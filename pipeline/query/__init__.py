@@ -2,7 +2,7 @@
 
     request ─▶ plan ─▶ load ─▶ latest | ranked ─▶ hydrate ─▶ page
 
-`timeline` the chain, and the ladder down when time is short · `plan` what will be read, from `reader_view` and
+`timeline` the chain, and the ladder down when time is short · `plan` what will be read, by `reader_view` and
 `known_routes`, what a page must know of its reader and their authors · `load` all reads, each in its share of
 the time · `latest`, `ranked` the two orders · `hydrate` the posts of what was chosen · `page` what is handed
 out · `first_pages` those that were served · `looks` one post, one following · `render` as JSON. `caches` says

@@ -1,24 +1,15 @@
 """Hydrate: the posts of what was chosen, a few at a time, until as many may be shown as are wanted."""
 
 from collections.abc import Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
-from pipeline.domain.merge import STRIDE
+from pipeline.domain.merge import STRIDE, Candidate
+from pipeline.domain.ranking import Ranked
 from pipeline.query.load import Load, Loaded
 from pipeline.query.plan import Plan
 from pipeline.store.values import StoredPost
 
-
-class Chosen(Protocol):
-    """A candidate in its place on the page."""
-
-    @property
-    def post_id(self) -> int:
-        """Which post it is."""
-        ...
-
-
-Choice = TypeVar("Choice", bound=Chosen)
+Choice = TypeVar("Choice", Candidate, Ranked)
 
 
 async def visible(

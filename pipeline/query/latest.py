@@ -53,7 +53,7 @@ async def select(load: Load, plan: Plan, loaded: Loaded, wanted: int) -> Selecte
             width = min(width * STRIDE, WIDEST) if thin else wanted - len(items)
             loaded = loaded.passed_over() if thin else loaded
             if seen > CARRIED:
-                loaded = loaded._replace(sources=[source.below(below) for source in loaded.sources])
+                loaded = loaded._replace(sources=[one.below(below) for one in loaded.sources])
         elif loaded.archived or (plan.request.first and plan.reader.followees):
             break
         else:

@@ -194,16 +194,10 @@ class Load:
         return loaded._replace(candidates=merge(loaded.sources, below, wanted))
 
     async def _further(self, plan: Plan, loaded: Loaded, behind: Sequence[Source], asked: int) -> Loaded:
-        """With each of these sources read further down, all at once."""
+        """With each of these sources read further down, all at once; cut, when the timeline does not come."""
         loaded, waiting = self._at_hand(plan, loaded, behind, asked)
         if not waiting:
             return loaded
-        try:
-            return await self._read(plan, loaded, waiting, asked)
-        except Unavailable as error:
-            return loaded._replace(cut=error)
-
-    async def _read(self, plan: Plan, loaded: Loaded, waiting: Sequence[Source], asked: int) -> Loaded:
         began, deadline = time.perf_counter(), loaded.deadline
         late = "timeline only" if deadline.left(PULLS_BY) == 0 else "pulled authors"
         timeline = next((source for source in waiting if source.path == "push"), None)
@@ -214,17 +208,19 @@ class Load:
         }
         read: dict[int, Source] = {}
         recent: dict[int, RecentPosts] = {}
-        if timeline is not None:
-            try:
+        try:
+            if timeline is not None:
                 found = await deadline.within(ROWS_BY, self._deepened(plan, timeline, asked))
                 if found is None:
                     raise Unavailable(f"reader {plan.request.reader_id}: the timeline did not come in time")
-            except (Unavailable, Unprocessable):
-                for task in tasks:
-                    task.cancel()
+                read[id(timeline)] = found[0]
+            lost = set(await deadline.finish(PULLS_BY, tasks)) if tasks else ()
+        except (Unavailable, Unprocessable) as error:
+            for task in tasks:
+                task.cancel()
+            if isinstance(error, Unprocessable):
                 raise
-            read[id(timeline)] = found[0]
-        lost = set(await deadline.finish(PULLS_BY, tasks)) if tasks else ()
+            return loaded._replace(cut=error)
         for task, source in tasks.items():
             if task in lost:
                 read[id(source)], loaded = source.given_up(), loaded.named(late)
