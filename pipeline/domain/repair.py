@@ -2,10 +2,10 @@
 
 A task names posts (of one author, or of all whom the readers follow) and timelines (of named readers, or of
 the followers in a range of segments). `split` leaves one segment, `left_of_author` goes on below the
-last post done, `left_of_all` from followee to followee.
+last post done, `left_of_all` from followee to followee, for all its readers together.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 from pipeline.domain import segments
@@ -15,9 +15,17 @@ ROWS = 1_000
 """Rows of one step: what one segment of followers costs."""
 
 AUTHORS = 16
-"""Followees looked at in one step."""
+"""Followees whose posts one step reads."""
 
 POSTS_EACH = ROWS // AUTHORS
+
+READERS = 64
+"""Readers whose followees one step goes through."""
+
+FOLLOWEES = 64
+"""Followees of each that it looks at."""
+
+_LAST = 2**63 - 1
 
 
 def for_readers(
@@ -57,9 +65,25 @@ def left_of_author(task: RepairTask, found: Sequence[int], asked: int) -> Repair
     return replace(task, hi=found[-1]) if len(found) >= asked and found[-1] > task.lo else None
 
 
-def next_authors(task: RepairTask, followees: Sequence[int]) -> list[int]:
-    """The followees whose turn it is, in order of id; none: all are done."""
-    return sorted(author for author in followees if author > task.after_author)[:AUTHORS]
+def groups(task: RepairTask, readers: Sequence[int]) -> list[RepairTask]:
+    """The same for these readers alone, READERS a task."""
+    return [
+        replace(task, reader_ids=tuple(readers[first : first + READERS]))
+        for first in range(0, len(readers), READERS)
+    ]
+
+
+def known_until(followees: Mapping[int, Sequence[int]]) -> int:
+    """Up to which author everybody's followees are known: `followees`, by reader, in order of id, are the
+    next FOLLOWEES of each.
+    """
+    return min((ids[-1] for ids in followees.values() if len(ids) >= FOLLOWEES), default=_LAST)
+
+
+def next_authors(posting: Iterable[int], until: int) -> tuple[list[int], int]:
+    """The followees whose turn it is, of those that have posted, and the author up to whom all are then."""
+    turn = sorted(posting)
+    return (turn, until) if len(turn) <= AUTHORS else (turn[:AUTHORS], turn[AUTHORS - 1])
 
 
 def below(task: RepairTask, author: int) -> int:
@@ -68,14 +92,21 @@ def below(task: RepairTask, author: int) -> int:
 
 
 def left_of_all(
-    task: RepairTask, turn: Sequence[int], found: Mapping[int, Sequence[int]], asked: int
-) -> tuple[list[int], RepairTask]:
-    """The followees of this turn that count as read, and the task that goes on after them.
+    task: RepairTask, found: Mapping[int, Sequence[int]], readers: Mapping[int, int], asked: int, until: int
+) -> tuple[dict[int, Sequence[int]], RepairTask | None]:
+    """By followee the posts of this step, ROWS of rows at most, and the task that goes on after them; None:
+    all are done.
 
-    `found`: the posts of each, newest first, below `task.hi` for the first and the bound for the others.
-    The first of them that holds more is the last that counts: the next step goes on inside it.
+    `found`: the posts of each, newest first, in order of followees, `asked` at most; `readers`: how many of
+    the task's follow each. The first followee that holds more is the last of the step: the next goes on
+    inside it.
     """
-    for place, author in enumerate(turn):
-        if len(found[author]) >= asked and found[author][-1] > task.lo:
-            return list(turn[: place + 1]), replace(task, hi=found[author][-1], after_author=author - 1)
-    return list(turn), replace(task, hi=task.covered_from, after_author=turn[-1])
+    room, done = ROWS, {}
+    for author, posts in found.items():
+        fits = max(room // readers[author], 0 if done else 1)
+        done[author] = posts[:fits]
+        room -= len(done[author]) * readers[author]
+        if len(posts) > fits or (len(posts) >= asked and posts[-1] > task.lo):
+            hi = done[author][-1] if done[author] else below(task, author)
+            return done, replace(task, hi=hi, after_author=author - 1)
+    return done, None if until == _LAST else replace(task, hi=task.covered_from, after_author=until)

@@ -10,9 +10,12 @@ Budget     its own; it is rate-limited, and waits while a live tier is behind
 """
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
+from typing import NamedTuple
 
 from pipeline.domain import hints, repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
@@ -24,8 +27,8 @@ from pipeline.stages import changes
 from pipeline.stages.pace import Pace
 from pipeline.stages.repairs import BACKFILL, Task, gone, steps
 from pipeline.store.ports import Stores
-from pipeline.store.values import Push, TimelineEntry
-from pipeline.wire.records import AuthorClass, RepairTask
+from pipeline.store.values import Edge, Push, ReaderState, TimelineEntry
+from pipeline.wire.records import RepairTask
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,19 +55,22 @@ class Backfill:
         await self._until(task.covered_from)
         if task.author_id:
             left = await self._one_author(task, caught_up)
-        elif len(task.reader_ids) == 1:
+        elif len(task.reader_ids) <= repair.READERS:
             left = await self._all_authors(task, caught_up)
         else:
-            return await self._each_reader(task, caught_up)
+            return await self._in_groups(task, caught_up)
         return [left] if left else []
 
-    async def _each_reader(self, task: RepairTask, caught_up: set[int]) -> list[RepairTask]:
-        """A task for each of several readers; most have just come, follow nobody yet, and lack nothing."""
+    async def _in_groups(self, task: RepairTask, caught_up: set[int]) -> list[RepairTask]:
+        """A task for some readers each; most have just come, follow nobody yet, and lack nothing."""
         follow = await self.stores.graph.ever_followed(task.reader_ids)
-        lack_nothing = [reader for reader in task.reader_ids if reader not in follow]
-        await self.stores.readers.put_readers_caught_up(lack_nothing, task.covered_from, ttl_s=self._ttl_s)
-        caught_up.update(lack_nothing)
-        return [replace(task, reader_ids=(reader,)) for reader in follow]
+        await self._fulfil(task, [reader for reader in task.reader_ids if reader not in follow], caught_up)
+        return repair.groups(task, [reader for reader in task.reader_ids if reader in follow])
+
+    async def _fulfil(self, task: RepairTask, readers: Sequence[int], caught_up: set[int]) -> None:
+        """The bound of these readers."""
+        await self.stores.readers.put_readers_caught_up(readers, task.covered_from, ttl_s=self._ttl_s)
+        caught_up.update(readers)
 
     @property
     def _ttl_s(self) -> int:
@@ -79,69 +85,77 @@ class Backfill:
 
     async def _one_author(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
         """The author's posts for some readers; returns what is left."""
-        warmth, posts_each = await self._audience(task)
-        if warmth:
-            rows = await self._recent(task.author_id, task.lo, task.hi, posts_each)
+        audience = await self._audience(task)
+        if audience:
+            asked = repair.posts_a_step(len(audience))
+            rows = await self._recent(task.author_id, task.lo, task.hi, asked)
             routes = await self.stores.routes.routes([task.author_id])
-            await self._write(_pushes(rows, entries_of(routes, task.author_id), warmth), rows, task.at)
-            left = repair.left_of_author(task, [row.post_id for row in rows], posts_each)
+            await self._write(_pushes(rows, entries_of(routes, task.author_id), audience))
+            left = repair.left_of_author(task, [row.post_id for row in rows], asked)
             if left is not None:
                 return left
             if task.covered_from:
-                await self.stores.graph.put_caught_up(task.author_id, tuple(warmth), task.covered_from)
-                caught_up.update(warmth)
+                await self.stores.graph.put_caught_up(task.author_id, tuple(audience), task.covered_from)
+                caught_up.update(audience)
         return None
 
-    async def _audience(self, task: RepairTask) -> tuple[Mapping[int, int | None], int]:
-        """By reader who follows now, since when their edge is warm; and how many posts make a step."""
+    async def _audience(self, task: RepairTask) -> "_Audience":
+        """Who follows now, of the task's readers or of its segment."""
         if task.reader_ids:
             edges = await self.stores.graph.edges(task.author_id, task.reader_ids)
-            warmth = {e.reader_id: e.warm_since for e in edges.values() if e.follows}
-        else:
-            found = await self.stores.graph.followers(task.author_id, task.first_segment, warm=True)
-            warmth = {reader: found.warm_since.get(reader) for reader in found.ids}
-        return warmth, repair.posts_a_step(len(warmth))
+            return {e.reader_id: (_as_of(e, task), e.warm_since) for e in edges.values() if e.follows}
+        found = await self.stores.graph.followers(task.author_id, task.first_segment, warm=True)
+        return {reader: (task.at, found.warm_since.get(reader)) for reader in found.ids}
 
     async def _all_authors(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
-        """Some followees of one reader; returns the task for the others, None when all are done."""
-        (reader,) = task.reader_ids
-        edges = {edge.author_id: edge for edge in await self.stores.graph.following(reader)}
-        turn = repair.next_authors(task, list(edges))
-        if not turn:
-            await self.stores.readers.put_readers_caught_up([reader], task.covered_from, ttl_s=self._ttl_s)
-            caught_up.add(reader)
-            return None
-        asked = repair.POSTS_EACH
-        found, routes = await asyncio.gather(
-            asyncio.gather(*(self._recent(a, task.lo, repair.below(task, a), asked) for a in turn)),
-            self.stores.routes.routes(turn),
+        """Some followees of some readers; returns the task for the others, None when all are done.
+
+        Nothing is lacking of an author without a record: tasks of their first post leave after the record is
+        durable, so after the time of the bound, and writers know of the readers by then.
+        """
+        stores, asked = self.stores, repair.POSTS_EACH
+        edges, states = await asyncio.gather(
+            stores.graph.followees(task.reader_ids, task.after_author, repair.FOLLOWEES),
+            stores.readers.readers(task.reader_ids),
         )
-        posts = {a: [row.post_id for row in rows] for a, rows in zip(turn, found, strict=True)}
-        done, left = repair.left_of_all(task, turn, posts, asked)
-        for author, rows in zip(done, found, strict=False):
-            entries = entries_of(routes, author)
-            await self._write(_pushes(rows, entries, {reader: edges[author].warm_since}), rows, task.at)
+        until = repair.known_until({r: [edge.author_id for edge in some] for r, some in edges.items()})
+        audiences: dict[int, dict[int, tuple[int, int | None]]] = defaultdict(dict)
+        for edge in chain.from_iterable(edges.values()):
+            if edge.follows and edge.author_id <= until:
+                at = _returned_at(states[edge.reader_id], task)
+                audiences[edge.author_id][edge.reader_id] = at, edge.warm_since
+        routes = await stores.routes.routes(audiences)
+        turn, until = repair.next_authors(routes, until)
+        found = await asyncio.gather(*(self._recent(a, task.lo, repair.below(task, a), asked) for a in turn))
+        rows = dict(zip(turn, found, strict=True))
+        posts = {a: [row.post_id for row in some] for a, some in rows.items()}
+        done, left = repair.left_of_all(task, posts, {a: len(audiences[a]) for a in turn}, asked, until)
+        await self._write(
+            [
+                push
+                for a, taken in done.items()
+                for push in _pushes(rows[a][: len(taken)], entries_of(routes, a), audiences[a])
+            ]
+        )
+        if left is None:
+            await self._fulfil(task, task.reader_ids, caught_up)
         return left
 
     async def _recent(self, author: int, lo: int, hi: int, most: int) -> list[Row]:
         oldest = snowflake.first_id(self.now_ms() - self.life_ms)
         return await self.stores.posts.recent(author, max(lo, oldest), hi, most)
 
-    async def _write(
-        self, pushes: Mapping[tuple[int, ...], Sequence[int]], rows: Sequence[Row], at: int
-    ) -> None:
-        hidden = await gone(self.stores.posts, [row.post_id for row in rows])
-        pushes = {readers: [p for p in posts if p not in hidden] for readers, posts in pushes.items()}
-        count = sum(len(readers) * len(posts) for readers, posts in pushes.items())
+    async def _write(self, pushes: Sequence["_RowsFor"]) -> None:
+        if not pushes:
+            return
+        hidden = await gone(self.stores.posts, list({row.post_id for push in pushes for row in push.rows}))
+        due = [(push, [row for row in push.rows if row.post_id not in hidden]) for push in pushes]
+        count = sum(len(push.readers) * len(rows) for push, rows in due)
         if not count:
             return
         await self.pace.take(count)
-        by_id = {row.post_id: row for row in rows}
         await self.stores.timelines.push(
-            [
-                Push(readers, [self._entry(by_id[post], at) for post in posts])
-                for readers, posts in pushes.items()
-            ]
+            [Push(push.readers, [self._entry(row, push.at) for row in rows]) for push, rows in due if rows]
         )
 
     def _entry(self, row: Row, at: int) -> TimelineEntry:
@@ -151,18 +165,39 @@ class Backfill:
         return TimelineEntry(row.post_id, row.author_id, marks, max(created, at) * 1000, left_s)
 
 
-def _pushes(
-    rows: Sequence[Row], entries: Entries, warmth: Mapping[int, int | None]
-) -> dict[tuple[int, ...], list[int]]:
-    """By audience, the posts it must have, by the coverage rule; most have the same one."""
-    everyone = tuple(warmth)
-    found: dict[tuple[int, ...], list[int]] = {}
+_Audience = Mapping[int, tuple[int, int | None]]
+"""By reader, as of when (ms) their rows are written, and since when their edge is warm."""
+
+
+class _RowsFor(NamedTuple):
+    """Posts that some readers must have, written as of one time (ms)."""
+
+    at: int
+    readers: Sequence[int]
+    rows: Sequence[Row]
+
+
+def _as_of(edge: Edge, task: RepairTask) -> int:
+    """Just after the follow: an unfollow of the same time, which the follow came after, must not take the
+    rows away. Of an edge that was blocked since: as the task says.
+    """
+    return task.at if edge.retracted_at > edge.at else edge.at + 1
+
+
+def _returned_at(state: ReaderState, task: RepairTask) -> int:
+    """A task is for all who came back together; when each did is in the table, if it is about this return."""
+    return state.cohort_at if state.covered_from == task.covered_from else task.at
+
+
+def _pushes(rows: Sequence[Row], entries: Entries, audience: _Audience) -> list[_RowsFor]:
+    """Who must have which of these posts, by the coverage rule; most readers have the same ones."""
+    found: dict[tuple[int, tuple[int, ...]], list[Row]] = defaultdict(list)
     for row in rows:
         author_class = class_of(row.post_id, entries)
-        audience = everyone
-        if author_class is not AuthorClass.PUSH:
-            covers = ((reader, EdgeCover(0, since)) for reader, since in warmth.items())
-            audience = tuple(r for r, cover in covers if pushed(row.post_id, author_class, cover))
-        if audience:
-            found.setdefault(audience, []).append(row.post_id)
-    return found
+        due: dict[int, list[int]] = defaultdict(list)
+        for reader, (at, warm_since) in audience.items():
+            if pushed(row.post_id, author_class, EdgeCover(0, warm_since)):
+                due[at].append(reader)
+        for at, readers in due.items():
+            found[at, tuple(readers)].append(row)
+    return [_RowsFor(at, readers, some) for (at, readers), some in found.items()]

@@ -88,6 +88,11 @@ class GraphStore(Protocol):
     async def following(self, reader_id: int) -> list[Edge]:
         """The authors this reader follows now."""
 
+    async def followees(self, reader_ids: Sequence[int], after: int, most: int) -> dict[int, list[Edge]]:
+        """By reader, the edges to the next `most` authors with ids above `after`, in their order; also
+        removed ones. Who has none is left out.
+        """
+
     async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
         """Which of these readers have an edge, also a removed one."""
 

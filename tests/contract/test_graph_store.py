@@ -300,3 +300,23 @@ async def test_who_ever_followed_anybody_is_known(stores, fresh):
 
     assert await stores.graph.ever_followed(range(reader, reader + 250)) == {reader, reader + 1}
     assert await stores.graph.ever_followed([]) == set()
+
+
+async def test_the_next_followees_of_many_readers(stores, fresh):
+    """In order, of each so many, also those who were left; limit − 1, limit and limit + 1."""
+    reader = fresh()
+    edges = [
+        Edge(reader + n, author, author % 2 == 0, T0 + 5, 0, covered_from=7)
+        for n, count in enumerate((2, 3, 4, 0, 60))
+        for author in range(10, 10 + count)
+    ]
+    await stores.graph.put_edges(edges)
+
+    found = await stores.graph.followees(range(reader, reader + 120), 10, 3)
+
+    by_reader = {
+        n: [e for e in edges if e.reader_id == reader + n and e.author_id > 10][:3] for n in (0, 1, 2, 4)
+    }
+    assert found == {reader + n: some for n, some in by_reader.items()}
+    assert [len(some) for some in found.values()] == [1, 2, 3, 3]
+    assert await stores.graph.followees([], 0, 3) == {}

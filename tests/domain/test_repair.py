@@ -1,5 +1,9 @@
 """Repairs: the steps of a task together are the task, each of them is bounded, and they end."""
 
+from collections import Counter
+from dataclasses import replace
+from unittest.mock import patch
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -48,35 +52,59 @@ def test_more_readers_than_rows_still_get_a_post_a_step():
 
 
 authors = st.dictionaries(st.integers(1, 60), st.sets(st.integers(1, 520), max_size=9), max_size=40)
+follows = st.dictionaries(st.integers(1, 9), st.sets(st.integers(1, 60)), min_size=1, max_size=5)
 
 
-@given(authors, st.integers(1, 4), st.integers(0, 60), st.data())
-def test_the_steps_of_a_reader_are_all_posts_of_all_authors_once(posts_of, asked, lo, data):
-    """Author by author; one that is left in between or comes in between changes nothing for the others."""
-    left, done = task(author_id=0, reader_ids=(1,), lo=lo, covered_from=BOUND), []
+@given(authors, follows, st.integers(0, 60), st.data())
+def test_the_steps_of_readers_are_all_posts_of_all_they_follow_once(posts_of, follows, lo, data):
+    """Bounded at each side; one that is left in between or comes in between changes nothing for the others."""
+    sizes = {name: data.draw(st.integers(1, 6), name) for name in ("AUTHORS", "FOLLOWEES", "ROWS")}
+    asked = data.draw(st.integers(1, 4), "asked")
+    left, done = task(author_id=0, reader_ids=tuple(follows), lo=lo, covered_from=BOUND), []
     leaves = data.draw(st.sets(st.sampled_from(sorted(posts_of)))) if posts_of else set()
-    for step in range(1000):
-        followees = [a for a in posts_of if not step or a not in leaves]
-        turn = repair.next_authors(left, followees)
-        if not turn:
-            break
-        assert len(turn) <= repair.AUTHORS
-        his = [left.hi if turn[0] == left.after_author + 1 else BOUND] + [BOUND] * (len(turn) - 1)
-        found = {
-            a: sorted((p for p in posts_of[a] if lo <= p < hi), reverse=True)[:asked]
-            for a, hi in zip(turn, his, strict=True)
-        }
-        read, left = repair.left_of_all(left, turn, found, asked)
-        assert read == turn[: len(read)] and read
-        done += [(a, p) for a in read for p in found[a]]
-    else:
-        raise AssertionError("never ends")
+    with patch.multiple(repair, **sizes):
+        for step in range(2000):
+            now = {r: sorted(f - leaves if step else f) for r, f in follows.items()}
+            known = {r: [a for a in f if a > left.after_author][: repair.FOLLOWEES] for r, f in now.items()}
+            until = repair.known_until(known)
+            of = Counter(a for some in known.values() for a in some if a <= until and a in posts_of)
+            turn, until = repair.next_authors(of, until)
+            assert len(turn) <= repair.AUTHORS
+            found = {
+                a: sorted((p for p in posts_of[a] if lo <= p < repair.below(left, a)), reverse=True)[:asked]
+                for a in turn
+            }
+            posts, left = repair.left_of_all(left, found, of, asked, until)
+            rows = sum(len(some) * of[a] for a, some in posts.items())
+            assert rows <= max(repair.ROWS, len(follows))
+            done += [(r, a, p) for a, some in posts.items() for p in some for r in follows if a in known[r]]
+            if left is None:
+                break
+        else:
+            raise AssertionError("never ends")
 
-    wanted = {(a, p) for a, posts in posts_of.items() for p in posts if lo <= p < BOUND}
+    wanted = {
+        (r, a, p) for r, f in follows.items() for a in f for p in posts_of.get(a, ()) if lo <= p < BOUND
+    }
     assert len(done) == len(set(done))
     assert set(done) <= wanted
-    assert {(a, p) for a, p in wanted if a not in leaves} <= set(done)
+    assert {(r, a, p) for r, a, p in wanted if a not in leaves} <= set(done)
+
+
+def test_a_step_of_one_reader_may_read_a_whole_turn():
     assert repair.AUTHORS * repair.POSTS_EACH <= repair.ROWS
+
+
+@given(st.integers(0, 300))
+def test_groups_name_every_reader_once(count):
+    """In their order, and what else the task says."""
+    whole = task(author_id=0, reader_ids=tuple(range(500)), covered_from=9)
+
+    groups = repair.groups(whole, range(count))
+
+    assert [reader for one in groups for reader in one.reader_ids] == list(range(count))
+    assert all(0 < len(one.reader_ids) <= repair.READERS for one in groups)
+    assert {replace(one, reader_ids=whole.reader_ids) for one in groups} <= {whole}
 
 
 @given(st.integers(0, 3_500), st.integers(0, 5))

@@ -1,5 +1,6 @@
 """`followers_by_author`, `following_by_reader`, and the graph's half of `author_stats`."""
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
@@ -36,6 +37,9 @@ class CassandraGraph:
         )
         self._edges = db.prepare(f"{_SELECT_EDGE} WHERE reader_id IN ? AND author_id = ?")
         self._following = db.prepare(f"{_SELECT_EDGE} WHERE reader_id = ?")
+        self._followees = db.prepare(
+            f"{_SELECT_EDGE} WHERE reader_id IN ? AND author_id > ? PER PARTITION LIMIT ?"
+        )
         self._ever_followed = db.prepare(
             "SELECT reader_id FROM following_by_reader WHERE reader_id IN ? PER PARTITION LIMIT 1"
         )
@@ -169,6 +173,14 @@ class CassandraGraph:
         """See `GraphStore`."""
         rows = await self._db.fetch(self._following, reader_id)
         return [_edge(row) for row in rows if row[2]]
+
+    async def followees(self, reader_ids: Sequence[int], after: int, most: int) -> dict[int, list[Edge]]:
+        """See `GraphStore`."""
+        found: dict[int, list[Edge]] = defaultdict(list)
+        for row in await self._db.fetch_in(self._followees, reader_ids, after, most):
+            if row[2] is not None:
+                found[row[0]].append(_edge(row))
+        return dict(found)
 
     async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""

@@ -87,6 +87,17 @@ class MemoryGraph:
         rows = self._edges.rows(reader_id).items()
         return [self._edge(reader_id, author, cells) for author, cells in rows if cells.get("follows")]
 
+    async def followees(self, reader_ids: Sequence[int], after: int, most: int) -> dict[int, list[Edge]]:
+        """See `GraphStore`."""
+        rows = {reader: self._edges.rows(reader).items() for reader in reader_ids}
+        found = {
+            reader: [self._edge(reader, a, cells) for a, cells in edges if a > after and "follows" in cells][
+                :most
+            ]
+            for reader, edges in rows.items()
+        }
+        return {reader: edges for reader, edges in found.items() if edges}
+
     async def ever_followed(self, reader_ids: Sequence[int]) -> set[int]:
         """See `GraphStore`."""
         return {reader for reader in reader_ids if self._edges.rows(reader)}
