@@ -101,7 +101,7 @@ def left_of_all(
     the task's follow each. The first followee that holds more is the last of the step: the next goes on
     inside it.
     """
-    room, done = ROWS, {}
+    room, done = ROWS, dict[int, Sequence[int]]()
     for author, posts in found.items():
         fits = max(room // readers[author], 0 if done else 1)
         done[author] = posts[:fits]

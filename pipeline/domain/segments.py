@@ -44,6 +44,11 @@ def quantum(task: SegmentRange) -> tuple[int, SegmentRange | None]:
     return task.first, rest
 
 
+def fill(readers: Sequence[int], size: int) -> list[Sequence[int]]:
+    """The segments of an author's first followers, in their order."""
+    return [readers[first : first + size] for first in range(0, len(readers), size)]
+
+
 def place(lives: Sequence[int], newcomers: int, size: int) -> Iterator[tuple[int, int]]:
     """Where newcomers go: `(segment, how many)`, lowest segment with room first, new segments at the end."""
     segment = 0

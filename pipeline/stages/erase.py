@@ -27,7 +27,7 @@ from pipeline.stages.graph import change_segment
 from pipeline.stages.pace import Pace
 from pipeline.stages.retract import Retract
 from pipeline.store.ports import ReaderStore, Stores
-from pipeline.store.values import FIRST, AuthorGraph, Edge, Retraction
+from pipeline.store.values import FIRST, Edge, Retraction
 from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, ErasedAccount, ErasureTask
 
@@ -181,9 +181,9 @@ class Erase:
         lives = await graph.segment_lives(author, edge.segment + 1)
         plan = SegmentPlan(remove=[edge.reader_id], check=True)
         await change_segment(graph, author, edge.segment, plan, lives[edge.segment])
-        segments = (await graph.author_graphs([author]))[author].segments
-        live = await graph.segment_lives(author, segments)
-        await graph.put_author_graphs([AuthorGraph(author, sum(one or 0 for one in live), segments)])
+        counted = (await graph.author_graphs([author]))[author]
+        live = await graph.segment_lives(author, counted.segments)
+        await graph.put_author_graphs([replace(counted, followers=sum(one or 0 for one in live))])
 
     async def _relations(self, cause: Delivery[ErasureTask]) -> ErasureTask | None:
         task = cause.record

@@ -21,7 +21,7 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from pipeline.domain import repair, snowflake
+from pipeline.domain import repair, segments, snowflake
 from pipeline.domain.admission import EDGE_MARKS
 from pipeline.domain.edges import EdgeNow, EdgePlan, SegmentPlan, plan
 from pipeline.domain.order import Version
@@ -30,7 +30,7 @@ from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.stages import changes, edge_state, repairs
 from pipeline.store.ports import GraphStore, RouteStore
-from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, FirstFollowers, SegmentChange
 from pipeline.wire.records import FollowEvent
 
 Event = Delivery[FollowEvent]
@@ -70,6 +70,9 @@ class _Author:
     def counted(self) -> AuthorGraph:
         return AuthorGraph(self.graph.author_id, sum(live or 0 for live in self.lives), self.segments)
 
+    def grown(self) -> AuthorGraph:
+        return replace(self.graph, segments=self.segments)
+
 
 @dataclass(frozen=True, slots=True)
 class Graph:
@@ -102,14 +105,72 @@ class Graph:
 
     async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:
         graphs = await self.store.author_graphs(events)
-        authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
+        first = {
+            author: some[0]
+            for author, some in events.items()
+            if not graphs[author].segments and some[0].record.type == "followed"
+        }
+        graphs |= await self._begin(first)
+        await self._change_edges(
+            {a: left for a, some in events.items() if (left := some[1:] if a in first else some)}, graphs
+        )
 
-        grown = [
-            AuthorGraph(a.graph.author_id, a.graph.followers, a.segments)
-            for a in authors
-            if a.segments > a.graph.segments
-        ]
-        await self.store.put_author_graphs(grown)
+    async def _begin(self, events: Mapping[int, Event]) -> dict[int, AuthorGraph]:
+        """The first event about each of these authors; returns their graphs then.
+
+        No fence, and each edge is written once: what such an event leads to follows from it alone, so it may
+        be begun any number of times. Where it was cut off the graph is not whole, and `_planned` takes out
+        who has no edge.
+        """
+        if not events:
+            return {}
+        seats = {
+            a: segments.fill(tuple(dict.fromkeys(event.record.follower_ids)), self.segment_size)
+            for a, event in events.items()
+        }
+        await self.store.put_author_graphs([AuthorGraph(a, 0, len(s), whole=False) for a, s in seats.items()])
+        await self.store.put_first_followers([FirstFollowers(a, s) for a, s in seats.items()])
+        posted = await self.routes.routes(events)
+        bound = self._bound()
+        await self.emit.all(
+            message
+            for a in posted
+            for event in [events[a]]
+            for message in repairs.messages(
+                self.emit,
+                repairs.BACKFILL,
+                str(a),
+                repair.for_readers(
+                    a,
+                    list(chain.from_iterable(seats[a])),
+                    hi=bound,
+                    at=event.record.at + 1,
+                    covered_from=bound,
+                ),
+                event,
+            )
+        )
+        await self.store.put_edges(
+            [
+                Edge(
+                    r, a, True, event.record.at, n, bound if a in posted else EVER, place=event.message.offset
+                )
+                for a, event in events.items()
+                for n, readers in enumerate(seats[a])
+                for r in readers
+            ]
+        )
+        graphs = {a: AuthorGraph(a, sum(map(len, s)), len(s)) for a, s in seats.items()}
+        await self.store.put_author_graphs(list(graphs.values()))
+        return graphs
+
+    async def _change_edges(
+        self, events: Mapping[int, Sequence[Event]], graphs: Mapping[int, AuthorGraph]
+    ) -> None:
+        if not events:
+            return
+        authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
+        await self.store.put_author_graphs([a.grown() for a in authors if a.segments > a.graph.segments])
         await _all(
             self._change(a, n, SegmentPlan(remove=readers, check=True))
             for a in authors
@@ -118,7 +179,9 @@ class Graph:
         await self.store.put_edges([e for a in authors for e in _intents(a)])
         await self.store.put_edges([e for a in authors for e in _removals(a)])
         await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
-        await self.store.put_author_graphs([a.counted() for a in authors if a.plan.changes])
+        await self.store.put_author_graphs(
+            [a.counted() for a in authors if a.plan.changes or not a.graph.whole]
+        )
         posted = await self.routes.routes([a.graph.author_id for a in authors])
         bound = self._bound()
         bounds = {a.graph.author_id: bound if a.graph.author_id in posted else EVER for a in authors}
@@ -135,22 +198,21 @@ class Graph:
         return snowflake.first_id(self.now_ms() + self.margin_ms)
 
     def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
-        """What was posted before those who join came, and what those who leave have still got.
-
-        Rows for those who join are as of just after the follow: an unfollow of the same time, which the
-        follow came after, must not take them away.
+        """What was posted before those who join came, and what those who leave have still got. The backfill
+        finds in the edges as of when each of its rows is.
         """
         author_id = author.graph.author_id
-        joins: dict[tuple[int, int], list[int]] = defaultdict(list)
+        joins: dict[int, list[int]] = defaultdict(list)
         leaves: dict[int, list[int]] = defaultdict(list)
-        for reader, (version, _) in author.plan.joins.items():
-            joins[version.at + 1, author.bound_of(reader, bound)].append(reader)
+        for reader in author.plan.joins:
+            joins[author.bound_of(reader, bound)].append(reader)
         for reader, (version, segment) in author.plan.gone.items():
             if segment >= 0:
                 leaves[version.at].append(reader)
+        newest = max((version.at for version, _ in author.plan.joins.values()), default=0)
         missed = (
-            repair.for_readers(author_id, readers, hi=hi, at=at, covered_from=hi)
-            for (at, hi), readers in joins.items()
+            repair.for_readers(author_id, readers, hi=hi, at=newest + 1, covered_from=hi)
+            for hi, readers in joins.items()
         )
         kept = (
             repair.for_readers(author_id, readers, hi=snowflake.MAX_ID, at=at)
@@ -174,9 +236,21 @@ class Graph:
             for reader, edge in edges.items()
         }
         planned = plan(events, stored, [live or 0 for live in lives], self.segment_size)
+        if not graph.whole:
+            for segment, readers in (await self._without_edge(graph)).items():
+                planned.vacated.setdefault(segment, []).extend(readers)
         author = _Author(graph, lives, edges, planned)
         author.lives += [None] * (author.segments - len(lives))
         return author
+
+    async def _without_edge(self, graph: AuthorGraph) -> dict[int, list[int]]:
+        """By segment, first followers whose edge was not written any more: their event comes again."""
+        found: dict[int, list[int]] = {}
+        for segment in range(graph.segments):
+            members = (await self.store.followers(graph.author_id, segment)).ids
+            edges = await self.store.edges(graph.author_id, members)
+            found[segment] = [reader for reader in members if reader not in edges]
+        return found
 
     async def _change(self, author: _Author, segment: int, wanted: SegmentPlan) -> None:
         author.lives[segment] = await change_segment(

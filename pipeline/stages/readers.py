@@ -64,16 +64,16 @@ class Readers:
                     raise AssertionError(f"{other.type} was let in")  # it becomes a dead letter by itself
             events[reader].append((kind, at))
             causes[reader] = delivery
-        await self.store.put_accounts(accounts)
         await self.store.put_hidden(hides)
         states = await self.store.readers(list(events))
         outcomes = {reader: after(_known(states[reader]), events[reader]) for reader in events}
+        woken = {r: o for r, o in outcomes.items() if o.change is CohortChange.WAKE}
+        await self.store.put_accounts([one for one in accounts if one.event.user_id not in woken])
         await self.warmth.heard(active, states)
         await self._lapse(
             {r: o for r, o in outcomes.items() if o.change is CohortChange.LAPSE}, causes, batch
         )
-        woken = {r: o for r, o in outcomes.items() if o.change is CohortChange.WAKE}
-        await self._wake(woken, states, causes)
+        await self._wake(woken, states, causes, [one for one in accounts if one.event.user_id in woken])
         # of a cohort that is stored already: a crash may have come before anybody was told
         untold = {r for r in events if any(at <= states[r].cohort_at for _, at in events[r])}
         about = {account.event.user_id for account in accounts} | {hide.reader_id for hide in hides}
@@ -94,24 +94,36 @@ class Readers:
         await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
 
     async def _wake(
-        self, outcomes: dict[int, Outcome], states: dict[int, ReaderState], causes: dict[int, Event]
+        self,
+        outcomes: dict[int, Outcome],
+        states: dict[int, ReaderState],
+        causes: dict[int, Event],
+        accounts: Sequence[Placed[AccountEvent]],
     ) -> None:
+        """Those who come back, or come first, and the accounts of the latter. All share their tasks: as of
+        when each came back is in the table.
+        """
         await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
         ahead = snowflake.first_id(self.now_ms() + self.margin_ms)
         bounds = {reader: max(ahead, states[reader].caught_up + 1) for reader in outcomes}
-        together: dict[tuple[int, int], list[int]] = defaultdict(list)
-        for reader, outcome in outcomes.items():
-            together[bounds[reader], outcome.at].append(reader)
+        together: dict[int, list[int]] = defaultdict(list)
+        for reader, bound in bounds.items():
+            together[bound].append(reader)
+        newest = max((outcome.at for outcome in outcomes.values()), default=0)
         await self.emit.all(
             message
-            for (bound, at), woken in together.items()
-            for tasks in [repair.for_readers(0, woken, hi=bound, at=at, covered_from=bound)]
+            for bound, woken in together.items()
+            for tasks in [repair.for_readers(0, woken, hi=bound, at=newest, covered_from=bound)]
             for message in repairs.messages(
                 self.emit, repairs.BACKFILL, str(woken[0]), tasks, causes[woken[0]]
             )
         )
         await self.store.put_cohorts(
-            [ReaderState(r, active=True, covered_from=bounds[r], cohort_at=o.at) for r, o in outcomes.items()]
+            [
+                ReaderState(r, active=True, covered_from=bounds[r], cohort_at=o.at)
+                for r, o in outcomes.items()
+            ],
+            accounts,
         )
 
     def _cohort(self, reader: int, outcome: Outcome, cause: Event) -> Outgoing:

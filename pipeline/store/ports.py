@@ -21,6 +21,7 @@ from pipeline.store.values import (
     CounterWindow,
     Edge,
     Engaged,
+    FirstFollowers,
     Followers,
     Hidden,
     Hide,
@@ -54,6 +55,12 @@ class GraphStore(Protocol):
         """Store the counts; the graph stage is their only writer, and an author's calls come in order.
 
         Segments only ever grow, so a late call cannot take any away: a lost one would never be pushed to.
+        Of a graph that is not whole only the segments are stored; it is whole once followers have been.
+        """
+
+    async def put_first_followers(self, firsts: Sequence[FirstFollowers]) -> None:
+        """Fill segments that no change has touched, without a fence: as of a time before any change, so that
+        it may be repeated, also by two writers or after later changes, and ends the same. Not all or nothing.
         """
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
@@ -212,8 +219,12 @@ class ReaderStore(Protocol):
     async def readers(self, reader_ids: Sequence[int]) -> dict[int, ReaderState]:
         """The states of these readers; unknown ones have the defaults."""
 
-    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
-        """Store `active` and `covered_from`; of a reader's the one with the highest `cohort_at` stays."""
+    async def put_cohorts(
+        self, states: Sequence[ReaderState], accounts: Iterable[Placed[AccountEvent]] = ()
+    ) -> None:
+        """Store `active` and `covered_from`; of a reader's the one with the highest `cohort_at` stays. And
+        accounts, as `put_accounts`: what is about one reader costs one write.
+        """
 
     async def put_readers_caught_up(self, reader_ids: Sequence[int], bound: int, *, ttl_s: int) -> None:
         """A backfill has fulfilled this bound of these readers; a higher one stays."""

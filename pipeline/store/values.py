@@ -74,11 +74,22 @@ def caught_up_bound(covered_from: int, caught_up: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class AuthorGraph:
-    """How many followers an author has, in how many segments."""
+    """How many followers an author has, in how many segments.
+
+    `whole`: False while the first followers are being written; the segments may hold some without an edge.
+    """
 
     author_id: int
     followers: int = 0
     segments: int = 0
+    whole: bool = True
+
+
+class FirstFollowers(NamedTuple):
+    """The followers of the first event about an author, by segment."""
+
+    author_id: int
+    segments: Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,14 @@ from itertools import permutations
 import pytest
 
 from pipeline.domain.snowflake import first_id
-from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.values import (
+    NOT_COVERED,
+    AuthorGraph,
+    Edge,
+    FirstFollowers,
+    Followers,
+    SegmentChange,
+)
 
 T0 = 1_700_000_000_000
 
@@ -320,3 +327,45 @@ async def test_the_next_followees_of_many_readers(stores, fresh):
     assert found == {reader + n: some for n, some in by_reader.items()}
     assert [len(some) for some in found.values()] == [1, 2, 3, 3]
     assert await stores.graph.followees([], 0, 3) == {}
+
+
+async def test_first_followers_fill_segments_that_nobody_changed(stores, fresh):
+    """More than fit into a batch, of several authors; twice is once."""
+    author = fresh()
+    firsts = [FirstFollowers(author, [tuple(range(1000)), (7000,)]), FirstFollowers(author + 1, [(5, 3)])]
+
+    await stores.graph.put_first_followers(firsts)
+    await stores.graph.put_first_followers(firsts[:1])
+
+    found = [await stores.graph.followers(author, n) for n in range(3)]
+    assert found == [Followers(tuple(range(1000)), {}), Followers((7000,), {}), Followers((), {})]
+    assert await stores.graph.segment_lives(author, 3) == [1000, 1, None]
+    assert (await stores.graph.followers(author + 1, 0)).ids == (3, 5)
+
+
+async def test_first_followers_that_come_late_change_nothing(stores, fresh):
+    """Who left meanwhile stays away, who came stays, and the count is that of the change."""
+    author = fresh()
+    await stores.graph.put_first_followers([FirstFollowers(author, [(1, 2, 3)])])
+    assert await stores.graph.change_segment(SegmentChange(author, 0, 3, add=(4, 5), remove=(1,)))
+    assert await stores.graph.change_segment(SegmentChange(author + 1, 0, None, add=(1, 2, 3)))
+    assert await stores.graph.change_segment(SegmentChange(author + 1, 0, 3, remove=(3,)))
+
+    await stores.graph.put_first_followers([FirstFollowers(a, [(1, 2, 3)]) for a in (author, author + 1)])
+
+    assert [(await stores.graph.followers(a, 0)).ids for a in (author, author + 1)] == [(2, 3, 4, 5), (1, 2)]
+    assert await stores.graph.segment_lives(author, 1) == [4]
+    assert await stores.graph.segment_lives(author + 1, 1) == [2]
+
+
+async def test_a_graph_is_whole_once_its_followers_are_counted(stores, fresh):
+    author = fresh()
+
+    await stores.graph.put_author_graphs([AuthorGraph(author, 0, 2, whole=False)])
+    assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 2, whole=False)}
+
+    await stores.graph.put_author_graphs([AuthorGraph(author, 0, 2)])
+    assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 2)}
+
+    await stores.graph.put_author_graphs([AuthorGraph(author, 9, 3, whole=False)])
+    assert await stores.graph.author_graphs([author]) == {author: AuthorGraph(author, 0, 3)}

@@ -59,35 +59,96 @@ def test_order_repetition_and_batches_do_not_matter(log, random, taken):
     asyncio.run(run())
 
 
-async def test_an_edge_is_written_before_its_segment_and_covered_after_it():
-    """Pulled for from the first moment, relied upon only when the segment and the counts are durable."""
-    world, fault, seen = World(), Fault(), []
+async def calls_and_tables(world, event):
+    """After each write of this event: the call, the edges as (reader, segment, bound), and the segments."""
+    fault, seen = Fault(), []
 
     async def watch():
-        edges = [(edge.segment, edge.covered_from) for edge in await world.edges()]
+        edges = [(edge.reader_id, edge.segment, edge.covered_from) for edge in await world.edges()]
         seen.append((fault.calls[-1], edges, await world.segments()))
 
     fault.watch = watch
-    await world.handle([follow(5, 1)], fault)
+    await world.handle([event], fault)
+    return [step for step in seen if step[0].startswith(("put", "change"))]
 
-    assert [step for step in seen if step[0].startswith(("put", "change"))] == [
-        ("put_author_graphs", [], [[]]),
-        ("put_edges", [(0, NOT_COVERED)], [[]]),
-        ("put_edges", [(0, NOT_COVERED)], [[]]),
-        ("change_segment", [(0, NOT_COVERED)], [[1]]),
-        ("put_author_graphs", [(0, NOT_COVERED)], [[1]]),
-        ("put_edges", [(0, BOUND)], [[1]]),
+
+async def test_an_edge_is_written_before_its_segment_and_covered_after_it():
+    """Pulled for from the first moment, relied upon only when the segment and the counts are durable."""
+    world = World()
+    await world.handle([follow(4, 2)])
+
+    old = (2, 0, BOUND)
+    assert await calls_and_tables(world, follow(5, 1)) == [
+        ("put_author_graphs", [old], [[2]]),
+        ("put_edges", [(1, 0, NOT_COVERED), old], [[2]]),
+        ("put_edges", [(1, 0, NOT_COVERED), old], [[2]]),
+        ("change_segment", [(1, 0, NOT_COVERED), old], [[1, 2]]),
+        ("put_author_graphs", [(1, 0, NOT_COVERED), old], [[1, 2]]),
+        ("put_edges", [(1, 0, BOUND), old], [[1, 2]]),
     ]
 
 
-async def test_the_bound_is_one_margin_after_the_segments_are_durable():
+async def test_first_followers_are_seen_once_their_segments_are_durable():
+    """Each edge is written once, and no fence is asked: there is nothing yet that two writers could differ in."""
+    assert await calls_and_tables(World(), follow(5, 3, 1, 2)) == [
+        ("put_author_graphs", [], [[], []]),
+        ("put_first_followers", [], [[1, 3], [2]]),
+        ("put_edges", [(1, 0, BOUND), (2, 1, BOUND), (3, 0, BOUND)], [[1, 3], [2]]),
+        ("put_author_graphs", [(1, 0, BOUND), (2, 1, BOUND), (3, 0, BOUND)], [[1, 3], [2]]),
+    ]
+
+
+async def test_first_followers_that_were_cut_off_leave_before_others_come():
+    """The batch dies before the edges, and comes again without the event that began it: a dead letter, say."""
+    world = World()
+    assert not await world.handle([follow(5, 1, 2, 3)], Fault(4, "before"))
+    assert await world.segments() == [[1, 2], [3]] and not await world.edges()
+
+    await world.handle([follow(6, 2, 4)])
+
+    await world.check_end([follow(6, 2, 4)])
+
+
+async def test_first_followers_twice_at_once_are_one():
+    """A process that was frozen in its first batch goes on when another has done that batch and the next."""
+    world, woken = World(), asyncio.Event()
+
+    class Frozen:
+        """Wakes up late, and from then on writes what it meant to."""
+
+        def __getattr__(self, name):
+            return getattr(world.store, name)
+
+        async def put_first_followers(self, firsts):
+            await woken.wait()
+            await world.store.put_first_followers(firsts)
+
+    zombie = asyncio.create_task(world.stage(Frozen()).handle([deliver(follow(5, 1, 2))]))
+    await asyncio.sleep(0)
+    await world.handle([follow(5, 1, 2)])
+    await world.handle([unfollow(6, 1)])
+
+    woken.set()
+    await zombie
+
+    assert await world.segments() == [[2]]
+    assert await world.store.segment_lives(AUTHOR, 1) == [1]
+    assert [edge.reader_id for edge in await world.edges()] == [2]
+
+
+@pytest.mark.parametrize(
+    "last_calls", [["put_author_graphs", "put_first_followers"], ["change_segment", "put_author_graphs"]]
+)
+async def test_the_bound_is_one_margin_after_the_segments_are_durable(last_calls):
     """The clock is read then and not before: a slow store must not eat the margin."""
     world, fault, read_after = World(), Fault(), []
+    if "change_segment" in last_calls:
+        await world.handle([follow(4, 2)])
     stage = world.stage(fault.wrap(world.store), now_ms=lambda: read_after.append(fault.calls[-2:]) or NOW)
 
     await stage.handle([deliver(follow(5, 1))])
 
-    assert read_after == [["change_segment", "put_author_graphs"]]
+    assert read_after == [last_calls]
 
 
 async def test_followers_fill_the_lowest_segment_first():
@@ -160,17 +221,18 @@ async def test_nothing_of_a_failed_attempt_comes_after_it():
     world, late = World(size=1), asyncio.Event()
 
     class Slow:
-        """Segment 0 is away, and segment 1 takes its time."""
+        """Segment 1 is away, and segment 2 takes its time."""
 
         def __getattr__(self, name):
             return getattr(world.store, name)
 
         async def change_segment(self, change):
-            if change.segment == 0:
+            if change.segment == 1:
                 raise StoreUnavailable("away")
             await late.wait()
             return await world.store.change_segment(change)
 
+    await world.handle([follow(4, 3)])
     stage = World().stage(Slow(), size=1)
     with pytest.raises(StoreUnavailable):
         await stage.handle([deliver(follow(5, 1, 2))])
@@ -180,17 +242,17 @@ async def test_nothing_of_a_failed_attempt_comes_after_it():
     late.set()
     await asyncio.gather(*asyncio.all_tasks() - {asyncio.current_task()}, return_exceptions=True)
 
-    await world.check_end([unfollow(6, 1, 2)])
+    await world.check_end([follow(4, 3), unfollow(6, 1, 2)])
 
 
 async def test_authors_of_one_batch_do_not_meet():
-    """Each has its own segments and counts; one call stores the edges of all."""
+    """Each has its own segments and counts; the first event about one is applied before the others."""
     world = World()
 
     await world.handle([follow(5, 1, 2, 3), follow(5, 1, author=OTHER), unfollow(6, 2)])
 
     graphs = await world.store.author_graphs([AUTHOR, OTHER])
-    assert graphs == {AUTHOR: AuthorGraph(AUTHOR, 2, 1), OTHER: AuthorGraph(OTHER, 1, 1)}
+    assert graphs == {AUTHOR: AuthorGraph(AUTHOR, 2, 2), OTHER: AuthorGraph(OTHER, 1, 1)}
 
 
 async def test_a_newer_follow_moves_the_edge_and_keeps_the_rest():

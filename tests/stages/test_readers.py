@@ -172,7 +172,7 @@ def test_a_crash_at_any_call_leaves_nothing_relied_upon_that_nobody_was_told(log
 
 
 async def test_who_comes_back_is_pushed_to_one_margin_ahead_and_backfilled_below():
-    """All who wake for one reason at one time share a task."""
+    """All who wake in one batch share a task, whenever each of them did."""
     world = World()
 
     await world.handle([ActivityEvent("opened", 1, 5), *(ActivityEvent("opened", r, 6) for r in (2, 3))])
@@ -184,11 +184,13 @@ async def test_who_comes_back_is_pushed_to_one_margin_ahead_and_backfilled_below
         ReaderCohort(3, True, first_id(6), 6),
     ]
     assert world.outbox.of("fanout.backfill") == [
-        RepairTask(0, (1,), 0, -1, 0, bound, at=5, covered_from=bound),
-        RepairTask(0, (2, 3), 0, -1, 0, bound, at=6, covered_from=bound),
+        RepairTask(0, (1, 2, 3), 0, -1, 0, bound, at=6, covered_from=bound),
     ]
     states = await world.stores.readers.readers([1, 2])
-    assert [(states[n].active, states[n].covered_from) for n in (1, 2)] == [(True, bound), (True, bound)]
+    assert [states[n] for n in (1, 2)] == [
+        ReaderState(1, last_seen=5, active=True, covered_from=bound, cohort_at=5),
+        ReaderState(2, last_seen=6, active=True, covered_from=bound, cohort_at=6),
+    ]
 
 
 async def test_a_new_bound_is_above_any_that_was_fulfilled():

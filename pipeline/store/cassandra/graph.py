@@ -1,14 +1,15 @@
 """`followers_by_author`, `following_by_reader`, and the graph's half of `author_stats`."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import Any
 
 from pipeline.domain.erasure import FOREVER
 from pipeline.store.cassandra.session import Database
-from pipeline.store.cassandra.wire import UNSET, write_time_of
-from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.cassandra.wire import UNSET, Mutation, write_time_of
+from pipeline.store.values import AuthorGraph, Edge, FirstFollowers, Followers, SegmentChange
 
 _COLD = 0
 """`warm_since` of a cold edge: a value, where a null would be a tombstone in every row."""
@@ -69,6 +70,13 @@ class CassandraGraph:
         self._set_live = db.prepare(
             "UPDATE followers_by_author SET live = ? WHERE author_id = ? AND segment = ? IF live = ?"
         )
+        self._first_live = db.prepare(
+            "UPDATE followers_by_author USING TIMESTAMP 1 SET live = ? WHERE author_id = ? AND segment = ?"
+        )
+        self._first = db.prepare(
+            "INSERT INTO followers_by_author (author_id, segment, follower_id) VALUES (?, ?, ?)"
+            " USING TIMESTAMP 1"
+        )
         self._add = db.prepare(
             "INSERT INTO followers_by_author (author_id, segment, follower_id) VALUES (?, ?, ?)"
         )
@@ -97,16 +105,32 @@ class CassandraGraph:
         authors = list(author_ids)
         graphs = {author: AuthorGraph(author) for author in authors}
         for author, followers, segments in await self._db.fetch_in(self._graphs, authors):
-            graphs[author] = AuthorGraph(author, followers or 0, segments or 0)
+            whole = followers is not None or not segments
+            graphs[author] = AuthorGraph(author, followers or 0, segments or 0, whole)
         return graphs
 
     async def put_author_graphs(self, graphs: Sequence[AuthorGraph]) -> None:
         """See `GraphStore`."""
-        last = {graph.author_id: graph for graph in graphs}  # rows of one batch have one write time
+        last = {graph.author_id: graph for graph in graphs if graph.whole}  # a batch has one write time
         followers = (self._put_followers.mutation(author, graph.followers) for author, graph in last.items())
         # the count itself as write time: the larger one wins, whatever a clock says
         segments = (self._put_segments.mutation(g.author_id, g.segments, g.segments) for g in graphs)
         await self._db.write(chain(followers, segments), self._put_followers.table)
+
+    async def put_first_followers(self, firsts: Sequence[FirstFollowers]) -> None:
+        """See `GraphStore`. Conditional changes have times of the clock, which are all later."""
+        rows = (
+            row
+            for author, segments in firsts
+            for segment, readers in enumerate(segments)
+            for row in self._first_rows(author, segment, readers)
+        )
+        await self._db.write(rows, self._first.table)
+
+    def _first_rows(self, author: int, segment: int, readers: Sequence[int]) -> Iterator[Mutation]:
+        yield self._first_live.mutation(len(readers), author, segment)
+        for reader in readers:
+            yield self._first.mutation(author, segment, reader)
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """See `GraphStore`."""
@@ -120,7 +144,7 @@ class CassandraGraph:
         return {row[0]: _edge(row) for row in rows if row[2] is not None}
 
     async def put_edges(self, edges: Sequence[Edge]) -> None:
-        """See `GraphStore`."""
+        """See `GraphStore`. The server merges the edges of a reader that come in one batch."""
         rows = (
             self._put_edge.mutation(
                 edge.reader_id,
@@ -135,7 +159,7 @@ class CassandraGraph:
                 edge.place,
                 edge.write_time,
             )
-            for edge in edges
+            for edge in sorted(edges, key=attrgetter("reader_id"))
         )
         await self._db.write(rows, self._put_edge.table)
 

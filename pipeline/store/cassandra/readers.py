@@ -3,12 +3,14 @@
 import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter
 
 from pipeline.domain.erasure import FOREVER
 from pipeline.domain.order import Version, time_of
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.store.cassandra.session import Database
-from pipeline.store.cassandra.wire import UNSET, write_time_of
+from pipeline.store.cassandra.wire import UNSET, Mutation, write_time_of
 from pipeline.store.values import NOT_COVERED, Hidden, Hide, Placed, ReaderState, Relations
 from pipeline.wire.enums import EventType
 from pipeline.wire.records import AccountEvent, Suspension
@@ -126,17 +128,17 @@ class CassandraReaders:
 
     async def put_accounts(self, events: Iterable[Placed[AccountEvent]]) -> None:
         """See `ReaderStore`."""
-        rows = (
-            self._put_account.mutation(
-                event.user_id,
-                event.region if event.sets("region") else UNSET,
-                event.protected if event.sets("protected") else UNSET,
-                event.at if event.type == EventType.REGISTERED else UNSET,
-                Version(event.at, place).write_time,
-            )
-            for event, place in events
+        await self._db.write(map(self._account, events), self._put_account.table)
+
+    def _account(self, placed: Placed[AccountEvent]) -> Mutation:
+        event, place = placed
+        return self._put_account.mutation(
+            event.user_id,
+            event.region if event.sets("region") else UNSET,
+            event.protected if event.sets("protected") else UNSET,
+            event.at if event.type == EventType.REGISTERED else UNSET,
+            Version(event.at, place).write_time,
         )
-        await self._db.write(rows, self._put_account.table)
 
     async def put_seen(self, seen: Mapping[int, int]) -> None:
         """See `ReaderStore`."""
@@ -154,14 +156,17 @@ class CassandraReaders:
             states[row[0]] = _state(*row)
         return states
 
-    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
-        """See `ReaderStore`."""
-        rows = (
+    async def put_cohorts(
+        self, states: Sequence[ReaderState], accounts: Iterable[Placed[AccountEvent]] = ()
+    ) -> None:
+        """See `ReaderStore`. The server merges the rows of a reader that come in one batch."""
+        cohorts = (
             self._put_cohort.mutation(
                 each.reader_id, each.active, each.covered_from, each.cohort_at, each.cohort_at * 1000
             )
             for each in states
         )
+        rows = sorted(chain(cohorts, map(self._account, accounts)), key=attrgetter("key"))
         await self._db.write(rows, self._put_cohort.table)
 
     async def put_readers_caught_up(self, reader_ids: Sequence[int], bound: int, *, ttl_s: int) -> None:

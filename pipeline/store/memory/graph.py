@@ -1,10 +1,11 @@
 """The graph in memory: edges in cells; segments as sets, changed under their count."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pipeline.store.memory.cells import Clock, MemoryTable
-from pipeline.store.values import AuthorGraph, Edge, Followers, SegmentChange
+from pipeline.store.values import AuthorGraph, Edge, FirstFollowers, Followers, SegmentChange
 
 
 class MemoryGraph:
@@ -13,6 +14,7 @@ class MemoryGraph:
     def __init__(self, clock: Clock) -> None:
         self._graphs: dict[int, AuthorGraph] = {}
         self._segments: dict[tuple[int, int], tuple[int, dict[int, int | None]]] = {}
+        self._changed: dict[tuple[int, int], set[int]] = {}
         self._edges = MemoryTable(clock)
         self._forgotten: set[int] = set()
 
@@ -26,8 +28,20 @@ class MemoryGraph:
             if graph.author_id in self._forgotten:
                 continue
             known = self._graphs.get(graph.author_id, graph)
-            segments = max(known.segments, graph.segments)
-            self._graphs[graph.author_id] = AuthorGraph(graph.author_id, graph.followers, segments)
+            segments, kept = max(known.segments, graph.segments), graph
+            if not graph.whole and graph.author_id in self._graphs:
+                kept = known
+            self._graphs[graph.author_id] = replace(kept, segments=segments)
+
+    async def put_first_followers(self, firsts: Sequence[FirstFollowers]) -> None:
+        """See `GraphStore`."""
+        for author, segments in firsts:
+            for segment, readers in enumerate(segments):
+                place = author, segment
+                live, members = self._segments.get(place, (0, {}))
+                changed = self._changed.get(place, set())
+                live = live if place in self._changed else max(live, len(readers))
+                self._segments[place] = live, dict.fromkeys(r for r in readers if r not in changed) | members
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """See `GraphStore`."""
@@ -72,6 +86,7 @@ class MemoryGraph:
         live, members = self._segments.get(place, (None, {}))
         if live != change.seen:
             return False
+        self._changed.setdefault(place, set()).update(change.add, change.remove)
         changed = dict.fromkeys(change.add) | members | dict(change.warm)
         self._segments[place] = change.live, {m: s for m, s in changed.items() if m not in change.remove}
         return True

@@ -45,8 +45,11 @@ class MemoryReaders:
         """See `ReaderStore`."""
         return {reader: await self.reader(reader) for reader in reader_ids}
 
-    async def put_cohorts(self, states: Sequence[ReaderState]) -> None:
+    async def put_cohorts(
+        self, states: Sequence[ReaderState], accounts: Iterable[Placed[AccountEvent]] = ()
+    ) -> None:
         """See `ReaderStore`."""
+        await self.put_accounts(accounts)
         for each in states:
             values = {
                 "active": each.active,
