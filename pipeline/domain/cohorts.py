@@ -46,10 +46,8 @@ def after(known: Known, events: Iterable[tuple[str, int]]) -> Outcome:
     change, at = CohortChange.NONE, known.cohort_at
     for kind, when in events:
         one = _change(known, kind, when)
-        seen = (
-            max(known.last_seen, when) if kind in (EventType.OPENED, EventType.ENGAGED) else known.last_seen
-        )
-        known = replace(known, last_seen=seen)
+        if kind in (EventType.OPENED, EventType.ENGAGED) and when > known.last_seen:
+            known = replace(known, last_seen=when)
         if one is not CohortChange.NONE:
             change, at = one, when if _again(known, kind, when) else max(when, known.cohort_at + 1)
             known = replace(known, active=one is CohortChange.WAKE, cohort_at=at)

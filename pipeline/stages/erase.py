@@ -23,9 +23,9 @@ from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.stages import changes, repairs
 from pipeline.stages.erased import forgetting
-from pipeline.stages.graph import change_segment
 from pipeline.stages.pace import Pace
 from pipeline.stages.retract import Retract
+from pipeline.stages.segment_changes import change_segment
 from pipeline.store.ports import ReaderStore, Stores
 from pipeline.store.values import FIRST, Edge, Retraction
 from pipeline.wire.enums import EventType

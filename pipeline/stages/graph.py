@@ -15,11 +15,9 @@ Budget     none of its own: a lagging graph delays new edges, never posts
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from itertools import chain
-from typing import Any
 
 from pipeline.domain import repair, segments, snowflake
 from pipeline.domain.admission import EDGE_MARKS
@@ -29,8 +27,10 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.stages import changes, edge_state, repairs
+from pipeline.stages.in_hand import InHand
+from pipeline.stages.segment_changes import change_segment, together
 from pipeline.store.ports import GraphStore, RouteStore
-from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, FirstFollowers, SegmentChange
+from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, FirstFollowers
 from pipeline.wire.records import FollowEvent
 
 Event = Delivery[FollowEvent]
@@ -84,9 +84,15 @@ class Graph:
     now_ms: Callable[[], int]
     segment_size: int
     margin_ms: int
+    in_hand: InHand = field(default_factory=InHand)
 
     async def handle(self, batch: Sequence[Delivery[FollowEvent]]) -> list[Refused]:
         """Apply a batch: all authors in each step together, in the order the guarantee needs."""
+        async with self.in_hand.alone({delivery.record.author_id for delivery in batch}):
+            await self._apply(batch)
+        return []
+
+    async def _apply(self, batch: Sequence[Delivery[FollowEvent]]) -> None:
         events: dict[int, list[Event]] = defaultdict(list)
         marked: list[Event] = []
         for delivery in batch:
@@ -95,13 +101,11 @@ class Graph:
             else:
                 events[delivery.record.author_id].append(delivery)
         await self._follow(events)
-        upkeep = edge_state.EdgeState(self.store, self.emit, partial(change_segment, self.store), self._bound)
-        await upkeep.handle(marked)
+        await edge_state.EdgeState(self.store, self.emit, self._bound).handle(marked)
         heard = chain(*events.values(), marked)
         await changes.tell(
             self.emit, batch, readers={reader for event in heard for reader in event.record.follower_ids}
         )
-        return []
 
     async def _follow(self, events: Mapping[int, Sequence[Event]]) -> None:
         graphs = await self.store.author_graphs(events)
@@ -171,14 +175,14 @@ class Graph:
             return
         authors = await asyncio.gather(*(self._planned(graphs[a], events[a]) for a in events))
         await self.store.put_author_graphs([a.grown() for a in authors if a.segments > a.graph.segments])
-        await _all(
+        await together(
             self._change(a, n, SegmentPlan(remove=readers, check=True))
             for a in authors
             for n, readers in a.plan.vacated.items()
         )
         await self.store.put_edges([e for a in authors for e in _intents(a)])
         await self.store.put_edges([e for a in authors for e in _removals(a)])
-        await _all(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
+        await together(self._change(a, n, p) for a in authors for n, p in a.plan.changes.items())
         await self.store.put_author_graphs(
             [a.counted() for a in authors if a.plan.changes or not a.graph.whole]
         )
@@ -256,41 +260,6 @@ class Graph:
         author.lives[segment] = await change_segment(
             self.store, author.graph.author_id, segment, wanted, author.lives[segment]
         )
-
-
-async def change_segment(
-    store: GraphStore, author_id: int, segment: int, wanted: SegmentPlan, live: int | None
-) -> int | None:
-    """Make the segment as wanted; returns its live count.
-
-    A lost race or a doubt means: look who is there, and try again.
-    """
-    check = wanted.check
-    while True:
-        add, remove, warm = wanted.add, wanted.remove, wanted.warm
-        if check:
-            touched = [*add, *remove, *warm]
-            present = await store.members(author_id, segment, touched)
-            add = [reader for reader in add if reader not in present]
-            remove = [reader for reader in remove if reader in present]
-            warm = {reader: since for reader, since in warm.items() if reader in present}
-        if not add and not remove and not warm:
-            return live
-        change = SegmentChange(author_id, segment, live, tuple(add), tuple(remove), tuple(warm.items()))
-        if await store.change_segment(change):
-            return change.live
-        fresh = await store.segment_lives(author_id, segment + 1)
-        live, check = fresh[segment], True
-
-
-async def _all(changes: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """All at once; when one fails none goes on, so that none of them meets the next attempt."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for change in changes:
-                group.create_task(change)
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 def _intents(author: _Author) -> list[Edge]:

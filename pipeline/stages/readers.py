@@ -12,7 +12,7 @@ Budget     none: nothing on the path of a post waits for it
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pipeline.domain import repair, snowflake
 from pipeline.domain.cohorts import CohortChange, Known, Outcome, after
@@ -20,6 +20,7 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
 from pipeline.kafka.outbox import Outgoing
 from pipeline.stages import changes, repairs
+from pipeline.stages.in_hand import InHand
 from pipeline.stages.warmth import Activity, Warmth
 from pipeline.store.ports import ReaderStore
 from pipeline.store.values import NOT_COVERED, Hide, Placed, ReaderState
@@ -38,9 +39,15 @@ class Readers:
     emit: Emit
     now_ms: Callable[[], int]
     margin_ms: int
+    in_hand: InHand = field(default_factory=InHand)
 
     async def handle(self, batch: Sequence[Event]) -> list[Refused]:
         """Store the accounts and hides of a batch, changes of cohorts, and when each reader was last seen."""
+        async with self.in_hand.alone({_reader(delivery) for delivery in batch}):
+            await self._apply(batch)
+        return []
+
+    async def _apply(self, batch: Sequence[Event]) -> None:
         accounts: list[Placed[AccountEvent]] = []
         events: dict[int, list[tuple[str, int]]] = defaultdict(list)
         causes: dict[int, Event] = {}
@@ -79,7 +86,6 @@ class Readers:
         about = {account.event.user_id for account in accounts} | {hide.reader_id for hide in hides}
         await changes.tell(self.emit, batch, readers=about | untold | woken.keys())
         await self.store.put_seen({r: o.known.last_seen for r, o in outcomes.items() if o.known.last_seen})
-        return []
 
     async def _lapse(
         self, outcomes: dict[int, Outcome], causes: dict[int, Event], batch: Sequence[Event]
@@ -130,6 +136,11 @@ class Readers:
         since = snowflake.first_id(outcome.at)
         record = ReaderCohort(reader, outcome.change is CohortChange.WAKE, since, outcome.at)
         return self.emit.message("reader.cohorts", str(reader), record, source=cause)
+
+
+def _reader(delivery: Event) -> int:
+    record = delivery.record
+    return record.user_id if isinstance(record, AccountEvent) else record.reader_id
 
 
 def _known(state: ReaderState) -> Known:

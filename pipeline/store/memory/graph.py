@@ -2,10 +2,19 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from pipeline.store.memory.cells import Clock, MemoryTable
 from pipeline.store.values import AuthorGraph, Edge, FirstFollowers, Followers, SegmentChange
+
+
+class _Segment(NamedTuple):
+    live: int | None
+    members: dict[int, int | None]
+    changed: bool
+
+
+_NONE = _Segment(None, {}, changed=False)
 
 
 class MemoryGraph:
@@ -13,8 +22,7 @@ class MemoryGraph:
 
     def __init__(self, clock: Clock) -> None:
         self._graphs: dict[int, AuthorGraph] = {}
-        self._segments: dict[tuple[int, int], tuple[int, dict[int, int | None]]] = {}
-        self._changed: dict[tuple[int, int], set[int]] = {}
+        self._segments: dict[tuple[int, int], _Segment] = {}
         self._edges = MemoryTable(clock)
         self._forgotten: set[int] = set()
 
@@ -37,15 +45,15 @@ class MemoryGraph:
         """See `GraphStore`."""
         for author, segments in firsts:
             for segment, readers in enumerate(segments):
-                place = author, segment
-                live, members = self._segments.get(place, (0, {}))
-                changed = self._changed.get(place, set())
-                live = live if place in self._changed else max(live, len(readers))
-                self._segments[place] = live, dict.fromkeys(r for r in readers if r not in changed) | members
+                known = self._segments.get((author, segment), _Segment(0, {}, changed=False))
+                if not known.changed:
+                    members = known.members | dict.fromkeys(readers)
+                    live = max(known.live or 0, len(readers))
+                    self._segments[author, segment] = _Segment(live, members, changed=False)
 
     async def segment_lives(self, author_id: int, segments: int) -> list[int | None]:
         """See `GraphStore`."""
-        return [self._segments.get((author_id, segment), (None,))[0] for segment in range(segments)]
+        return [self._segments.get((author_id, segment), _NONE).live for segment in range(segments)]
 
     async def edges(self, author_id: int, reader_ids: Sequence[int]) -> dict[int, Edge]:
         """See `GraphStore`."""
@@ -83,12 +91,12 @@ class MemoryGraph:
     async def change_segment(self, change: SegmentChange) -> bool:
         """See `GraphStore`."""
         place = change.author_id, change.segment
-        live, members = self._segments.get(place, (None, {}))
+        live, members, _ = self._segments.get(place, _NONE)
         if live != change.seen:
             return False
-        self._changed.setdefault(place, set()).update(change.add, change.remove)
         changed = dict.fromkeys(change.add) | members | dict(change.warm)
-        self._segments[place] = change.live, {m: s for m, s in changed.items() if m not in change.remove}
+        left = {m: s for m, s in changed.items() if m not in change.remove}
+        self._segments[place] = _Segment(change.live, left, changed=True)
         return True
 
     async def followers(self, author_id: int, segment: int, *, warm: bool = False) -> Followers:
@@ -139,7 +147,7 @@ class MemoryGraph:
         self._forgotten.add(account_id)
 
     def _members(self, author_id: int, segment: int) -> dict[int, int | None]:
-        return self._segments.get((author_id, segment), (0, {}))[1]
+        return self._segments.get((author_id, segment), _NONE).members
 
     def _edge(self, reader_id: int, author_id: int, cells: Mapping[str, Any]) -> Edge:
         seen = self._edges.written_us(reader_id, author_id, "follows")
