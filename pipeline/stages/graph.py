@@ -7,9 +7,12 @@ Writes     followers_by_author, following_by_reader, author_stats.{followers, se
 Guarantee  an edge and its segment's count change together; a reader is pulled for until the push side
            holds the edge: the mirror is written first as not covered, then the segment, then the count,
            then the task to write what was posted before, and only then the bound from which pushes can be
-           relied on, one margin ahead of now; who comes back has left the old segment before
+           relied on, one margin ahead of now; who comes back has left the old segment before. First
+           followers of an author are not seen before their segments are durable, and have their bound then
+           (decision 27)
 Replay     changes nothing: an edge is a register in the order of events (`docs/ordering.md`); a half-done
-           one is found by its missing bound and finished in the segment it was given
+           one is found by its missing bound and finished in the segment it was given; first followers
+           that were cut off leave their segments and come again
 Budget     none of its own: a lagging graph delays new edges, never posts
 """
 
