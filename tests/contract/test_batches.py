@@ -1,19 +1,23 @@
 """Batches share replicas, keep the caps, and say on the wire what the driver itself would say."""
 
 import struct
+from collections.abc import Sequence
 from types import SimpleNamespace
 
 import pytest
+from cassandra.cqltypes import lookup_casstype
 from cassandra.metadata import Murmur3Token, SimpleStrategy, TokenMap
 from cassandra.protocol import BatchMessage, ProtocolHandler
 from cassandra.query import BatchStatement, BatchType
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pipeline.store.cassandra.graph import CassandraGraph
 from pipeline.store.cassandra.posts import CassandraPosts
 from pipeline.store.cassandra.ring import MAX_BYTES, MAX_ROWS, Ring, cut
 from pipeline.store.cassandra.session import Database, connect
 from pipeline.store.cassandra.timelines import GRAIN, CassandraTimelines
-from pipeline.store.cassandra.wire import UNSET, EncodedBatches, Mutation, StatementBatch
+from pipeline.store.cassandra.wire import UNSET, EncodedBatches, Mutation, Statement, StatementBatch
 from pipeline.store.values import Push, TimelineEntry
 
 A, B, C = (SimpleNamespace(endpoint=name, host_id=name) for name in "ABC")
@@ -163,3 +167,38 @@ async def test_a_grain_of_rows_shares_its_replicas(db: Database, entries, replic
         assert {keys.count(each) for each in keys} <= {min(entries, MAX_ROWS), entries % MAX_ROWS}
         assert {ring.group(each) for each in keys} == {ring.group(grain.key)}
     assert sum(grain.rows for grain in grains) == 500 * entries
+
+
+def statement(types: Sequence[str], keys: Sequence[int]) -> Statement:
+    """One that writes columns of these types, as the driver would have prepared it."""
+    columns = [SimpleNamespace(type=lookup_casstype(f"{name}Type")) for name in types]
+    prepared = SimpleNamespace(
+        query_string="INSERT INTO t", query_id=b"id", column_metadata=columns, routing_key_indexes=keys
+    )
+    return Statement(prepared, 5)
+
+
+VALUES = {
+    "Long": st.integers(-(2**63), 2**63 - 1),
+    "Int32": st.integers(-(2**31), 2**31 - 1),
+    "Boolean": st.booleans(),
+    "UTF8": st.sampled_from(["", "a", "é" * 9]),
+}
+
+
+@given(st.lists(st.sampled_from(sorted(VALUES)), min_size=1, max_size=6), st.data())
+def test_a_row_is_its_parameters_one_after_another(types, data):
+    """Whether or not all sizes are known, and whatever is absent; the key as the partitioner hashes it."""
+    keys = data.draw(st.lists(st.sampled_from(range(len(types))), min_size=1, unique=True))
+    values = [
+        data.draw(VALUES[name] if n in keys else VALUES[name] | st.sampled_from([None, UNSET]))
+        for n, name in enumerate(types)
+    ]
+    made = statement(types, keys)
+
+    row, parameters = made.mutation(*values), made.parameters(*values)
+
+    assert (row.rows, row.data) == (1, made.head + b"".join(parameters))
+    parts = [parameters[n][4:] for n in keys]
+    composite = b"".join(struct.pack(">H", len(part)) + part + b"\0" for part in parts)
+    assert row.key == (parts[0] if len(parts) == 1 else composite)

@@ -48,6 +48,10 @@ class CassandraGraph:
             "SELECT DISTINCT reader_id, token(reader_id) FROM following_by_reader"
             " WHERE token(reader_id) > ? LIMIT ?"
         )
+        self._put_unmarked = db.prepare(
+            "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
+            " covered_from, warm_since, place) VALUES (?, ?, ?, ?, ?, ?, ?, ?) USING TIMESTAMP ?"
+        )
         self._put_edge = db.prepare(
             "INSERT INTO following_by_reader (reader_id, author_id, follows, at, segment,"
             " covered_from, warm_since, warm_at, retracted_at, place)"
@@ -145,23 +149,16 @@ class CassandraGraph:
 
     async def put_edges(self, edges: Sequence[Edge]) -> None:
         """See `GraphStore`. The server merges the edges of a reader that come in one batch."""
-        rows = (
-            self._put_edge.mutation(
-                edge.reader_id,
-                edge.author_id,
-                edge.follows,
-                edge.at,
-                edge.segment,
-                edge.covered_from,
-                edge.warm_since or _COLD,
-                edge.warm_at or UNSET,
-                edge.retracted_at or UNSET,
-                edge.place,
-                edge.write_time,
-            )
-            for edge in sorted(edges, key=attrgetter("reader_id"))
-        )
+        rows = map(self._edge_row, sorted(edges, key=attrgetter("reader_id")))
         await self._db.write(rows, self._put_edge.table)
+
+    def _edge_row(self, edge: Edge) -> Mutation:
+        place = edge.reader_id, edge.author_id
+        said = edge.follows, edge.at, edge.segment, edge.covered_from, edge.warm_since or _COLD
+        if not edge.warm_at and not edge.retracted_at:
+            return self._put_unmarked.mutation(*place, *said, edge.place, edge.write_time)
+        marks = edge.warm_at or UNSET, edge.retracted_at or UNSET
+        return self._put_edge.mutation(*place, *said, *marks, edge.place, edge.write_time)
 
     async def put_caught_up(self, author_id: int, reader_ids: Sequence[int], bound: int) -> None:
         """See `GraphStore`. The bound itself is the write time, so the higher one wins."""

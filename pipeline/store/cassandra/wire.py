@@ -9,6 +9,7 @@ import io
 import re
 import struct
 from collections.abc import Callable, Sequence
+from itertools import accumulate
 from typing import Any, NamedTuple
 
 from cassandra.protocol import BatchMessage, ProtocolHandler
@@ -25,8 +26,9 @@ _TABLE = re.compile(r"(?:FROM|INTO|UPDATE)\s+(\w+)")
 _FIXED: dict[str, tuple[struct.Struct, int]] = {
     "bigint": (struct.Struct(">iq"), 8),
     "int": (struct.Struct(">ii"), 4),
-    "boolean": (struct.Struct(">i?"), 1),
+    "boolean": (struct.Struct(">ib"), 1),
 }
+_CODES = {"bigint": "iq", "int": "ii", "boolean": "ib"}
 
 
 _TO_WRITE_TIME = 12
@@ -62,6 +64,7 @@ class Statement:
         )
         self._encoders = [_encoder(column.type, protocol_version) for column in columns]
         self._key_indexes: Sequence[int] = prepared.routing_key_indexes or ()
+        self._fixed = _FixedRow.of([column.type.typename for column in columns], self._key_indexes)
 
     def parameters(self, *values: object) -> list[bytes]:
         """Each parameter as it goes on the wire: its length and its bytes."""
@@ -69,6 +72,13 @@ class Statement:
 
     def mutation(self, *values: object) -> Mutation:
         """One row with these values, in the order of the statement's markers."""
+        if self._fixed is not None:
+            try:
+                key, data = self._fixed.encode(values)
+            except struct.error:
+                pass  # a parameter is absent
+            else:
+                return Mutation(key, 1, self.head + data)
         encoded = self.parameters(*values)
         return Mutation(self._key(encoded), 1, self.head + b"".join(encoded))
 
@@ -77,6 +87,34 @@ class Statement:
         if len(self._key_indexes) == 1:
             return encoded[self._key_indexes[0]][4:]
         return b"".join(encoded[i][2:] + b"\x00" for i in self._key_indexes)
+
+
+class _FixedRow:
+    """All parameters of a row whose sizes are known, in one go."""
+
+    def __init__(self, types: Sequence[str], keys: Sequence[int]) -> None:
+        self._pack = struct.Struct(">" + "".join(_CODES[one] for one in types)).pack
+        self._sizes = [part for one in types for part in (_FIXED[one][1], 0)]
+        ends = list(accumulate(_FIXED[one][0].size for one in types))
+        starts = [end - _FIXED[one][1] for end, one in zip(ends, types, strict=True)]
+        self._keys = [slice(starts[i], ends[i]) for i in keys]
+        self._lengths = [struct.pack(">H", _FIXED[types[i]][1]) for i in keys]
+
+    @classmethod
+    def of(cls, types: Sequence[str], keys: Sequence[int]) -> "_FixedRow | None":
+        return cls(types, keys) if all(one in _FIXED for one in types) else None
+
+    def encode(self, values: Sequence[Any]) -> tuple[bytes, bytes]:
+        """The routing key and the parameters; raises struct.error for a value that is none."""
+        parts = self._sizes.copy()
+        parts[1::2] = values
+        data = self._pack(*parts)
+        if len(self._keys) == 1:
+            return data[self._keys[0]], data
+        key = b"".join(
+            [length + data[at] + b"\x00" for length, at in zip(self._lengths, self._keys, strict=True)]
+        )
+        return key, data
 
 
 def _encoder(cql_type: Any, protocol_version: int) -> Callable[[Any], bytes]:
