@@ -1,6 +1,6 @@
 """How a Faust app reads Kafka: committed records alone, in whatever form, and commits what was acknowledged.
 
-Four things that Faust (0.15.3, `transport/drivers/aiokafka.py` and `transport/consumer.py`) has no setting
+Five things that Faust (0.15.3, `transport/drivers/aiokafka.py` and `transport/consumer.py`) has no setting
 for:
 
 - It reads uncommitted unless it is exactly-once itself: records of aborted transactions would be processed.
@@ -9,9 +9,12 @@ for:
   acknowledged is all there is to know.
 - A batch that aiokafka cannot read stops its consumer (`batches`).
 - It buffers thousands of messages, however large: a few hundred strangers' records would take all memory.
+- It hands on every message in a task, beside three that wait for the end of everything: a stage took no more
+  than 700 small messages a second on a busy machine, and was idle otherwise.
 """
 
 import asyncio
+from collections.abc import Coroutine, Generator
 from typing import Any
 from weakref import WeakSet
 
@@ -19,6 +22,7 @@ import faust
 from aiokafka import AIOKafkaConsumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from mode.services import WaitResults
 
 from pipeline.kafka import batches
 
@@ -45,7 +49,50 @@ _LOOKS, _LOOK_S = 200, 0.05
 """It waits 10 s at most: a message that somebody keeps for good is no reason to stand still."""
 
 
-class _Consumer(driver.Consumer):  # type: ignore[misc]
+class _Begun:
+    """A coroutine that has already run until it had to wait, for whoever goes on with it."""
+
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], waits_for: Any) -> None:
+        self._coroutine, self._waits_for = coroutine, waits_for
+
+    def __await__(self) -> Generator[Any, Any, Any]:
+        waits_for = self._waits_for
+        try:
+            while True:
+                try:
+                    sent = yield waits_for
+                except BaseException as thrown:
+                    waits_for = self._coroutine.throw(thrown)
+                else:
+                    waits_for = self._coroutine.send(sent)
+        except StopIteration as end:
+            return end.value
+
+
+class AtOnce:
+    """Of a Faust consumer: hands on a message without a task, unless there is something to wait for."""
+
+    should_stop: bool
+    suspend_flow: Any
+
+    async def wait_first(self, *awaited: Any, timeout: Any = None) -> WaitResults:
+        """Wait until the first of these is done, as Faust does; most often it is done already."""
+        first, *others = awaited
+        if asyncio.iscoroutine(first) and not self.should_stop and not self.suspend_flow.is_set():
+            try:
+                begun = _Begun(first, first.send(None))
+            except BaseException as end:
+                for other in others:
+                    other.close()
+                if isinstance(end, StopIteration):
+                    return WaitResults([first], [end.value], False)
+                raise
+            awaited = (begun, *others)
+        found: WaitResults = await super().wait_first(*awaited, timeout=timeout)  # type: ignore[misc]
+        return found
+
+
+class _Consumer(AtOnce, driver.Consumer):  # type: ignore[misc]
     def __init__(self, *args: Any, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._large: WeakSet[Any] = WeakSet()
