@@ -34,6 +34,7 @@ from pipeline.stages.in_hand import InHand
 from pipeline.stages.segment_changes import change_segment, together
 from pipeline.store.ports import GraphStore, RouteStore
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, FirstFollowers
+from pipeline.wire.enums import EventType
 from pipeline.wire.records import FollowEvent
 
 Event = Delivery[FollowEvent]
@@ -115,7 +116,7 @@ class Graph:
         first = {
             author: some[0]
             for author, some in events.items()
-            if not graphs[author].segments and some[0].record.type == "followed"
+            if not graphs[author].segments and some[0].record.type == EventType.FOLLOWED
         }
         graphs |= await self._begin(first)
         await self._change_edges(
