@@ -51,6 +51,7 @@ class World(OneFeed):
                 now = self.at = max(now, time_ms(post) + 1)  # an author's clock may be ahead, not go back
                 visibility = ("public", "private", None)[n % 3]
                 more = {"body": f"{n} {now}"} | ({"visibility": visibility} if visibility else {})
+                self.restored |= {post} if visibility == "public" else set()  # its rows come back by and by
                 event = PostEvent("edited", post, author, now, **more)
                 self.tell("posts", author, event, post_id=post, author_id=author, **more)
             case "hidden" | "unhidden" if post and author != a:
