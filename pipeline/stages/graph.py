@@ -15,19 +15,20 @@ Budget     none of its own: a lagging graph delays new edges, never posts
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Any
 
+from pipeline.clock import Clock
 from pipeline.domain import repair, snowflake
 from pipeline.domain.admission import EDGE_MARKS
 from pipeline.domain.edges import EdgeNow, EdgePlan, SegmentPlan, plan
 from pipeline.domain.order import Version
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, marks, repairs
 from pipeline.store.ports import GraphStore, RouteStore
 from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
@@ -73,12 +74,12 @@ class _Author:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The graph stage. `now_ms`: the wall clock, read once the segments are durable."""
+    """The graph stage. The clock is read once the segments are durable."""
 
     store: GraphStore
     routes: RouteStore
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     segment_size: int
     margin_ms: int
 
@@ -132,7 +133,7 @@ class Graph:
 
     def _bound(self) -> int:
         """From here on all writers will know what is durable now."""
-        return snowflake.first_id(self.now_ms() + self.margin_ms)
+        return snowflake.first_id(self.clock.now_ms() + self.margin_ms)
 
     def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
         """What was posted before those who join came, and what those who leave have still got.

@@ -8,7 +8,7 @@ import pytest
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NoSuchTopic, TooLarge
+from pipeline.kafka.ports import NoSuchTopic, TooLarge
 from pipeline.stages import ask as module
 from pipeline.stages.ask import Ask
 from pipeline.wire.codec import decode, encode

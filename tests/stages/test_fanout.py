@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.domain import segments
 from pipeline.domain.snowflake import first_id
-from pipeline.kafka.outbox import NotDelivered
+from pipeline.kafka.ports import NotDelivered
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import Followers, TimelineEntry
 from tests import exported

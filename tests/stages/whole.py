@@ -15,7 +15,7 @@ from pipeline.domain.page_request import parse
 from pipeline.domain.policy import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.kafka.ports import NotDelivered, Outgoing
 from pipeline.path import RECORDS
 from pipeline.query.caches import Caches, Sizes
 from pipeline.query.known_routes import ByAuthor
