@@ -165,13 +165,11 @@ class MemoryView(Newest[Record]):
         self._as_of = -float("inf")
         self.follow()
 
-    def follow(self, most: int | None = None, partition: int | None = None) -> None:
-        """Read on: everything, or at most so many messages of each partition; of one, if it is named."""
+    def follow(self, most: int | None = None) -> None:
+        """Read on: everything, or at most so many messages of each partition."""
         if self._kafka.away:
             return
         for place in self._kafka.partitions(self.topic):
-            if partition not in (None, place[1]):
-                continue
             for message in self._kafka.read(place, self._positions[place[1]], most):
                 self._expect(place[1], message.offset)
                 self._take(message.key or b"", message.value)

@@ -53,7 +53,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
     tables. `keys`: of its cursors; without, nobody else can read them.
     """
-    spec, tiers = r.topology.policy, r.topology.tiers.values()
+    spec, tiers, now_ms = r.topology.policy, r.topology.tiers.values(), r.clock.now_ms
     records: ByAuthor[RouteRecord] = ByAuthor()
     suspensions: ByAuthor[Suspension] = ByAuthor()
     routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)
@@ -69,20 +69,18 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     )
     caches, views = Caches.none(), [routes, suspended]
     if sizes is not None:
-        records.heard = partial(
-            freshness.heard, r.clock.now_ms
-        )  # from now on: what was read so far is no news
+        records.heard = partial(freshness.heard, now_ms)  # from now on: what was read so far is no news
         life_s = min(fresh_s, LONGEST_LIFE_S)
-        caches = Caches(sizes, fresh_s, life_s)
-        known = replace(known, brief=Cache("routes", sizes.authors, lambda: False, life_s))
+        caches = Caches(sizes, fresh_s, life_s, r.clock.monotonic_s)
+        known = replace(
+            known, brief=Cache("routes", sizes.authors, lambda: False, life_s, r.clock.monotonic_s)
+        )
         heard = r.view(changes.TOPIC, caches, lost=caches.clear)  # from now on: they begin empty
         caches.age_s = heard.age_s
         views.append(heard)
     by_size = [Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers]
     core = Query(
-        Fetch(
-            r.stores, known, caches, spec.window_ms, spec.margin_ms, r.clock.now_ms, contained=contained_by(r)
-        ),
+        Fetch(r.stores, known, caches, spec.window_ms, spec.margin_ms, now_ms, contained=contained_by(r)),
         ranking_of(r.topology),
         keys or (secrets.token_bytes(),),
         cap=spec.cap,
