@@ -101,17 +101,11 @@ class ReadRate:
         return rate
 
 
-async def tell(
-    measures: Measures,
-    emit: Emit,
-    clock: Clock,
-    *,
-    every_s: float = EVERY_S,
-) -> None:
+async def tell(measures: Measures, emit: Emit, clock: Clock) -> None:
     """Tell what was measured until cancelled."""
     told: dict[str, float] = {}
     while True:
-        await clock.sleep(every_s)
+        await clock.sleep(EVERY_S)
         now = {name: measure() for name, measure in measures.items()}
         _show(now)
         fresh = cost.news(told, now)

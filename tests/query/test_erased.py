@@ -9,6 +9,7 @@ from pipeline.domain.audit import Feed
 from pipeline.domain.budgets import Tier
 from pipeline.query.looks import Following
 from tests.query.feeds import MARGIN, READER, T0, WINDOW, Author, World, at
+from tests.twin import Clock
 
 
 async def world_with():
@@ -64,7 +65,7 @@ async def test_an_audit_finds_nothing_missing_from_pages_that_are_empty():
         return Feed([], 1, 0)
 
     limits = AuditLimits(WINDOW, MARGIN, -1_000_000, edge_ms=0)
-    auditor = Auditor(world.stores, serve, limits, [Tier("small", None, 1.0)], lambda: T0 + 250)
+    auditor = Auditor(world.stores, serve, limits, [Tier("small", None, 1.0)], Clock(T0 + 250))
     verdict = await auditor.examine(READER)
 
     assert (verdict.found, verdict.posts.total()) == ([], 0)
