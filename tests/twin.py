@@ -7,7 +7,7 @@ from pipeline.config.settings import Settings
 from pipeline.runtime import wiring
 from pipeline.runtime.memory import MemoryResources
 from pipeline.topology.specs import PolicySpec
-from tests.stages.fakes import Fault, RecordingOutbox
+from tests.stages.fakes import RecordingOutbox
 
 LOADED = topology.load(profile="small-graph")
 SETTINGS = Settings(cursor_keys=f"k1:{'c' * 32}", token_keys=f"k1:{'c' * 32}")
@@ -58,9 +58,11 @@ def shaped(*, window_ms=None, tiers=None, partitions=None, rows_per_second=10**9
 
 def opened(stores=None, outbox=None, *, clock=None, fault=None, topology=LOADED, **more):
     """What a process opens: with a fault, one that dies. Its clock stands still unless another is given."""
-    fault = fault or Fault()
-    r = MemoryResources(topology, clock=clock or Clock(), stores=stores, settings=SETTINGS, **more)
-    r.stores, r.sender = fault.stores(r.stores), fault.wrap(outbox or r.sender)
+    r = MemoryResources(
+        topology, clock=clock or Clock(), stores=stores, sender=outbox, settings=SETTINGS, **more
+    )
+    if fault is not None:
+        r.stores, r.sender = fault.stores(r.stores), fault.wrap(r.sender)
     return r
 
 

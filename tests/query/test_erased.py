@@ -1,7 +1,5 @@
 """Erased accounts, while their rows are still in the tables: shown to nobody, and nothing is shown to them."""
 
-from dataclasses import replace
-
 import pytest
 
 from pipeline.audit.auditor import AuditLimits, Auditor
@@ -23,8 +21,7 @@ async def erase(world, account, *, stale):
     """As the readers stage does; when the views are too old, pages have the tables alone."""
     told = await world.stores.readers.hide_erased(account)
     if stale:
-        routes = replace(world.query.fetch.routes, age_s=lambda: 100.0)
-        world.query = replace(world.query, fetch=replace(world.query.fetch, routes=routes))
+        world.kafka.away, world.kafka.clock.now = True, T0 + 100_000
     else:
         world.suspensions[account] = told
 
