@@ -1,4 +1,4 @@
-"""Kafka's twin in memory: topics with partitions by key, offsets by group, senders and views of them.
+"""Kafka's twin in memory: topics with partitions by key, and the senders and views of them.
 
 For tests of stages and of what is made of them. Time passes when its clock says so, and everything happens at
 once: a message is acknowledged in its partition, and views read on when it is there, or, with `at_once` off,
@@ -46,10 +46,9 @@ class MemoryKafka:
             topic: [[] for _ in range(count)] for topic, count in partitions.items()
         }
         self._ends: dict[Partition, int] = defaultdict(int)
-        self._committed: dict[tuple[str, Partition], int] = defaultdict(int)
 
     def place(self, message: Outgoing) -> Partition:
-        """Where a message goes: the partition it names, else by murmur2 of its key. NoSuchTopic, TooLarge."""
+        """Where a message goes: the partition it names, else by murmur2 of its key. Raises NoSuchTopic."""
         if message.topic not in self._logs:
             raise NoSuchTopic(f"{message.topic}: unknown")
         hashed = (murmur2(message.key or b"") & 0x7FFFFFFF) % len(self._logs[message.topic])
@@ -67,8 +66,8 @@ class MemoryKafka:
         headers = tuple(message.headers)
         kept = Incoming(topic, partition, offset, message.key, message.value, headers, now)
         self._logs[topic][partition].append(kept)
-        if self.at_once:
-            for view in self.views:
+        for view in self.views:
+            if self.at_once and view.topic == topic:
                 view.follow()
         return kept
 
@@ -96,14 +95,6 @@ class MemoryKafka:
         """Retention: everything that is there goes."""
         for log in self._logs[topic]:
             log.clear()
-
-    def committed(self, group: str, place: Partition) -> int:
-        """Where a group goes on after a crash."""
-        return self._committed[group, place]
-
-    def commit(self, group: str, place: Partition, offset: int) -> None:
-        """A group has done everything before this offset."""
-        self._committed[group, place] = offset
 
 
 class MemoryOutbox:
