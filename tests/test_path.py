@@ -1,63 +1,52 @@
 """The path as it is declared and the stages as they are built are one."""
 
-from contextlib import AsyncExitStack
-from types import SimpleNamespace
-
 import pytest
 from prometheus_client import generate_latest
 
 from pipeline import path, topology
-from pipeline.config.settings import Settings
 from pipeline.control import lag, lag_metrics
 from pipeline.domain import intake
 from pipeline.domain.admission import INPUTS, MARKS
 from pipeline.local import launch
 from pipeline.runtime import serving, wiring
-from pipeline.store.memory import memory_stores
+from pipeline.runtime.memory import MemoryResources
+from pipeline.wire.records import AuthorClass, ClassifiedPost
 from tests import regions
+from tests.stages.fakes import deliver
+from tests.twin import SETTINGS
 
 LOADED = topology.load()
 HANDLERS = [one.name for one in path.STAGES.values() if one.reads and one.name != path.FANOUT]
-KEYS = f"k1:{'c' * 32}"
 
 
-class Recorder:
-    """What a process opens, with memory in place of engines; it remembers which topics are followed."""
+class Recorder(MemoryResources):
+    """The twin of what a process opens; it remembers which topics are followed."""
 
-    def __init__(self, stack):
-        self.settings = Settings(cursor_keys=KEYS, token_keys=KEYS)
-        self.kafka, self.topology, self.stores, self.stack = "127.0.0.1:1", LOADED, memory_stores(), stack
-        self.followed = []
+    def __init__(self):
+        super().__init__(LOADED, settings=SETTINGS)
+        self.followed = set()
 
     def view(self, topic, kept=None, *, lost=None):
-        self.followed.append(topic)
-        return SimpleNamespace(topic=topic, age_s=lambda: 0, get=lambda _: None, values=list)
-
-    def emit(self, stage):
-        return SimpleNamespace(stage=stage)
-
-    def background(self, work):
-        work.close()
+        self.followed.add(topic)
+        return super().view(topic, kept, lost=lost)
 
 
 @pytest.mark.parametrize("stage", [*HANDLERS, *map(path.tier_stage, LOADED.tiers)])
 async def test_a_stage_follows_what_it_says(stage):
-    async with AsyncExitStack() as stack:
-        recorder = Recorder(stack)
-        wiring.handler_of(stage, recorder)
+    recorder = Recorder()
+    wiring.handler_of(stage, recorder)
 
     declared = path.STAGES[stage if path.tier_of(stage) is None else path.FANOUT].follows
-    assert sorted(set(recorder.followed)) == sorted(declared)
+    assert recorder.followed == {*declared, "accounts.erased"}
 
 
 async def test_who_serves_pages_follows_what_it_says():
-    async with AsyncExitStack() as stack:
-        recorder, auditor = Recorder(stack), Recorder(stack)
-        serving.pages(recorder, "api")
-        serving.core_of(auditor)
+    recorder, auditor = Recorder(), Recorder()
+    serving.pages(recorder, "api")
+    serving.core_of(auditor)
 
-    assert sorted(set(recorder.followed)) == sorted(path.STAGES["api"].follows)
-    assert sorted(set(auditor.followed)) == sorted(path.STAGES["auditor"].follows)
+    assert recorder.followed == set(path.STAGES["api"].follows)
+    assert auditor.followed == set(path.STAGES["auditor"].follows)
 
 
 def test_every_stage_is_built_somewhere():
@@ -117,6 +106,10 @@ def test_tiers_stand_where_fan_out_is():
     ]
 
 
+def classified(region):
+    return ClassifiedPost(1, 7, 1, "public", region, AuthorClass.PUSH, 5)
+
+
 async def test_a_new_stage_is_an_entry_and_a_module(monkeypatch):
     """`tests/regions.py` counts posts by region. What is derived from the path knows it, from the entry alone."""
     entry = path.Stage(
@@ -134,10 +127,8 @@ async def test_a_new_stage_is_an_entry_and_a_module(monkeypatch):
     assert any("posts.classified ─▶ regions" in " ".join(line.split()) for line in path.picture())
     assert "posts.classified" in loaded.acls["workers"].topics["Read"]
 
-    async with AsyncExitStack() as stack:
-        handle = wiring.handler_of("regions", Recorder(stack))
-        posts = [SimpleNamespace(record=SimpleNamespace(region=region)) for region in ("eu", "eu", "us")]
-        assert await handle(posts) == []
+    handle = wiring.handler_of("regions", Recorder())
+    assert await handle([deliver(classified(region)) for region in ("eu", "eu", "us")]) == []
     assert regions.POSTS == {"eu": 2, "us": 1}
 
     waiting = lag.PartitionLag("posts.classified", 0, 1, 3, 2, 1_000, 5.0)

@@ -22,6 +22,7 @@ import structlog
 from pipeline.audit.expectation import Expectation, Standing, expectation_of, standing_of
 from pipeline.audit.reader_scan import readers_after
 from pipeline.audit.verdicts import Found, Labels, Verdict, tell
+from pipeline.clock import Clock
 from pipeline.domain import budgets, snowflake
 from pipeline.domain.audit import Feed, Finding, compare
 from pipeline.domain.audit_rows import LATE, ROW_LEFT, ROW_MISSING, compare_rows, on_its_way
@@ -100,9 +101,8 @@ class Auditor:
     serve: Serve
     limits: AuditLimits
     tiers: Sequence[budgets.Tier]
-    now_ms: Callable[[], int]
+    clock: Clock
     behind: Behind = nobody_behind
-    pause: Callable[[float], Awaitable[None]] = asyncio.sleep
     turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(LOOKUP_CONCURRENCY))
 
     async def examine(self, reader_id: int) -> Verdict:
@@ -114,7 +114,7 @@ class Auditor:
         began, left, seconds, pause = look.at, look.faults(), look.seconds, 0.25
         behind: Mapping[str, int] = {}
         while left and look.at < (ripe := max(self._ripe(began, finding) for finding in left.values())):
-            await self.pause(min(pause, max(ripe - self.now_ms(), 1) / 1000))
+            await self.clock.sleep(min(pause, max(ripe - self.clock.now_ms(), 1) / 1000))
             behind = await self.behind()  # before the look, which sees whatever is processed by then
             look, pause = await self._look(reader_id), min(2 * pause, MAX_PAUSE_S)
             seconds += look.seconds
@@ -132,7 +132,7 @@ class Auditor:
 
     async def _look(self, reader_id: int) -> _Look:
         async with self.turns:
-            began, at, limits = time.perf_counter(), self.now_ms(), self.limits
+            began, at, limits = time.perf_counter(), self.clock.now_ms(), self.limits
             since = snowflake.first_id(at - limits.window_ms + limits.edge_ms)
             standing = await standing_of(self.stores, reader_id, since)
             feed = await self.serve(reader_id, standing.since)
@@ -173,14 +173,14 @@ class Auditor:
                 verdict = await self.examine(reader_id)
             except TidelineError as error:
                 _log.warning("audit.impossible", reader=reader_id, error=error.message, next=error.hint)
-                await self.pause(period_s)
+                await self.clock.sleep(period_s)
                 continue
-            tell(verdict, self.now_ms() / 1000)
-            await self.pause(max(period_s, verdict.seconds / SHARE))
+            tell(verdict, self.clock.now_ms() / 1000)
+            await self.clock.sleep(max(period_s, verdict.seconds / SHARE))
 
     async def _round(self, period_s: float) -> AsyncIterator[int]:
         """Every reader, again and again; it does not begin with the same ones after each restart."""
-        place = self.now_ms() * 0x9E3779B97F4A7C15 % 2**64 - 2**63
+        place = self.clock.now_ms() * 0x9E3779B97F4A7C15 % 2**64 - 2**63
         while True:
             try:
                 some = await readers_after(self.stores, place)
@@ -190,7 +190,7 @@ class Auditor:
             for _, reader_id in some:
                 yield reader_id
             if not some:
-                await self.pause(period_s)
+                await self.clock.sleep(period_s)
             place = some[-1][0] if some else FIRST
 
 

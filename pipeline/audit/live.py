@@ -8,7 +8,7 @@ from typing import Any
 
 from pipeline.audit.auditor import AuditLimits, Auditor, Behind, Serve, nobody_behind
 from pipeline.audit.verdicts import Found, Labels, Verdict
-from pipeline.clock import now_ms
+from pipeline.clock import CLOCK
 from pipeline.domain.audit import KINDS
 from pipeline.domain.audit_rows import LATE, ROW_KINDS
 from pipeline.domain.budgets import Tier
@@ -105,7 +105,7 @@ def auditor_of(
     budget_ms = round(max(tier.lag_budget_s for tier in tiers) * 1000)
     patience = budget_ms if patience_ms is None else patience_ms
     limits = AuditLimits(spec.window_ms, spec.margin_ms, patience, cap=spec.cap)
-    return Auditor(stores, serve, limits, tiers, now_ms, behind)
+    return Auditor(stores, serve, limits, tiers, CLOCK, behind)
 
 
 async def audit(

@@ -8,12 +8,12 @@ Replay     has no topic to process
 Budget     a breach is acted upon within two looks
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import structlog
 
+from pipeline.clock import Clock
 from pipeline.control.throttle import Throttle
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
@@ -21,7 +21,7 @@ from pipeline.domain.containment import key_of
 from pipeline.domain.control import ContainmentChange, Hot, Rules, TierSample, asks_who, decide
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import KeyedView, Outgoing
 from pipeline.path import tier_of
 from pipeline.wire.records import AuthorClass, ClassifiedPost, Containment, JournalEntry, StageHealth
 
@@ -40,15 +40,14 @@ class Controller:
     """
 
     look: Callable[[], Awaitable[Sequence[StageHealth]]]
-    in_force: Callable[[], Sequence[Containment]]
+    in_force: KeyedView[Containment]
     arrivals: Arrivals
     throttle: Throttle
     rules: Mapping[str, Rules]
     leads: Callable[[], bool]
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     told: Callable[[Sequence[StageHealth], Sequence[Containment]], None] = lambda healths, in_force: None
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def run(self) -> None:
         """Look and act until cancelled; when an engine is away, look again."""
@@ -57,16 +56,16 @@ class Controller:
                 await self.step()
             except TidelineError as away:  # also a message that its topic does not take
                 _log.warning("controller.waiting", error=str(away), next="tideline status")
-            await self.sleep(LOOK_S)
+            await self.clock.sleep(LOOK_S)
 
     async def step(self) -> list[ContainmentChange]:
         """One look; what was done about it."""
         healths = await self.look()
-        records = self.in_force()
+        records = self.in_force.values()
         self.told(healths, records)
         if not self.leads():
             return []
-        now = self.now_ms()
+        now = self.clock.now_ms()
         seen = seen_of(healths)
         known = self._hot(now) if asks_who(seen, self.rules) else []
         in_force = await self.throttle.bring(records, now)

@@ -6,12 +6,15 @@ Guarantee  none: best effort, nothing waits for it; without samples authors are 
 Replay     there is nothing to replay: the newest sample counts
 """
 
-import asyncio
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
 
+from pipeline.clock import Clock
 from pipeline.domain import cost
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.emit import Emit
+from pipeline.store.ports import TimelineStore
+from pipeline.store.values import Push
 from pipeline.telemetry import metrics
 from pipeline.wire.records import CostSample
 
@@ -51,6 +54,22 @@ class MeanCost:
         return self._mean.value
 
 
+class MeasuredTimelines:
+    """Timelines that tell what a row costs to write."""
+
+    def __init__(self, store: TimelineStore, row: MeanCost) -> None:
+        self._store, self._row = store, row
+        self.retract, self.timeline = store.retract, store.timeline
+        self.forget_timeline = store.forget_timeline
+
+    async def push(self, pushes: Sequence[Push]) -> int:
+        """As `TimelineStore.push`, measured."""
+        began = time.perf_counter()
+        written = await self._store.push(pushes)
+        self._row.observe(time.perf_counter() - began, written)
+        return written
+
+
 class ReadRate:
     """Pages a second that one reader asks for, among those who ask at all. `clock` in seconds."""
 
@@ -82,21 +101,15 @@ class ReadRate:
         return rate
 
 
-async def tell(
-    measures: Measures,
-    emit: Emit,
-    now_ms: Callable[[], int],
-    *,
-    every_s: float = EVERY_S,
-) -> None:
+async def tell(measures: Measures, emit: Emit, clock: Clock) -> None:
     """Tell what was measured until cancelled."""
     told: dict[str, float] = {}
     while True:
-        await asyncio.sleep(every_s)
+        await clock.sleep(EVERY_S)
         now = {name: measure() for name, measure in measures.items()}
         _show(now)
         fresh = cost.news(told, now)
-        at = now_ms()
+        at = clock.now_ms()
         try:
             await emit.all(
                 emit.event(TOPIC, name, CostSample(name, value, at), at_ms=at)

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from pipeline.kafka.messages import Refused
-from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
+from pipeline.kafka.ports import Outgoing, Sender, TooLarge
 from pipeline.telemetry import metrics
 from pipeline.wire.headers import APPENDED_AT
 
@@ -67,7 +67,7 @@ def cut(letter: Outgoing) -> Outgoing:
 class DeadLetters:
     """Where a stage puts what it refuses."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Sender) -> None:
         self._outbox = outbox
 
     async def keep(self, refused: Iterable[Refused]) -> int:

@@ -6,7 +6,7 @@ from typing import Any
 from pipeline.config.names import HOME, Names
 from pipeline.kafka import tracing
 from pipeline.kafka.messages import Delivery
-from pipeline.kafka.outbox import Outbox, Outgoing
+from pipeline.kafka.ports import Outgoing, Sender
 from pipeline.wire.codec import encode
 from pipeline.wire.headers import ENTERED_AT, ORIGIN_TS, Header, carry, cloud_event
 
@@ -14,11 +14,11 @@ from pipeline.wire.headers import ENTERED_AT, ORIGIN_TS, Header, carry, cloud_ev
 class Emit:
     """How one stage speaks. `stage`: as CloudEvents name it; `names`: what topics are called in its spans."""
 
-    def __init__(self, outbox: Outbox, stage: str, names: Names = HOME) -> None:
+    def __init__(self, outbox: Sender, stage: str, names: Names = HOME) -> None:
         self._outbox, self._source, self._names = outbox, f"tideline/{stage}", names
 
     async def all(self, messages: Iterable[Outgoing]) -> int:
-        """Send in order; returns how many, once every one is acknowledged. See `Outbox.send_all`."""
+        """Send in order; returns how many, once every one is acknowledged. See `Sender.send_all`."""
         with tracing.sending(messages, self._names.topic) as traced:
             return await self._outbox.send_all(traced)
 

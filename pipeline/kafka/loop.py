@@ -18,7 +18,7 @@ import random
 import time
 import traceback
 from collections import deque
-from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Any, TypeVar
 
 import structlog
@@ -30,13 +30,13 @@ from pipeline.kafka import tracing
 from pipeline.kafka.batches import Unreadable
 from pipeline.kafka.dead_letters import DeadLetters
 from pipeline.kafka.messages import Delivery, Incoming, Refused
+from pipeline.kafka.ports import Handler
 from pipeline.telemetry import metrics
 from pipeline.wire.codec import CodecError, NotYet, decode, must_ask
 from pipeline.wire.enums import RefusalReason
 from pipeline.wire.headers import appended_at, entered_at, origin_ts
 
 Record = TypeVar("Record")
-Handler = Callable[[Sequence[Delivery[Any]]], Awaitable[Iterable[Refused]]]
 
 _FIRST_PAUSE_S, _MAX_PAUSE_S = 0.1, 5.0
 _MESSAGE_BYTES = 500

@@ -8,18 +8,16 @@ costs nothing and the event loop never waits for librdkafka.
 
 import asyncio
 import threading
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable
 
 import structlog
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from pipeline.config.names import HOME, Names
-from pipeline.errors import EngineError, TidelineError, Unavailable, Unprocessable
+from pipeline.errors import TidelineError
 from pipeline.kafka.client import hint, settings
+from pipeline.kafka.ports import NoSuchTopic, NotDelivered, NotTaken, Outgoing, TooLarge
 from pipeline.wire.headers import OURS
-
-Headers = Sequence[tuple[str, bytes]]
 
 _PAUSE_S = 0.5
 _log = structlog.get_logger()
@@ -38,22 +36,6 @@ NEW_TOPIC_MS = 5_000
 """How long a topic may take to become known to all brokers: after this it counts as one that is not there."""
 
 
-class NotDelivered(Unavailable):
-    """The broker did not acknowledge a message within the delivery time-out."""
-
-
-class NoSuchTopic(EngineError):  # noqa: N818 - what it is
-    """There is no topic of this name, or none that this process may write to."""
-
-
-class NotTaken(Unprocessable):
-    """The topic does not take the message, and will not the next time."""
-
-
-class TooLarge(NotTaken):
-    """The message is larger than its topic takes."""
-
-
 _NO_SUCH_TOPIC = (
     KafkaError._UNKNOWN_TOPIC,
     KafkaError.UNKNOWN_TOPIC_OR_PART,
@@ -64,17 +46,6 @@ _NO_SUCH_TOPIC = (
 
 _TOO_LARGE = (KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.RECORD_LIST_TOO_LARGE)
 _NOT_TAKEN = (KafkaError.INVALID_RECORD, KafkaError.INVALID_MSG)
-
-
-@dataclass(frozen=True, slots=True)
-class Outgoing:
-    """One message on its way. `partition` None: by murmur2 of the key, as Java clients do."""
-
-    topic: str
-    value: bytes | None
-    key: bytes | None = None
-    headers: Headers = ()
-    partition: int | None = None
 
 
 class Outbox:

@@ -23,7 +23,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from pipeline.errors import ConfigError
 from pipeline.kafka.messages import Incoming
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.wire.headers import TRACEPARENT
 
 _SILENT = trace.ProxyTracerProvider, trace.NoOpTracerProvider

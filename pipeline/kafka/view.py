@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Generic, Protocol, TypeVar
+from typing import TypeVar
 
 import structlog
 from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
@@ -16,12 +16,13 @@ from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaExcepti
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.bounds import Bounds
 from pipeline.kafka.client import UNAUTHORIZED, hint, settings
+from pipeline.kafka.newest import Newest
+from pipeline.kafka.ports import Kept
 from pipeline.kafka.unreadable import passed
 from pipeline.telemetry import metrics
 from pipeline.wire.codec import decode
 
 Record = TypeVar("Record")
-Kind = TypeVar("Kind", contravariant=True)
 _PAUSE_S = 0.5
 _LOOK_S = 0.3
 """Seconds between two questions to the broker where the topic ends."""
@@ -31,14 +32,7 @@ _ANSWER_S = 1.0
 _log = structlog.get_logger()
 
 
-class Kept(Protocol[Kind]):
-    """What a view fills, from a thread of its own."""
-
-    def put(self, key: bytes, record: Kind | None) -> None:
-        """The newest record under this key; None: it was taken out."""
-
-
-class TopicView(Generic[Record]):
+class TopicView(Newest[Record]):
     """The newest record of each key of one topic. `get` may be called from any thread."""
 
     def __init__(
@@ -53,11 +47,8 @@ class TopicView(Generic[Record]):
         """`kept`: where records go instead of a dictionary of this view. With `lost` it begins at the end,
         and tells when records have gone before they were read, as they do in a topic that is not compacted.
         """
-        self.topic = topic
-        self._decode = decode
-        self._records: dict[bytes, Record] = {}
+        super().__init__(topic, decode, kept)
         self._lost = lost
-        self._put = self._keep if kept is None else kept.put
         self._as_of = self._started = -float("inf")
         self._consumer = Consumer(
             {
@@ -71,7 +62,6 @@ class TopicView(Generic[Record]):
             }
         )
         self._bounds = Bounds(bootstrap, timeout_s=_ANSWER_S)
-        self._positions: dict[int, int] = {}
         self._behind: dict[int, int] = {}
         self._caught_up, self._closing = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._follow, name=f"view {topic}", daemon=True)
@@ -103,18 +93,6 @@ class TopicView(Generic[Record]):
             low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
             self._positions[partition] = low if self._lost is None else high
             self._behind[partition] = high
-
-    def get(self, key: int | str) -> Record | None:
-        """The newest record under this key."""
-        return self._records.get(str(key).encode())
-
-    def values(self) -> list[Record]:
-        """The newest record of every key."""
-        return list(self._records.values())
-
-    def positions(self) -> dict[int, int]:
-        """By partition, the next offset to be read."""
-        return dict(self._positions)
 
     def age_s(self) -> float:
         """Seconds since this view was known to hold everything the broker had acknowledged."""
@@ -177,36 +155,15 @@ class TopicView(Generic[Record]):
             self._positions[partition] = offset
             self._lost()
 
-    def _take(self, key: bytes, value: bytes | None) -> None:
-        """Have the newest record of a key, or pass over one that cannot be used: the one before it stays in
-        force, and whatever it is, this thread goes on.
-        """
-        name = key.decode(errors="replace")
-        try:
-            self._use(key, value, name)
-        except Exception as error:
-            metrics.VIEW_SKIPPED.labels(self.topic).inc()
-            why = f"{type(error).__name__}: {error}"
-            _log.error("view.skipped", topic=self.topic, key=name[:100], error=why)
-
     def _use(self, key: bytes, value: bytes | None, name: str) -> None:
-        if value is None:
-            self._put(key, None)
-            return
         while not self._closing.is_set():
             try:
-                self._put(key, self._decode(value))
+                super()._use(key, value, name)
             except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
                 _log.warning("view.waiting", topic=self.topic, key=name, error=away.message)
                 self._closing.wait(_PAUSE_S)
             else:
                 return
-
-    def _keep(self, key: bytes, record: Record | None) -> None:
-        if record is None:
-            self._records.pop(key, None)
-        else:
-            self._records[key] = record
 
 
 def whole(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:

@@ -20,7 +20,8 @@ from pipeline.domain.page_request import misdirected
 from pipeline.domain.tombstones import outlived
 from pipeline.kafka.bounds import Partition
 from pipeline.kafka.dead_letters import own_headers
-from pipeline.kafka.outbox import Outbox, Outgoing, TooLarge
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.ports import Outgoing, TooLarge
 from pipeline.kafka.spans import spans
 from pipeline.ops.dead_letter import DeadLetter, Origin
 from pipeline.ops.dead_letters import DONE, Letters

@@ -5,13 +5,11 @@ written by its workers as ever. At the end, however it ends, the tier is as it w
 to see to that, the record ends by itself.
 """
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pipeline.clock import now_ms
+from pipeline.clock import CLOCK, Clock, now_ms
 from pipeline.config.names import Names
 from pipeline.control.lag import Lag, StageLag, settled
 from pipeline.domain.containment import OPERATOR, Kind, held, holds, key_of
@@ -42,18 +40,13 @@ class Hold(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Drain:
-    """One tier to be emptied. `look`: how far its stage is. `works`: whether somebody gets on with it.
-
-    `clock` in seconds; `now_ms`: the time of day.
-    """
+    """One tier to be emptied. `look`: how far its stage is. `works`: whether somebody gets on with it."""
 
     tier: str
     hold: Hold
     look: Callable[[], StageLag]
     works: Callable[[], bool]
-    now_ms: Callable[[], int]
-    clock: Callable[[], float]
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    clock: Clock
 
     async def run(
         self, before: Containment | None, timeout_s: float, told: Callable[[StageLag], None]
@@ -68,7 +61,7 @@ class Drain:
                 f"`tideline stage start {tier_stage(self.tier)}`, or when it is frozen"
                 f" `tideline contain release freeze {self.tier}`",
             )
-        now = self.now_ms()
+        now = self.clock.now_ms()
         until = now + round((timeout_s + EMPTY_S) * 1000)
         cause = f"tideline drain {self.tier}"
         wanted = Containment(Kind.SHED, self.tier, AuthorClass.PULL, 0, cause, OPERATOR, now, until)
@@ -79,17 +72,17 @@ class Drain:
         try:
             await self._until_empty(timeout_s, told)
         finally:
-            if before is not None and before.by == OPERATOR and holds(before, self.now_ms()):
-                await self.hold.put(replace(before, since=self.now_ms()))
+            if before is not None and before.by == OPERATOR and holds(before, self.clock.now_ms()):
+                await self.hold.put(replace(before, since=self.clock.now_ms()))
             else:  # the controller's too: it does that again, if it is still needed
                 await self.hold.release(Kind.SHED, self.tier)
 
     async def _until_empty(self, timeout_s: float, told: Callable[[StageLag], None]) -> None:
-        deadline, empty_since = self.clock() + timeout_s, float("inf")
+        deadline, empty_since = self.clock.monotonic_s() + timeout_s, float("inf")
         while True:
             seen = self.look()
             told(seen)
-            now = self.clock()
+            now = self.clock.monotonic_s()
             empty_since = min(empty_since, now) if settled([seen]) else float("inf")
             if now - empty_since >= EMPTY_S:
                 return
@@ -99,7 +92,7 @@ class Drain:
                     f"{self.tier} is not empty after {timeout_s:g} s: {left} tasks are left",
                     "`tideline lag` tells whether its workers get on, `tideline advise` how many it needs",
                 )
-            await self.sleep(_LOOK_S)
+            await self.clock.sleep(_LOOK_S)
 
 
 def _is_as_strict(before: Containment, until: int) -> bool:
@@ -148,5 +141,5 @@ async def drain(
         has_members = KafkaGroups(bootstrap).has_members(topology.tiers[tier].group)
         return has_members and hold.in_force(Kind.FREEZE, tier) is None
 
-    draining = Drain(tier, hold, lambda: looking.snapshot()[0], works, now_ms, time.monotonic)
+    draining = Drain(tier, hold, lambda: looking.snapshot()[0], works, CLOCK)
     await draining.run(hold.in_force(Kind.SHED, tier), timeout_s, told)

@@ -11,7 +11,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator
 
 from pipeline.domain import fields
 from pipeline.domain.intake import Accepted
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.ops.lines import Line
 from pipeline.ops.publish import LineBatch, RefusedLine, outgoing
 from pipeline.wire.enums import EventType

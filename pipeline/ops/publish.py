@@ -14,7 +14,8 @@ import orjson
 
 from pipeline.domain.admission import ClockLimits, clock
 from pipeline.domain.intake import Accepted, Rejected, parse
-from pipeline.kafka.outbox import NoSuchTopic, NotDelivered, NotTaken, Outbox, Outgoing
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.ports import NoSuchTopic, NotDelivered, NotTaken, Outgoing
 from pipeline.ops.lines import MAX_LINE_BYTES, Line
 from pipeline.wire.codec import CodecError, encode
 from pipeline.wire.headers import cloud_event, published

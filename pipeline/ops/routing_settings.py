@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from pipeline.config.names import HOME, Names
 from pipeline.errors import ConfigError
-from pipeline.kafka.outbox import Outbox, Outgoing
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.ports import Outgoing
 from pipeline.kafka.tail import tail
 from pipeline.topology import RoutingSpec, rules
 from pipeline.wire.codec import decode, encode

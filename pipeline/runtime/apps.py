@@ -20,13 +20,12 @@ from pipeline.kafka.loop import SafeLoop
 from pipeline.kafka.watchdog import Watchdog
 from pipeline.path import RECORDS, tier_of
 from pipeline.runtime.admitting import admission_of
-from pipeline.runtime.resources import Resources
+from pipeline.runtime.resources import LiveResources
 from pipeline.runtime.wiring import handler_of
-from pipeline.stages.erased import ErasedAccounts, forgetting
 from pipeline.topology import TierSpec, Topology
 
 
-def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watchdog]:
+def faust_app(stage: str, r: LiveResources, datadir: Path) -> tuple[faust.App, Watchdog]:
     """The stage as a Faust app in the safe loop (kafka.loop), and who watches it.
 
     Every setting here has cost somebody data.
@@ -67,9 +66,7 @@ def faust_app(stage: str, r: Resources, datadir: Path) -> tuple[faust.App, Watch
         stage=stage,
         hold=Limit(r.topology.routing.hold_ratio, r.topology.routing.hold_records),
     )
-    erased = ErasedAccounts()
-    r.view("accounts.erased", erased)
-    handle = forgetting(handler_of(stage, r), erased)
+    handle = handler_of(stage, r)
     source = app.topic(*records, key_type=bytes, value_type=bytes)
 
     async def process(stream: Any) -> None:

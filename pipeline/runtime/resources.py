@@ -1,17 +1,23 @@
-"""What the stages of one process share: the store, the outbox, views of compacted topics, and the clock."""
+"""What a process opens, and what the stages in it share: a port, and what it is in production.
+
+The twin is `memory`: the wiring makes the same stages of both.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
+from pipeline.clock import CLOCK, Clock
 from pipeline.config.settings import Settings
+from pipeline.control.live_lag import LiveLag
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.ports import Kept, KeyedView
 from pipeline.kafka.registry import SchemaRegistry
-from pipeline.kafka.view import Kept, TopicView
+from pipeline.kafka.view import TopicView
 from pipeline.path import RECORDS
 from pipeline.store.cassandra import open_stores
 from pipeline.store.ports import Stores
@@ -19,9 +25,46 @@ from pipeline.topology import Topology
 from pipeline.wire import codec
 
 
+class Resources(Protocol):
+    """What a stage is made of besides rules."""
+
+    @property
+    def settings(self) -> Settings:
+        """What the environment says."""
+
+    @property
+    def topology(self) -> Topology:
+        """What runs, and how."""
+
+    @property
+    def stores(self) -> Stores:
+        """The tables."""
+
+    @property
+    def clock(self) -> Clock:
+        """The time."""
+
+    def view(
+        self, topic: str, kept: Kept[Any] | None = None, *, lost: Callable[[], None] | None = None
+    ) -> KeyedView[Any]:
+        """A topic, read to its end, or with `lost` from its end on, and followed until the process stops.
+
+        `kept`: where its records go. `lost`: called when records have gone before they were read.
+        """
+
+    def emit(self, stage: str) -> Emit:
+        """How this stage speaks."""
+
+    def background(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run this beside the stage until the process stops."""
+
+    def tiers_busy(self) -> Callable[[], bool]:
+        """What tells whether a live tier needs the store for itself now (`control.live_lag`)."""
+
+
 @dataclass(frozen=True, slots=True)
-class Resources:
-    """What the stages of one process share."""
+class LiveResources:
+    """Those of a process: clients of Kafka and Cassandra, and threads that follow topics."""
 
     settings: Settings
     kafka: str
@@ -29,11 +72,12 @@ class Resources:
     stores: Stores
     outbox: Outbox
     stack: AsyncExitStack
+    clock: Clock = CLOCK
 
     def view(
         self, topic: str, kept: Kept[Any] | None = None, *, lost: Callable[[], None] | None = None
     ) -> TopicView[Any]:
-        """A topic, read to its end, or with `lost` from its end on, and followed until the process stops."""
+        """As `Resources`."""
         decode = partial(codec.decode, expected=RECORDS[topic])
         name = self.topology.names.topic(topic)
         view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, lost=lost)
@@ -42,19 +86,25 @@ class Resources:
         return view
 
     def emit(self, stage: str) -> Emit:
-        """How this stage speaks."""
+        """As `Resources`."""
         names = self.topology.names
         return Emit(self.outbox, names.stage(stage), names)
 
     def background(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run this beside the stage until the process stops."""
+        """As `Resources`."""
         self.stack.callback(asyncio.create_task(work).cancel)
+
+    def tiers_busy(self) -> LiveLag:
+        """As `Resources`."""
+        busy = LiveLag(self.kafka, self.topology, now_ms=self.clock.now_ms)
+        self.stack.callback(busy.close)
+        return busy
 
 
 @asynccontextmanager
 async def resources(
     settings: Settings, kafka: str, cassandra: str, topology: Topology
-) -> AsyncIterator[Resources]:
+) -> AsyncIterator[LiveResources]:
     """Open the store and the outbox; close everything in reverse at the end."""
     names = topology.names
     if settings.schema_registry_url:
@@ -62,4 +112,4 @@ async def resources(
     async with AsyncExitStack() as stack:
         stores = await stack.enter_async_context(open_stores(cassandra, names.keyspace(settings.keyspace)))
         outbox = await stack.enter_async_context(Outbox(kafka, names))
-        yield Resources(settings, kafka, topology, stores, outbox, stack)
+        yield LiveResources(settings, kafka, topology, stores, outbox, stack)

@@ -3,7 +3,6 @@
 import gc
 import secrets
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -11,14 +10,13 @@ from typing import Any
 
 from pipeline.auth.home_keys import cursors_of, tokens_of
 from pipeline.auth.tokens import TokenKeys
-from pipeline.clock import now_ms
 from pipeline.config.settings import Settings
 from pipeline.control.costs import MeanCost, Measures, ReadRate, tell
 from pipeline.domain import cost, cursor
 from pipeline.domain.budgets import Tier, tier_for
 from pipeline.domain.containment import Kind, held
 from pipeline.errors import ConfigError
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.ports import KeyedView
 from pipeline.query import freshness
 from pipeline.query.cache import Cache
 from pipeline.query.caches import LONGEST_LIFE_S, Caches, Sizes
@@ -32,7 +30,7 @@ from pipeline.stages import changes
 from pipeline.topology import Topology
 from pipeline.wire.records import RouteRecord, Suspension
 
-Views = list[TopicView[Any]]
+Views = list[KeyedView[Any]]
 
 SWITCH_S = 0.0005
 """Seconds a thread may keep the interpreter; with Python's 0.005 views fall behind under load (measured)."""
@@ -43,9 +41,9 @@ PULLS_REMEMBERED = 1_000
 
 def pages(r: Resources, stage: str) -> tuple[Query, Views]:
     """The core of the read path for `query` or `api`, and what it follows (`topics.FOLLOWED`)."""
-    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(time.monotonic)
+    pulls, reads = MeanCost(PULLS_REMEMBERED), ReadRate(r.clock.monotonic_s)
     measures: Measures = {f"{cost.PULL}@{stage}": pulls, f"{cost.READS}@{stage}": reads}
-    r.background(tell(measures, r.emit(stage), now_ms))
+    r.background(tell(measures, r.emit(stage), r.clock))
     keys = cursor_keys(r.settings, r.topology.names.domain)
     core, views = core_of(r, Sizes(**r.topology.api.caches.model_dump()), keys)
     return replace(core, load=replace(core.load, pulls_took=pulls.observe), saw=reads.saw), views
@@ -55,7 +53,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     """The core, without measuring what pages cost. `sizes`: of its caches; without, every page reads the
     tables. `keys`: of its cursors; without, nobody else can read them.
     """
-    spec, tiers = r.topology.routing, r.topology.tiers.values()
+    spec, tiers, now_ms = r.topology.routing, r.topology.tiers.values(), r.clock.now_ms
     records: ByAuthor[RouteRecord] = ByAuthor()
     suspensions: ByAuthor[Suspension] = ByAuthor()
     routes, suspended = r.view("author.routes", records), r.view("author.suspensions", suspensions)
@@ -73,8 +71,10 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
     if sizes is not None:
         records.heard = partial(freshness.heard, now_ms)  # from now on: what was read so far is no news
         life_s = min(fresh_s, LONGEST_LIFE_S)
-        caches = Caches(sizes, fresh_s, life_s)
-        known = replace(known, brief=Cache("routes", sizes.authors, lambda: False, life_s))
+        caches = Caches(sizes, fresh_s, life_s, r.clock.monotonic_s)
+        known = replace(
+            known, brief=Cache("routes", sizes.authors, lambda: False, life_s, r.clock.monotonic_s)
+        )
         heard = r.view(changes.TOPIC, caches, lost=caches.clear)  # from now on: they begin empty
         caches.age_s = heard.age_s
         views.append(heard)
@@ -92,7 +92,7 @@ def core_of(r: Resources, sizes: Sizes | None = None, keys: Sequence[bytes] = ()
 def contained_by(r: Resources) -> Callable[[Kind, str], bool]:
     """Whether this is in force now."""
     in_force = r.view("containment").get
-    return lambda kind, target: held(in_force, kind, target, now_ms()) is not None
+    return lambda kind, target: held(in_force, kind, target, r.clock.now_ms()) is not None
 
 
 def ranking_of(topology: Topology) -> Ranking:

@@ -1,7 +1,6 @@
 """What each stage is made of: its ports, its views, its settings, in path order. No logic."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from functools import partial
 from pkgutil import resolve_name
@@ -14,39 +13,40 @@ from pipeline.audit import feeds
 from pipeline.audit.auditor import Auditor
 from pipeline.audit.live import auditor_of
 from pipeline.auth.home_keys import tokens_of
-from pipeline.clock import now_ms
+from pipeline.clock import Clock
 from pipeline.control import health_topic
 from pipeline.control.controller import HEALTH, Classified, Controller
 from pipeline.control.controller_metrics import JournalMetrics
-from pipeline.control.costs import MeanCost, tell
+from pipeline.control.costs import MeanCost, MeasuredTimelines, tell
 from pipeline.control.groups import CONTROLLERS
 from pipeline.control.live_health import LiveHealth
-from pipeline.control.live_lag import LiveLag
 from pipeline.control.throttle import Throttle
 from pipeline.control.tiers_behind import tiers_behind
 from pipeline.domain import cost
 from pipeline.domain.arrivals import Arrivals
 from pipeline.domain.budgets import Tier
-from pipeline.domain.containment import Kind, Room, contained
+from pipeline.domain.containment import Kind
 from pipeline.domain.control import Rules
-from pipeline.domain.routing import Influences, Thresholds
+from pipeline.domain.routing import Thresholds
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.leader import Leader
-from pipeline.kafka.loop import Handler
+from pipeline.kafka.ports import Handler
 from pipeline.kafka.quotas import Quotas
 from pipeline.path import tier_of, tier_stage
 from pipeline.runtime import serving
-from pipeline.runtime.resources import Resources
+from pipeline.runtime.resources import LiveResources, Resources
 from pipeline.stages.active_readers import ActiveReaders
 from pipeline.stages.ask import Ask
 from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Post, Retention
+from pipeline.stages.classify import Classify, Retention
 from pipeline.stages.counters import Counters
 from pipeline.stages.erase import Erase, Erasing, Removals
+from pipeline.stages.erased import ErasedAccounts, forgetting
 from pipeline.stages.fanout import Fanout
 from pipeline.stages.graph import Graph
 from pipeline.stages.moderation import Moderation
-from pipeline.stages.pace import Pace
+from pipeline.stages.overrides import Overrides
+from pipeline.stages.pace import Pace, holding
 from pipeline.stages.readers import Readers
 from pipeline.stages.retract import Retract
 from pipeline.stages.segment_cache import SegmentCache
@@ -72,7 +72,7 @@ def graph(r: Resources) -> Handler:
         store=r.stores.graph,
         routes=r.stores.routes,
         emit=r.emit("graph"),
-        now_ms=now_ms,
+        clock=r.clock,
         segment_size=spec.segment_size,
         margin_ms=spec.margin_ms,
     ).handle
@@ -81,21 +81,15 @@ def graph(r: Resources) -> Handler:
 def readers(r: Resources) -> Handler:
     """accounts, activity → reader_state, reader.cohorts, repairs."""
     spec, emit = r.topology.routing, r.emit("readers")
-    routes, costs = r.view("author.routes"), r.view("costs")
-
-    def measured() -> cost.Costs | None:
-        return cost.measured(costs.values())
-
-    dormant = Sweep(r.stores.readers, emit, now_ms, spec.dormant_after_ms)
-    r.background(dormant.run())
-    warmth = Warmth(r.stores, emit, routes.get, measured, spec.hysteresis)
-    living = Readers(r.stores.readers, warmth, emit, now_ms, spec.margin_ms).handle
+    r.background(Sweep(r.stores.readers, emit, r.clock, spec.dormant_after_ms).run())
+    warmth = Warmth(r.stores, emit, r.view("author.routes"), r.view("costs"), spec.hysteresis)
+    living = Readers(r.stores.readers, warmth, emit, r.clock, spec.margin_ms).handle
     return Erasing(r.stores.readers, emit, living).handle
 
 
 def counters(r: Resources) -> Handler:
     """Activity → engagement_by_post."""
-    return Counters(r.stores.counters, now_ms).handle
+    return Counters(r.stores.counters, r.clock).handle
 
 
 def moderation(r: Resources) -> Handler:
@@ -106,37 +100,25 @@ def moderation(r: Resources) -> Handler:
 def classify(r: Resources) -> Handler:
     """Posts → posts, posts_by_author, author.routes, fanout.*, posts.classified."""
     spec, tiers = r.topology.routing, r.topology.tiers.values()
-    changed, forced, costs = r.view("routing.settings"), r.view("routing.forced"), r.view("costs")
-    in_force, room = r.view("containment").get, Room()
-
-    def thresholds() -> Thresholds:
-        now = changed.get("routing") or spec
-        return Thresholds(now.push_below, now.pull_above, spec.hysteresis, spec.cost_floor)
-
-    def influences(delivery: Post, tier: str) -> Influences:
-        post = delivery.record
-        most = contained(
-            in_force,
-            author_id=post.author_id,
-            tier=tier,
-            region=post.region or "",
-            now_ms=now_ms(),
-            room=lambda record: room(record, delivery.entered_ms),
-        )
-        return Influences(forced.get(post.author_id), most, cost.measured(costs.values()))
-
+    overrides = Overrides(
+        Thresholds(spec.push_below, spec.pull_above, spec.hysteresis, spec.cost_floor),
+        settings=r.view("routing.settings"),
+        forced=r.view("routing.forced"),
+        in_force=r.view("containment"),
+        costs=r.view("costs"),
+        clock=r.clock,
+    )
     return Classify(
         posts=r.stores.posts,
         graph=r.stores.graph,
         routes=r.stores.routes,
         emit=r.emit("classify"),
-        thresholds=thresholds,
+        overrides=overrides,
         window=Retention(spec.window_ms, spec.row_life_ms),
         tiers=[Tier(tier.name, tier.max_followers, tier.lag_budget) for tier in tiers],
         fanout_topics={tier.name: tier.topic for tier in tiers},
         shards={tier.name: r.topology.topics[tier.topic].partitions for tier in tiers},
         tasks_per_post=spec.tasks_per_post,
-        influences=influences,
     ).handle
 
 
@@ -145,51 +127,47 @@ def fanout(tier: str, r: Resources) -> Handler:
     spec, name = r.topology.routing, tier_stage(tier)
     topic = r.topology.tiers[tier].topic
     fresh_s = spec.margin_ms / 2000
-    cache = SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=time.monotonic)
     active = ActiveReaders(max_age_s=fresh_s)
     active.age_s = r.view("reader.cohorts", active).age_s
     rows, emit = MeanCost(ROWS_REMEMBERED), r.emit(name)
-    r.background(tell({f"{cost.ROW}@{name}": rows}, emit, now_ms))
-    return Fanout(
+    r.background(tell({f"{cost.ROW}@{name}": rows}, emit, r.clock))
+    writer = Fanout(
         tier=tier,
         topic=topic,
         shards=r.topology.topics[topic].partitions,
-        timelines=r.stores.timelines,
-        followers=cache,
+        timelines=MeasuredTimelines(r.stores.timelines, rows),
+        followers=SegmentCache(r.stores.graph, size=CACHED_SEGMENTS, max_age_s=fresh_s, clock=r.clock),
         active=active,
         emit=emit,
-        now_ms=now_ms,
+        clock=r.clock,
         life_ms=spec.row_life_ms,
-        rows_took=rows.observe,
-        frozen=partial(serving.contained_by(r), Kind.FREEZE, tier),
-    ).handle
+    )
+    return holding(writer.handle, partial(serving.contained_by(r), Kind.FREEZE, tier), r.clock)
 
 
-def repairs(stage: str, r: Resources) -> tuple[Emit, Pace]:
+def repairs(stage: str, r: Resources) -> tuple[Emit, Pace, Clock]:
     """How a repair stage speaks, and at which pace it works."""
     rows_per_s = r.topology.stages[stage].rows_per_second or DEFAULT_ROWS_PER_S
-    busy = LiveLag(r.kafka, r.topology, now_ms=now_ms)
-    deferred = partial(serving.contained_by(r), Kind.DEFER, stage)
-    r.stack.callback(busy.close)
-    return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), time.monotonic)
+    deferred, busy = partial(serving.contained_by(r), Kind.DEFER, stage), r.tiers_busy()
+    return r.emit(stage), Pace(rows_per_s, lambda: deferred() or busy(), r.clock), r.clock
 
 
 def backfill(r: Resources) -> Handler:
     """fanout.backfill → timeline_by_reader."""
     spec = r.topology.routing
-    return Backfill(r.stores, *repairs("backfill", r), now_ms, spec.row_life_ms, spec.margin_ms).handle
+    return Backfill(r.stores, *repairs("backfill", r), spec.row_life_ms, spec.margin_ms).handle
 
 
 def retract(r: Resources) -> Handler:
     """fanout.retract, account.erasures → removals."""
     spec = r.topology.routing
-    shared = r.stores, *repairs("retract", r), now_ms, spec.row_life_ms, spec.margin_ms
+    shared = r.stores, *repairs("retract", r), spec.row_life_ms, spec.margin_ms
     return Removals(Retract(*shared), Erase(*shared)).handle
 
 
 def query(r: Resources) -> Handler:
     """timeline.requests → timeline.replies."""
-    return Ask(serving.pages(r, "query")[0], r.emit("query"), now_ms).handle
+    return Ask(serving.pages(r, "query")[0], r.emit("query"), r.clock).handle
 
 
 def api(r: Resources) -> web.Application:
@@ -199,26 +177,25 @@ def api(r: Resources) -> web.Application:
     return http.create(core, r.topology.api, keys, lambda: {view.topic: view.positions() for view in views})
 
 
-async def auditor(r: Resources) -> Auditor:
+async def auditor(r: LiveResources) -> Auditor:
     """The API, the tables and the lag of the tiers → metrics of what differs."""
     client = await r.stack.enter_async_context(
         feeds.session(tokens_of(r.settings), r.topology.api.deadline_max_ms)
     )
     asked = feeds.ApiOrCore(client, r.settings.api, lambda: serving.core_of(r)[0])
-    behind = r.stack.enter_context(tiers_behind(r.kafka, r.topology, now_ms))
+    behind = r.stack.enter_context(tiers_behind(r.kafka, r.topology, r.clock.now_ms))
     return auditor_of(r.stores, r.topology, asked.feed, behind=behind)
 
 
-async def controller(r: Resources) -> Controller:
+async def controller(r: LiveResources) -> Controller:
     """The lag of every stage → pipeline.health, containment."""
     names, tiers = r.topology.names, r.topology.tiers.values()
     arrivals = Arrivals()
     classified = Classified(
-        arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers], now_ms
+        arrivals, [Tier(one.name, one.max_followers, one.lag_budget) for one in tiers], r.clock.now_ms
     )
     r.view("posts.classified", classified, lost=lambda: None)  # what was missed is old news
-    in_force = r.view("containment")
-    look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=now_ms)
+    look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=r.clock.now_ms)
     r.stack.callback(look.close)
     look.health.restore(health_topic.newest(r.kafka, names).values())
     leader = Leader(r.kafka, names.topic(HEALTH), names.group(CONTROLLERS))
@@ -227,13 +204,13 @@ async def controller(r: Resources) -> Controller:
     r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing
     return Controller(
         look=look,
-        in_force=in_force.values,
+        in_force=r.view("containment"),
         arrivals=arrivals,
         throttle=Throttle(Quotas(r.kafka)),
         rules={one.name: _rules(one) for one in tiers if one.act is not None},
         leads=leader,
         emit=r.emit("controller"),
-        now_ms=now_ms,
+        clock=r.clock,
         told=told,
     )
 
@@ -257,16 +234,16 @@ def _rules(tier: TierSpec) -> Rules:
 
 
 def handler_of(stage: str, r: Resources) -> Handler:
-    """A stage that processes topics, bound to its ports."""
+    """A stage that processes topics, bound to its ports; nothing about erased accounts reaches it."""
+    erased = ErasedAccounts()
+    r.view("accounts.erased", erased)
     tier = tier_of(stage)
-    if tier is not None:
-        return fanout(tier, r)
-    made: Handler = builder(stage)(r)
-    return made
+    made: Handler = builder(stage)(r) if tier is None else fanout(tier, r)
+    return forgetting(made, erased)
 
 
-def builder(stage: str) -> Callable[[Resources], Any]:
+def builder(stage: str) -> Callable[..., Any]:
     """What makes a stage: a handler, or (awaited) one that looks at the others."""
     named = path.STAGES[stage].build or f"{__name__}:{stage}"
-    found: Callable[[Resources], Any] = resolve_name(named)
+    found: Callable[..., Any] = resolve_name(named)
     return found

@@ -24,7 +24,7 @@ from pipeline.config.settings import Settings
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import tracing
 from pipeline.runtime import apps, serving, wiring
-from pipeline.runtime.resources import Resources
+from pipeline.runtime.resources import LiveResources
 from pipeline.runtime.resources import resources as open_resources
 from pipeline.runtime.topology_apply import Cluster, check
 from pipeline.telemetry import logs
@@ -81,7 +81,7 @@ async def _run(stage: str, settings: Settings, kafka: str, cassandra: str, topol
 
 
 @asynccontextmanager
-async def _faust(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
+async def _faust(stage: str, resources: LiveResources) -> AsyncIterator[asyncio.Task[None]]:
     """The stage's Faust app, started; yields a task that ends when the app does."""
     async with AsyncExitStack() as stack:
         datadir = stack.enter_context(tempfile.TemporaryDirectory(prefix="tideline-"))
@@ -121,7 +121,7 @@ def _on_assigned(stage: str, settings: Settings):  # type: ignore[no-untyped-def
 
 
 @asynccontextmanager
-async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
+async def _api(resources: LiveResources, settings: Settings) -> AsyncIterator[asyncio.Task[None]]:
     """The HTTP API, listening; yields a task that never ends by itself."""
     app = wiring.api(resources)
     async with (
@@ -139,7 +139,7 @@ async def _api(resources: Resources, settings: Settings) -> AsyncIterator[asynci
 
 
 @asynccontextmanager
-async def _watcher(stage: str, resources: Resources) -> AsyncIterator[asyncio.Task[None]]:
+async def _watcher(stage: str, resources: LiveResources) -> AsyncIterator[asyncio.Task[None]]:
     """Who looks at the others, at work; yields its task, which never ends by itself."""
     settings = resources.settings
     server, _ = start_http_server(settings.metrics_port, addr=settings.metrics_host)

@@ -12,16 +12,17 @@ Budget     a page each; `in_flight` batches at once
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 
+from pipeline.clock import Clock
 from pipeline.domain.page_request import REPLIES, BadRequest, misdirected, parse
 from pipeline.errors import Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.kafka.outbox import NoSuchTopic, NotTaken, Outgoing
+from pipeline.kafka.ports import NoSuchTopic, NotTaken, Outgoing
 from pipeline.query import render
 from pipeline.query.timeline import Query
 from pipeline.wire.codec import CodecError
@@ -40,7 +41,7 @@ class Ask:
 
     query: Query
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
 
     async def handle(self, batch: Sequence[Delivery[TimelineRequest]]) -> list[Refused]:
         """Answer a batch, all pages at once."""
@@ -98,7 +99,7 @@ class Ask:
             cursor=ask.cursor,
             mode=ask.mode,
             explain="1" if ask.explain else "0",
-            now_ms=self.now_ms(),
+            now_ms=self.clock.now_ms(),
             cursor_keys=self.query.cursor_keys,
         )
         if isinstance(wanted, BadRequest):

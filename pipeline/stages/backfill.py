@@ -11,12 +11,13 @@ Budget     its own; it is rate-limited, and waits while a live tier is behind
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
+from pipeline.clock import Clock
 from pipeline.domain import hints, repair, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
 from pipeline.domain.merge import Row
@@ -33,15 +34,14 @@ from pipeline.wire.records import RepairTask
 
 @dataclass(frozen=True, slots=True)
 class Backfill:
-    """The backfill stage. `life_ms`: how long rows are kept. `sleep`: how it waits for a bound's time."""
+    """The backfill stage. `life_ms`: how long rows are kept."""
 
     stores: Stores
     emit: Emit
     pace: Pace
-    now_ms: Callable[[], int]
+    clock: Clock
     life_ms: int
     margin_ms: int
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
@@ -79,9 +79,9 @@ class Backfill:
 
     async def _until(self, bound: int) -> None:
         """Wait for the time of a bound: from then on nothing is stored that a writer would not push."""
-        wait_ms = snowflake.time_ms(bound) - self.now_ms()
+        wait_ms = snowflake.time_ms(bound) - self.clock.now_ms()
         if bound and wait_ms >= 0:
-            await self.sleep(min(wait_ms + 1, self.margin_ms) / 1000)  # a bound is set one margin ahead
+            await self.clock.sleep(min(wait_ms + 1, self.margin_ms) / 1000)  # a bound is set one margin ahead
 
     async def _one_author(self, task: RepairTask, caught_up: set[int]) -> RepairTask | None:
         """The author's posts for some readers; returns what is left."""
@@ -142,7 +142,7 @@ class Backfill:
         return left
 
     async def _recent(self, author: int, lo: int, hi: int, most: int) -> list[Row]:
-        oldest = snowflake.first_id(self.now_ms() - self.life_ms)
+        oldest = snowflake.first_id(self.clock.now_ms() - self.life_ms)
         return await self.stores.posts.recent(author, max(lo, oldest), hi, most)
 
     async def _write(self, pushes: Sequence["_RowsFor"]) -> None:
@@ -160,7 +160,7 @@ class Backfill:
 
     def _entry(self, row: Row, at: int) -> TimelineEntry:
         created = snowflake.time_ms(row.post_id)
-        left_s = (created + self.life_ms - self.now_ms()) // 1000
+        left_s = (created + self.life_ms - self.clock.now_ms()) // 1000
         marks = hints.plain(row.hints)
         return TimelineEntry(row.post_id, row.author_id, marks, max(created, at) * 1000, left_s)
 

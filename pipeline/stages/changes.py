@@ -12,7 +12,7 @@ from zlib import crc32
 
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.wire.records import PageChange
 
 TOPIC = "page.changes"

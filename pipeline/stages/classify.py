@@ -14,14 +14,11 @@ Budget     part of every tier's: age counts from the broker's time for the post
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, order, repair, segments, snowflake
 from pipeline.domain.routing import (
-    NO_INFLUENCES,
-    Influences,
-    Thresholds,
     class_of,
     entries_of,
     is_plain_push,
@@ -30,8 +27,9 @@ from pipeline.domain.routing import (
 from pipeline.domain.visibility import is_private
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, numbering, repairs
+from pipeline.stages.overrides import Overrides
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
 from pipeline.store.values import AuthorGraph, Placed, StoredPost
 from pipeline.telemetry import metrics
@@ -55,22 +53,18 @@ class Retention:
 
 @dataclass(frozen=True, slots=True)
 class Classify:
-    """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name.
-
-    `influences`: by post and tier name, what may overrule the number of its author's followers now.
-    """
+    """The classify stage. `tiers` in order of size; `fanout_topics` and `shards` by tier name."""
 
     posts: PostStore
     graph: GraphStore
     routes: RouteStore
     emit: Emit
-    thresholds: Callable[[], Thresholds]
+    overrides: Overrides
     window: Retention
     tiers: Sequence[budgets.Tier]
     fanout_topics: dict[str, str]
     shards: dict[str, int]
     tasks_per_post: int
-    influences: Callable[[Post, str], Influences] = lambda post, tier: NO_INFLUENCES
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
         """Store a batch, then its routes, then its tasks: each durable before the next."""
@@ -209,12 +203,12 @@ class Classify:
         followers = graphs[author_id].followers
         if post.record.post_id <= record.latest_post_id:
             return  # it has its class: nothing is asked, and no rate is used up
-        influences = self.influences(post, budgets.tier_for(followers, self.tiers).name)
+        influences = self.overrides.influences(post, budgets.tier_for(followers, self.tiers).name)
         records[author_id] = route_for(
             post.record.post_id,
             record,
             followers,
-            self.thresholds(),
+            self.overrides.thresholds(),
             window_start=snowflake.first_id(at - self.window.window_ms),
             oldest=snowflake.first_id(at - self.window.life_ms),
             influences=influences,

@@ -11,9 +11,10 @@ Budget     none: nothing on the path of a post waits for it, and a page without 
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.clock import Clock
 from pipeline.domain import engagement
 from pipeline.kafka.messages import Delivery, Refused
 from pipeline.store.ports import CounterStore
@@ -27,7 +28,7 @@ class Counters:
     """The counters stage. It holds nothing between batches: what is known of a window is in the table."""
 
     store: CounterStore
-    now_ms: Callable[[], int]
+    clock: Clock
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Batches of one process do not come between the read and the write of another."""
 
@@ -41,7 +42,7 @@ class Counters:
                 before = stored.get(window, ())
                 after = engagement.union(before, engagement.sketch(reader_ids))
                 if after != before:
-                    grown.append(Engaged(window, after, engagement.life_s(window.hour, self.now_ms())))
+                    grown.append(Engaged(window, after, engagement.life_s(window.hour, self.clock.now_ms())))
             await self.store.put_sketches(grown)
         return []
 
@@ -52,6 +53,6 @@ class Counters:
             match delivery.record:
                 case ActivityEvent(EventType.ENGAGED, reader, at, post_id=int(post)):
                     hour = engagement.hour_of(at)
-                    if engagement.life_s(hour, self.now_ms()) > 0:
+                    if engagement.life_s(hour, self.clock.now_ms()) > 0:
                         heard[CounterWindow(post, hour, delivery.message.partition)].add(reader)
         return heard

@@ -21,7 +21,7 @@ from pipeline.domain import repair, snowflake
 from pipeline.domain.edges import SegmentPlan
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, repairs
 from pipeline.stages.segment_changes import change_segment, together
 from pipeline.store.ports import GraphStore

@@ -11,16 +11,17 @@ Budget     that of retract: rows a second, and none while a live tier is behind
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from pipeline.clock import Clock
 from pipeline.domain import containment, erasure, repair, snowflake
 from pipeline.domain.edges import SegmentPlan
 from pipeline.domain.erasure import FOREVER, ErasureStep
 from pipeline.kafka.emit import Emit
-from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.ports import Handler
 from pipeline.stages import changes, repairs
 from pipeline.stages.erased import forgetting
 from pipeline.stages.pace import Pace
@@ -99,10 +100,9 @@ class Erase:
     stores: Stores
     emit: Emit
     pace: Pace
-    now_ms: Callable[[], int]
+    clock: Clock
     life_ms: int
     margin_ms: int
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Delivery[ErasureTask]]) -> None:
         """One step of each task; what is left of them goes back."""
@@ -117,7 +117,7 @@ class Erase:
         task = cause.record
         if task == erasure.first(task.account_id, task.at, FIRST):
             known = cause.message.timestamp_ms + self.margin_ms  # by then all stages have heard
-            await self.sleep(max(0, min(known - self.now_ms(), self.margin_ms)) / 1000)
+            await self.clock.sleep(max(0, min(known - self.clock.now_ms(), self.margin_ms)) / 1000)
         left: ErasureTask | None
         match ErasureStep(task.step):
             case ErasureStep.POSTS | ErasureStep.LATE:
@@ -153,7 +153,7 @@ class Erase:
             return None
         readers = (await graph.followers(author, segment)).ids
         asked = repair.posts_a_step(len(readers))
-        oldest = snowflake.first_id(self.now_ms() - self.life_ms)
+        oldest = snowflake.first_id(self.clock.now_ms() - self.life_ms)
         rows, pushed = (
             await repairs.pushed(self.stores, author, oldest, task.below, asked) if readers else ([], [])
         )

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.domain import erasure
-from pipeline.kafka.loop import Handler
 from pipeline.kafka.messages import Delivery, Refused
+from pipeline.kafka.ports import Handler
 from pipeline.telemetry import metrics
 from pipeline.wire.records import ErasedAccount
 

@@ -11,17 +11,18 @@ Budget     lag_budget of the tier in topology/tiers.yaml
 import asyncio
 import time
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from prometheus_client import Histogram
 
+from pipeline.clock import Clock
 from pipeline.domain import segments, snowflake
 from pipeline.domain.coverage import EdgeCover, pushed
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages.active_readers import ActiveReaders
 from pipeline.stages.segment_cache import SegmentCache
 from pipeline.store.ports import TimelineStore
@@ -32,14 +33,11 @@ from pipeline.wire.records import AuthorClass, FanoutTask
 
 Task = Delivery[FanoutTask]
 
-_LOOK_S = 0.25
-
 
 @dataclass(frozen=True, slots=True)
 class Fanout:
     """The writer of one tier. `shards`: partitions of its topic. `life_ms`: how long rows are kept, from the
-    post on: the window, and as long as a session that begins in it. `rows_took`: told seconds, and rows.
-    `frozen`: whether nothing may be written for now.
+    post on: the window, and as long as a session that begins in it.
     """
 
     tier: str
@@ -49,20 +47,12 @@ class Fanout:
     followers: SegmentCache
     active: ActiveReaders
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     life_ms: int
-    rows_took: Callable[[float, int], None] = lambda seconds, rows: None
-    frozen: Callable[[], bool] = lambda: False
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
-        """Write one segment for each task of the batch; tasks of one segment share its read and its rows.
-
-        While the tier is frozen the batch is held: it is not acknowledged, and nothing is lost.
-        """
-        while self.frozen():
-            await self.sleep(_LOOK_S)
-        steps = _Steps(self.tier, self.now_ms() - batch[0].message.timestamp_ms)
+        """Write one segment for each task of the batch; tasks of one segment share its read and its rows."""
+        steps = _Steps(self.tier, self.clock.now_ms() - batch[0].message.timestamp_ms)
         by_segment: dict[tuple[int, int], list[Task]] = defaultdict(list)
         rest: list[Outgoing] = []
         for delivery in batch:
@@ -92,7 +82,7 @@ class Fanout:
         ]
         steps.done("expand")
         written = await self.timelines.push(pushes)
-        self.rows_took(steps.done("write"), written)
+        steps.done("write")
         steps.tell()
         self._measure(written, [task for tasks in by_segment.values() for task in tasks])
 
@@ -106,7 +96,7 @@ class Fanout:
     def _measure(self, rows: int, tasks: Sequence[Task]) -> None:
         metrics.FANOUT_ROWS.labels(self.tier).inc(rows)
         metrics.FANOUT_TASKS.labels(self.tier).inc(len(tasks))
-        written, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.now_ms()
+        written, now = metrics.PUBLISH_TO_WRITTEN.labels(self.tier), self.clock.now_ms()
         for task in tasks:
             age = (now - task.entered_ms) / 1000
             written.observe(age)
@@ -114,7 +104,7 @@ class Fanout:
 
     def _entry(self, task: FanoutTask) -> TimelineEntry:
         created = snowflake.time_ms(task.post_id)
-        left_s = (created + self.life_ms - self.now_ms()) // 1000
+        left_s = (created + self.life_ms - self.clock.now_ms()) // 1000
         return TimelineEntry(task.post_id, task.author_id, task.hints, created * 1000, left_s)
 
     def _requeued(self, delivery: Task, after: segments.SegmentRange) -> Outgoing:
@@ -137,12 +127,10 @@ class _Steps:
         self._tier, self._at = tier, time.perf_counter()
         self._took = {"fetch": waited_ms / 1000, "expand": 0.0}
 
-    def done(self, step: str) -> float:
-        """What went by since the last call was this step; returns its seconds."""
+    def done(self, step: str) -> None:
+        """What went by since the last call was this step."""
         before, self._at = self._at, time.perf_counter()
-        took = self._at - before
-        self._took[step] = self._took.get(step, 0.0) + took
-        return took
+        self._took[step] = self._took.get(step, 0.0) + self._at - before
 
     def tell(self) -> None:
         """Observe each step once."""

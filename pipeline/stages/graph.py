@@ -18,17 +18,18 @@ Budget     none of its own: a lagging graph delays new edges, never posts
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import chain
 
+from pipeline.clock import Clock
 from pipeline.domain import repair, segments, snowflake
 from pipeline.domain.admission import EDGE_MARKS
 from pipeline.domain.edges import EdgeNow, EdgePlan, SegmentPlan, plan
 from pipeline.domain.order import Version
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, edge_state, repairs
 from pipeline.stages.in_hand import InHand
 from pipeline.stages.segment_changes import change_segment, together
@@ -80,12 +81,12 @@ class _Author:
 
 @dataclass(frozen=True, slots=True)
 class Graph:
-    """The graph stage. `now_ms`: the wall clock, read once the segments are durable."""
+    """The graph stage. The clock is read once the segments are durable."""
 
     store: GraphStore
     routes: RouteStore
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     segment_size: int
     margin_ms: int
     in_hand: InHand = field(default_factory=InHand)
@@ -203,7 +204,7 @@ class Graph:
 
     def _bound(self) -> int:
         """From here on all writers will know what is durable now."""
-        return snowflake.first_id(self.now_ms() + self.margin_ms)
+        return snowflake.first_id(self.clock.now_ms() + self.margin_ms)
 
     def _repairs(self, author: _Author, bound: int, cause: Event) -> Iterator[Outgoing]:
         """What was posted before those who join came, and what those who leave have still got. The backfill

@@ -20,7 +20,7 @@ from pipeline.domain import repair, snowflake
 from pipeline.domain.visibility import EVERYWHERE
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, repairs
 from pipeline.store.ports import Stores
 from pipeline.wire.enums import EventType

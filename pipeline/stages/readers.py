@@ -11,14 +11,15 @@ Budget     none: nothing on the path of a post waits for it
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from pipeline.clock import Clock
 from pipeline.domain import repair, snowflake
 from pipeline.domain.cohorts import CohortChange, Known, Outcome, after
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Refused, version_of
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, repairs
 from pipeline.stages.in_hand import InHand
 from pipeline.stages.warmth import Activity, Warmth
@@ -32,12 +33,12 @@ Event = Delivery[AccountEvent | ActivityEvent]
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """The readers stage. `now_ms`: the wall clock, read once writers can know of a change."""
+    """The readers stage. The clock is read once writers can know of a change."""
 
     store: ReaderStore
     warmth: Warmth
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     margin_ms: int
     in_hand: InHand = field(default_factory=InHand)
 
@@ -110,7 +111,7 @@ class Readers:
         when each came back is in the table.
         """
         await self.emit.all(self._cohort(r, o, causes[r]) for r, o in outcomes.items())
-        ahead = snowflake.first_id(self.now_ms() + self.margin_ms)
+        ahead = snowflake.first_id(self.clock.now_ms() + self.margin_ms)
         bounds = {reader: max(ahead, states[reader].caught_up + 1) for reader in outcomes}
         together: dict[int, list[int]] = defaultdict(list)
         for reader, bound in bounds.items():

@@ -9,7 +9,7 @@ from pipeline.domain.merge import Row
 from pipeline.domain.routing import class_of, entries_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import Outgoing
 from pipeline.store.ports import PostStore, Stores
 from pipeline.wire.records import AuthorClass, RepairTask
 

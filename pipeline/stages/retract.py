@@ -9,11 +9,11 @@ Replay     removes as of the same time, and what was written later stays
 Budget     its own; it is rate-limited, and waits while a live tier is behind
 """
 
-import asyncio
 from collections import defaultdict
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pipeline.clock import Clock
 from pipeline.domain import repair, snowflake
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Refused
@@ -32,10 +32,9 @@ class Retract:
     stores: Stores
     emit: Emit
     pace: Pace
-    now_ms: Callable[[], int]
+    clock: Clock
     life_ms: int
     margin_ms: int
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
 
     async def handle(self, batch: Sequence[Task]) -> list[Refused]:
         """One step of each task; what is left of them goes back."""
@@ -44,13 +43,13 @@ class Retract:
 
     async def _step(self, task: RepairTask) -> list[RepairTask]:
         if task.hi > task.lo + 1:  # more than one post: those on their way are stored by then, and go as well
-            wait_ms = task.at + self.margin_ms - self.now_ms()
-            await self.sleep(min(max(wait_ms, 0), self.margin_ms) / 1000)
+            wait_ms = task.at + self.margin_ms - self.clock.now_ms()
+            await self.clock.sleep(min(max(wait_ms, 0), self.margin_ms) / 1000)
         below = await self._not_relied_upon(task)
         if not below:
             return []
         asked = repair.posts_a_step(len(below))
-        oldest = snowflake.first_id(self.now_ms() - self.life_ms)
+        oldest = snowflake.first_id(self.clock.now_ms() - self.life_ms)
         rows, posts = await repairs.pushed(self.stores, task.author_id, max(task.lo, oldest), task.hi, asked)
         if posts:
             await self.pace.take(len(below) * len(posts))

@@ -6,12 +6,11 @@ Guarantee  none is needed: a reader who is seen meanwhile does not lapse (`domai
            fails is made up for by the next
 """
 
-import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import structlog
 
+from pipeline.clock import Clock
 from pipeline.errors import TidelineError
 from pipeline.kafka.emit import Emit
 from pipeline.store.ports import ReaderStore
@@ -29,13 +28,13 @@ class Sweep:
 
     store: ReaderStore
     emit: Emit
-    now_ms: Callable[[], int]
+    clock: Clock
     dormant_after_ms: int
 
     async def run(self) -> None:
         """Sweep for ever."""
         while True:
-            await asyncio.sleep(EVERY_S)
+            await self.clock.sleep(EVERY_S)
             try:
                 lapsed = await self.once()
             except TidelineError as away:
@@ -45,7 +44,7 @@ class Sweep:
 
     async def once(self) -> int:
         """One sweep; returns how many readers lapse."""
-        now = self.now_ms()
+        now = self.clock.now_ms()
         found: list[int] = []
         count = 0
         async for reader in self.store.not_seen_since(now - self.dormant_after_ms):

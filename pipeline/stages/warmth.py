@@ -7,19 +7,19 @@ one writer of an edge.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline.domain import snowflake, warmth
-from pipeline.domain.cost import Costs
+from pipeline.domain.cost import Costs, measured
 from pipeline.domain.routing import class_of
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery
-from pipeline.kafka.outbox import Outgoing
+from pipeline.kafka.ports import KeyedView, Outgoing
 from pipeline.store.ports import Stores
 from pipeline.store.values import ReaderState
 from pipeline.wire.enums import EventType
-from pipeline.wire.records import ActivityEvent, AuthorClass, FollowEvent, RouteRecord
+from pipeline.wire.records import ActivityEvent, AuthorClass, CostSample, FollowEvent, RouteRecord
 
 Activity = Delivery[ActivityEvent]
 _DAY_MS = 86_400_000
@@ -27,12 +27,12 @@ _DAY_MS = 86_400_000
 
 @dataclass(frozen=True, slots=True)
 class Warmth:
-    """`route_of`: the author's record, None when plain push. `costs`: None until they are measured."""
+    """`routes`: the records of authors who are not plain push."""
 
     stores: Stores
     emit: Emit
-    route_of: Callable[[int], RouteRecord | None]
-    costs: Callable[[], Costs | None]
+    routes: KeyedView[RouteRecord]
+    costs: KeyedView[CostSample]
     hysteresis: float
 
     async def heard(self, batch: Sequence[Activity], states: Mapping[int, ReaderState]) -> None:
@@ -41,7 +41,7 @@ class Warmth:
         await self.stores.readers.put_engagements(
             [(one.reader_id, one.author_id or 0, one.at) for one in (each.record for each in engaged)]
         )
-        costs = self.costs()
+        costs = measured(self.costs.values())
         if costs is None:
             return
         newest = {(each.record.reader_id, each.record.author_id or 0): each for each in engaged}
@@ -53,7 +53,7 @@ class Warmth:
         await self.emit.all(message for messages in found for message in messages)
 
     def _is_partial(self, author: int) -> bool:
-        route = self.route_of(author)
+        route = self.routes.get(author)
         return route is not None and class_of(snowflake.MAX_ID, route.entries) is AuthorClass.PARTIAL
 
     async def _one(self, cause: Activity, author: int, costs: Costs) -> list[Outgoing]:

@@ -42,7 +42,7 @@ class Timelines:
 
 
 class Scene:
-    """A world whose pages are audited. Pauses move the time; `between` is called in each."""
+    """A world whose pages are audited, and the clock. Pauses move the time; `between` is called in each."""
 
     def __init__(self, world, *, patience=RIPE, window=WINDOW):
         self.world, self.now, self.looks, self.pauses = world, T0 + AS_OF, 0, []
@@ -52,9 +52,7 @@ class Scene:
         world.stores = replace(world.stores, timelines=self.rows)
         world.query = world.query_on(world.stores)
         limits = AuditLimits(window, MARGIN, patience, edge_ms=0)
-        self.auditor = Auditor(
-            world.stores, self.serve, limits, TIERS, lambda: self.now, self.asked, self.pause
-        )
+        self.auditor = Auditor(world.stores, self.serve, limits, TIERS, self, self.asked)
 
     async def serve(self, reader_id, down_to):
         self.looks, self.down_to = self.looks + 1, down_to
@@ -69,7 +67,10 @@ class Scene:
     async def asked(self):
         return dict(self.behind)
 
-    async def pause(self, seconds):
+    def now_ms(self):
+        return self.now
+
+    async def sleep(self, seconds):
         self.pauses.append(seconds)
         self.now += round(seconds * 1000)
         self.between()

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from pipeline.audit import feeds
 from pipeline.auth import tokens
+from pipeline.clock import CLOCK
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Placed
 from pipeline.wire.records import PostEvent
@@ -24,7 +25,7 @@ async def core_with(posts):
         for at in [now() for _ in range(posts)]
     ]
     await stores.posts.put_posts([Placed(post, n) for n, post in enumerate(made)], {})
-    return core(stores, window_ms=10**9, margin_ms=0), [post.post_id for post in reversed(made)]
+    return core(stores, clock=CLOCK), [post.post_id for post in reversed(made)]
 
 
 async def test_the_core_gives_its_whole_feed_page_by_page():

@@ -1,5 +1,7 @@
 """The controller: what it sees is told, what it does is in force and in the journal, and one of two acts."""
 
+from types import SimpleNamespace
+
 from pipeline.control.controller import Classified, Controller, announced, seen_of
 from pipeline.control.throttle import Throttle
 from pipeline.domain.arrivals import Arrivals
@@ -36,15 +38,18 @@ class World:
 
         return Controller(
             look=look,
-            in_force=self.in_force,
+            in_force=SimpleNamespace(values=self.in_force),
             arrivals=self.arrivals,
             throttle=Throttle(self.quotas),
             rules=RULES,
             leads=lambda: leads,
             emit=Emit(self.outbox, "controller"),
-            now_ms=lambda: self.now,
+            clock=self,
             told=lambda healths, in_force: self.told.append((len(healths), len(in_force))),
         )
+
+    def now_ms(self):
+        return self.now
 
     def in_force(self):
         newest = {m.key: m.value for m in self.outbox.sent if m.topic == "containment"}

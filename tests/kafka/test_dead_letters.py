@@ -6,7 +6,7 @@ from pipeline.domain.admission import Refusal
 from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka import loop as module
 from pipeline.kafka.messages import Refused
-from pipeline.kafka.outbox import NotDelivered, TooLarge
+from pipeline.kafka.ports import NotDelivered, TooLarge
 from pipeline.wire.codec import CodecError, encode
 from pipeline.wire.records import ActivityEvent, RoutingSettings
 from tests import exported

@@ -17,7 +17,7 @@ from pipeline.config.names import Names
 from pipeline.kafka import tracing
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.loop import SafeLoop
-from pipeline.kafka.outbox import NotDelivered
+from pipeline.kafka.ports import NotDelivered
 from pipeline.wire.records import ActivityEvent, PageChange
 from tests.kafka.stream import DeadLetters, Outbox, Stream, event, running, until
 from tests.stages.fakes import RecordingOutbox
@@ -196,7 +196,7 @@ def test_a_worker_exports_its_spans_over_http():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     script = (
         "from pipeline.kafka import tracing\n"
-        "from pipeline.kafka.outbox import Outgoing\n"
+        "from pipeline.kafka.ports import Outgoing\n"
         "tracing.export('alerts/classify')\n"
         f"with tracing.sending([Outgoing('posts', b'', headers=[{said()!r}])], str) as sent:\n"
         "    list(sent)\n"

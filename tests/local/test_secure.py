@@ -18,7 +18,8 @@ from pipeline import topology
 from pipeline.auth import login
 from pipeline.errors import ConfigError, EngineError
 from pipeline.kafka import client
-from pipeline.kafka.outbox import NoSuchTopic, Outbox, Outgoing
+from pipeline.kafka.outbox import Outbox
+from pipeline.kafka.ports import NoSuchTopic, Outgoing
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.spans import spans
 from pipeline.kafka.view import whole

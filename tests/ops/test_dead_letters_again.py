@@ -9,7 +9,7 @@ from pipeline.config.names import HOME, Names
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import TidelineError
 from pipeline.kafka.dead_letters import cut, dead_letter
-from pipeline.kafka.outbox import NotDelivered, TooLarge
+from pipeline.kafka.ports import NotDelivered, TooLarge
 from pipeline.ops.dead_letter import record_of
 from pipeline.ops.dead_letters_again import BATCH, Again, LetterFilter, places_of, refused_again
 from pipeline.wire.codec import encode

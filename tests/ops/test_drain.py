@@ -36,12 +36,17 @@ class World:
             raise self.failing
         return lag(self.lags.pop(0) if len(self.lags) > 1 else self.lags[0])
 
+    def now_ms(self):
+        return NOW + round(self.at * 1000)
+
+    def monotonic_s(self):
+        return self.at
+
     async def sleep(self, seconds):
         self.at += seconds
 
     async def drain(self, before=None, timeout_s=60.0):
-        now_ms = lambda: NOW + round(self.at * 1000)  # noqa: E731
-        drain = Drain("large", self, self.look, lambda: self.works, now_ms, lambda: self.at, self.sleep)
+        drain = Drain("large", self, self.look, lambda: self.works, self)
         await drain.run(before, timeout_s, lambda seen: None)
 
     @property

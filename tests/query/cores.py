@@ -1,11 +1,13 @@
-"""The core of the read path on any stores, with the views and the caches a test gives it."""
+"""The core of the read path on the stores and the broker that a test gives it."""
+
+from dataclasses import replace
 
 from pipeline.domain.ranking import Weighted
-from pipeline.query.caches import Caches
-from pipeline.query.known_routes import KnownRoutes
-from pipeline.query.load import Load
+from pipeline.kafka.ports import Outgoing
 from pipeline.query.ranked import Ranking
-from pipeline.query.timeline import Query
+from pipeline.runtime import serving
+from pipeline.wire.codec import encode
+from tests.twin import Clock, opened, shaped
 
 KEYS = (b"k" * 32,)
 WEIGHTS = {
@@ -20,26 +22,23 @@ WEIGHTS = {
 RANKING = Ranking(Weighted(WEIGHTS, 6 * 3600), 2_000, 300, 100, 0.5, 24 * 3_600_000)
 
 
-def core(
-    stores, routes=None, suspensions=None, *, window_ms, margin_ms, age_s=lambda: 0.0, caches=None, **more
-):
-    """A `Query`; `routes`, `suspensions`: what the views hold, by author; without caches it reads the tables."""
-    known = KnownRoutes(
-        {} if routes is None else routes,
-        {} if suspensions is None else suspensions,
-        age_s,
-        1.0,
-        stores.routes,
-        stores.readers,
-        more.pop("version", lambda: None),
-    )
-    load = Load(
-        stores,
-        known,
-        caches or Caches.none(),
-        window_ms,
-        margin_ms,
-        more.pop("now_ms", lambda: 0),
-        contained=more.pop("contained", lambda kind, target: False),
-    )
-    return Query(load, more.pop("ranking", RANKING), KEYS, **more)
+class Told(dict):
+    """What a topic keyed by author holds: what is put here is there at once."""
+
+    def __init__(self, kafka, topic):
+        super().__init__()
+        self._kafka, self._topic = kafka, topic
+
+    def __setitem__(self, author, record):
+        super().__setitem__(author, record)
+        self._kafka.append(Outgoing(self._topic, encode(record), str(author).encode()))
+
+
+def core(stores, *, kafka=None, clock=None, sizes=None, ranking=RANKING, **shape):
+    """The core of the read path, as production makes it, on these stores and this broker. `sizes`: of its
+    caches; without, it reads the tables.
+    """
+    clock = clock or (Clock() if kafka is None else kafka.clock)
+    process = opened(stores, clock=clock, kafka=kafka, topology=shaped(**shape))
+    query, _ = serving.core_of(process, sizes, KEYS)
+    return replace(query, ranking=ranking)

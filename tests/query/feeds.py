@@ -13,13 +13,17 @@ from hypothesis import strategies as st
 from pipeline.domain.order import Version
 from pipeline.domain.page_request import PageRequest, parse
 from pipeline.domain.snowflake import first_id
+from pipeline.runtime.memory import broker
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, Edge, Placed, Push, ReaderState, TimelineEntry
 from pipeline.wire.records import AccountEvent, AuthorClass, PostEvent, RouteEntry, RouteRecord, Suspension
-from tests.query.cores import KEYS, core
+from tests.query.cores import KEYS, Told, core
+from tests.twin import LOADED, Clock
 
 READER, T0, WINDOW, MARGIN, AS_OF = 1, 1_700_000_000_000, 200, 10, 250
 """Time is in ms from T0: the window of a session that begins at 250 reaches back to 50."""
+
+SHAPE = {"window_ms": WINDOW, "margin_seconds": MARGIN / 1000}
 
 
 def at(ms, sequence=0):
@@ -74,12 +78,14 @@ class World:
             list(own),
             region,
         )
-        self.routes, self.suspensions = {}, {}
+        self.kafka = broker(LOADED, Clock(T0 + AS_OF))
+        self.routes = Told(self.kafka, "author.routes")
+        self.suspensions = Told(self.kafka, "author.suspensions")
         self.query = self.query_on(self.stores)
 
     def query_on(self, stores):
         """The query stage on these stores."""
-        return core(stores, self.routes, self.suspensions, window_ms=WINDOW, margin_ms=MARGIN)
+        return core(stores, kafka=self.kafka, **SHAPE)
 
     async def settle(self):
         """Write everything."""

@@ -50,6 +50,7 @@ class World(OneFeed):
             case "edited" if post:
                 now = self.at = max(now, time_ms(post) + 1)  # an author's clock may be ahead, not go back
                 visibility = ("public", "private", None)[n % 3]
+                self.restored |= {post} if visibility == "public" else set()  # its rows come by and by
                 more = {"body": f"{n} {now}"} | ({"visibility": visibility} if visibility else {})
                 self.restored |= {post} if visibility == "public" else set()  # its rows come back by and by
                 event = PostEvent("edited", post, author, now, **more)

@@ -12,6 +12,7 @@ from pipeline.domain.audit import Feed, Served
 from pipeline.domain.budgets import Tier
 from tests.domain.examples import at_least
 from tests.query.feeds import AS_OF, MARGIN, READER, T0, WINDOW, World, ids, worlds
+from tests.twin import Clock
 
 OWN = range(100, 110)
 """Ten posts of the reader's own, a millisecond apart."""
@@ -71,7 +72,7 @@ def audited(world, told):
     async def run():
         await world.settle()
         limits = AuditLimits(WINDOW, MARGIN, 0, edge_ms=0, cap=told)
-        return await Auditor(world.stores, serve, limits, [Tier("all", None, 1)], lambda: T0 + AS_OF).examine(
+        return await Auditor(world.stores, serve, limits, [Tier("all", None, 1)], Clock(T0 + AS_OF)).examine(
             READER
         )
 

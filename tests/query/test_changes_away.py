@@ -2,19 +2,19 @@
 
 import asyncio
 from collections import Counter
-from dataclasses import replace
 
 from pipeline.domain.cursor import Cursor
 from pipeline.domain.order import Version
 from pipeline.domain.page_request import PageRequest
 from pipeline.domain.snowflake import MAX_ID, first_id
-from pipeline.query.cache import Cache
-from pipeline.query.caches import Caches, Sizes
+from pipeline.query.caches import Sizes
+from pipeline.runtime.memory import broker
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores
 from pipeline.store.values import Edge, Placed
 from pipeline.wire.records import PostEvent
 from tests.query.cores import core
+from tests.twin import LOADED, Clock
 
 NOW = 1_700_000_000_000
 AUTHORS, READERS = range(1, 6), range(101, 121)
@@ -41,14 +41,11 @@ class Api:
     """Readers who follow the same authors, whose posts are pulled; a process whose views stand still."""
 
     def __init__(self):
-        self.stores, self.reads, self.now, self.age_s = memory_stores(), Counter(), 100.0, 1e9
+        self.stores, self.reads, self.clock = memory_stores(), Counter(), Clock(NOW)
+        self.kafka = broker(LOADED, self.clock)
         counted = Stores(*(Counted(getattr(self.stores, port), self.reads) for port in Stores.__slots__))
-        caches = Caches(Sizes(), 1.0, LIFE_S, lambda: self.now)
-        caches.age_s = lambda: self.age_s
-        made = core(counted, window_ms=10**9, margin_ms=0, age_s=lambda: self.age_s, caches=caches)
-        brief = Cache("routes", 1_000, lambda: False, LIFE_S, lambda: self.now)
-        self.caches = caches
-        self.query = replace(made, load=replace(made.load, routes=replace(made.load.routes, brief=brief)))
+        self.query = core(counted, kafka=self.kafka, sizes=Sizes())
+        self.kafka.away, self.clock.now = True, NOW + 100_000
 
     async def settle(self):
         """Every reader follows every author, and no edge is covered: all posts are pulled."""
@@ -72,7 +69,7 @@ async def test_a_minute_without_changes_is_no_storm():
     for _ in range(10 * seconds):
         for page in await api.pages():
             assert len(page.items) == len(AUTHORS)
-        api.now += 0.1
+        api.clock.now += 100
 
     most = seconds + 1
     assert api.reads["recent"] <= (len(AUTHORS) + len(READERS)) * most  # their own posts, too
@@ -89,7 +86,7 @@ async def test_what_is_taken_down_meanwhile_is_gone_within_the_life():
 
     await api.stores.posts.take_down(first_id(NOW - 1), ["*"], Version(NOW + 1, 0))
     await api.stores.readers.set_suspended(2, True, Version(NOW + 1, 0))
-    api.now += LIFE_S
+    api.clock.now += round(1000 * LIFE_S)
 
     for page in await api.pages():
         assert {item.post.author_id for item in page.items} == {3, 4, 5}
@@ -102,7 +99,7 @@ async def test_pages_are_coherent_again_as_soon_as_changes_are_heard():
     await api.pages()
 
     await api.stores.posts.take_down(first_id(NOW - 1), ["*"], Version(NOW + 1, 0))
-    api.age_s = 0.0
+    api.kafka.away = False
 
     for page in await api.pages():
         assert {item.post.author_id for item in page.items} == {2, 3, 4, 5}

@@ -1,7 +1,5 @@
 """Erased accounts, while their rows are still in the tables: shown to nobody, and nothing is shown to them."""
 
-from dataclasses import replace
-
 import pytest
 
 from pipeline.audit.auditor import AuditLimits, Auditor
@@ -9,6 +7,7 @@ from pipeline.domain.audit import Feed
 from pipeline.domain.budgets import Tier
 from pipeline.query.looks import Following
 from tests.query.feeds import MARGIN, READER, T0, WINDOW, Author, World, at
+from tests.twin import Clock
 
 
 async def world_with():
@@ -22,8 +21,7 @@ async def erase(world, account, *, stale):
     """As the readers stage does; when the views are too old, pages have the tables alone."""
     told = await world.stores.readers.hide_erased(account)
     if stale:
-        routes = replace(world.query.load.routes, age_s=lambda: 100.0)
-        world.query = replace(world.query, load=replace(world.query.load, routes=routes))
+        world.kafka.away, world.kafka.clock.now = True, T0 + 100_000
     else:
         world.suspensions[account] = told
 
@@ -64,7 +62,7 @@ async def test_an_audit_finds_nothing_missing_from_pages_that_are_empty():
         return Feed([], 1, 0)
 
     limits = AuditLimits(WINDOW, MARGIN, -1_000_000, edge_ms=0)
-    auditor = Auditor(world.stores, serve, limits, [Tier("small", None, 1.0)], lambda: T0 + 250)
+    auditor = Auditor(world.stores, serve, limits, [Tier("small", None, 1.0)], Clock(T0 + 250))
     verdict = await auditor.examine(READER)
 
     assert (verdict.found, verdict.posts.total()) == ([], 0)

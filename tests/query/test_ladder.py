@@ -1,19 +1,23 @@
 """The ladder: a store that does not answer costs what it holds, not the page; and never a look past moderation."""
 
 import asyncio
+import time
 from contextlib import asynccontextmanager
 
 import pytest
 
-from pipeline.domain.containment import READS, Kind
+from pipeline.domain.containment import OPERATOR, READS, Kind
 from pipeline.domain.order import Version
 from pipeline.domain.page_request import parse
 from pipeline.errors import Unavailable
-from pipeline.query.caches import Caches, Sizes
+from pipeline.kafka.ports import Outgoing
+from pipeline.query.caches import Sizes
 from pipeline.store.ports import Stores
-from pipeline.wire.records import AuthorClass, PageChange
+from pipeline.wire.codec import encode
+from pipeline.wire.records import AuthorClass, Containment, PageChange
 from tests.query.cores import KEYS, core
-from tests.query.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, ids
+from tests.query.feeds import AS_OF, READER, SHAPE, T0, Author, World, at, ids
+from tests.twin import Clock
 from tests.waiting import eventually_async
 
 PULL, TIMEOUT_MS = AuthorClass.PULL, 300
@@ -46,23 +50,27 @@ class _Port:
         return call
 
 
+class Ticking(Clock):
+    """The time of day stands still; how long things take does not."""
+
+    def monotonic_s(self):
+        return time.monotonic()
+
+
 class Reader:
     """A world, and a reader of it whose pages have a deadline and, if it is asked for, caches."""
 
     def __init__(self, world, *, cached=False):
-        self.world, self.hanging, self.caches = world, Hanging(world.stores), None
-        if cached:
-            self.caches = Caches(Sizes(), 1.0)
-            self.caches.age_s = lambda: 0.0
-        self.in_force = set()
-        self.query = core(
-            self.hanging.stores,
-            *(world.routes, world.suspensions),
-            window_ms=WINDOW,
-            margin_ms=MARGIN,
-            caches=self.caches,
-            contained=lambda *what: what in self.in_force,
-        )
+        self.world, self.hanging = world, Hanging(world.stores)
+        world.kafka.clock = Ticking(T0 + AS_OF)
+        self.query = core(self.hanging.stores, kafka=world.kafka, sizes=Sizes() if cached else None, **SHAPE)
+        self.caches = self.query.load.caches
+
+    def contain(self, kind, target, *, on=True):
+        """As `tideline contain` does."""
+        record = Containment(kind, target, PULL, 0, "by hand", OPERATOR, T0, 0)
+        key = f"{OPERATOR}/{kind}/{target}".encode()
+        self.world.kafka.append(Outgoing("containment", encode(record) if on else None, key))
 
     async def page(self, token=None, *, limit=5, mode=None, explain="0", timeout_ms=TIMEOUT_MS):
         """One page, asked for as a client does."""
@@ -266,9 +274,8 @@ async def test_what_is_not_known_to_be_allowed_is_not_shown(call, mode):
 async def test_without_the_routes_of_authors_there_is_no_page(table):
     """The views are too old, and the tables behind them hang: somebody may be suspended."""
     async with reader_of(*three()) as reader:
-        reader.query = core(
-            reader.hanging.stores, window_ms=WINDOW, margin_ms=MARGIN, age_s=lambda: 9.0, caches=None
-        )
+        reader.world.kafka.away = True
+        reader.query = core(reader.hanging.stores, kafka=reader.world.kafka, **SHAPE)
         reader.hanging.on(*table)
 
         with pytest.raises(Unavailable, match="routes"):
@@ -299,13 +306,13 @@ async def test_an_explained_page_does_not_wait_for_the_tiers_of_its_authors():
 async def test_with_the_path_turned_off_nothing_is_pulled_and_the_page_says_so(cached):
     """One's own posts are no pull; nothing of that page is kept for later."""
     async with reader_of(*three(), own=(300,), cached=cached) as reader:
-        reader.in_force.add((Kind.PATH, "pull"))
+        reader.contain(Kind.PATH, "pull")
         page = await reader.page(limit=20)
 
         assert ids([page]) == of(READER, 300) + of(PUSHED, 204, 203, 202, 201, 200)
         assert (list(page.degraded), sorted(page.lacks)) == (["pulled authors"], [SLOW, FAST])
 
-        reader.in_force.clear()
+        reader.contain(Kind.PATH, "pull", on=False)
         assert len((await reader.page(limit=20)).items) == 11
 
 
@@ -313,7 +320,7 @@ async def test_narrow_reads_rank_fewer_posts_without_counters():
     """Counters are not even asked."""
     async with reader_of(*three()) as reader:
         wide = await reader.page(mode="ranked", limit=20, timeout_ms=None)
-        reader.in_force.add((Kind.NARROW, READS))
+        reader.contain(Kind.NARROW, READS)
         reader.hanging.on("counters", "engaged")
         narrow = await reader.page(mode="ranked", limit=20, timeout_ms=None)
 

@@ -32,9 +32,8 @@ class Slow:
         self.whole.advance(T0 + ms - self.whole.now)
         for kind in kinds:
             await self.world.do(kind, READER, AUTHOR, 1)
-        await self.whole.drain(list(self.whole.handlers))
-        for view in self.whole.views:
-            view.follow()
+        await self.whole.drain(self.whole.topics)
+        self.whole.follow()
 
     async def post_at(self, ms, author, kind="post", n=0):
         """A post of this author; one that is imported is of n seconds ago."""

@@ -23,7 +23,7 @@ from pipeline.store.values import CounterWindow, Engaged, Hide, Placed, Push, Ti
 from pipeline.wire.records import AuthorClass, PostEvent
 from tests.domain.examples import at_least
 from tests.query.cores import KEYS, WEIGHTS, core
-from tests.query.feeds import AS_OF, MARGIN, READER, T0, WINDOW, Author, World, at, author_list, ids, times
+from tests.query.feeds import AS_OF, READER, SHAPE, T0, WINDOW, Author, World, at, author_list, ids, times
 
 HALF_S, HOUR_MS = 0.1, 3_600_000
 ALL = 2_000
@@ -53,8 +53,7 @@ class Ranked(World):
         super().__init__(authors, own)
 
     def query_on(self, stores):
-        views = (self.routes, self.suspensions)
-        return core(stores, *views, window_ms=WINDOW, margin_ms=MARGIN, ranking=self.how)
+        return core(stores, kafka=self.kafka, ranking=self.how, **SHAPE)
 
     async def publish(self, author_id, posts):
         await super().publish(author_id, posts)

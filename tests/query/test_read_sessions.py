@@ -46,9 +46,8 @@ class Sessions:
             kind, (a, b) = self.random.choice(KINDS), self.random.sample(USERS, 2)
             self.counts["events"] += 1
             await self.world.do(kind, a, b, self.random.randint(0, 40))
-        await self.whole.drain(list(self.whole.handlers))
-        for view in self.whole.views:
-            view.follow()
+        await self.whole.drain(self.whole.topics)
+        self.whole.follow()
 
     def visible(self, reader):
         """What the reader must see now."""

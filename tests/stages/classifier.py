@@ -1,22 +1,28 @@
 """The classify stage on in-memory stores, for `test_classify` and `test_classify_refusals`."""
 
-from pipeline.domain.budgets import Tier
-from pipeline.domain.routing import NO_INFLUENCES, Thresholds
 from pipeline.domain.snowflake import first_id
-from pipeline.kafka.emit import Emit
-from pipeline.stages.classify import Classify, Retention
+from pipeline.kafka.ports import Outgoing
+from pipeline.runtime.memory import broker
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph
+from pipeline.wire.codec import encode
 from pipeline.wire.records import PostEvent
-from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.stages.fakes import RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 AUTHOR, OTHER, T0, DAY = 7, 8, 1_700_000_000_000, 86_400_000
 KEPT = 31 * DAY
 """How long classes are kept: the window, and a day."""
 
-TIERS = [Tier("small", 10, 2.0), Tier("medium", 40, 5.0), Tier("large", None, 30.0)]
-TOPICS = {"small": "fanout.small", "medium": "fanout.medium", "large": "fanout.large"}
-SHARDS = {"small": 3, "medium": 5, "large": 8}
+SHAPE = shaped(
+    window_ms=30 * DAY,
+    push_below=20,
+    pull_above=50,
+    cost_floor=0,
+    tasks_per_post=4,
+    tiers={"small": 10, "medium": 40, "large": None},
+    partitions={"fanout.small": 3, "fanout.medium": 5, "fanout.large": 8},
+)
 
 
 def post_id(at_ms, sequence=0):
@@ -32,12 +38,11 @@ class World:
 
     def __init__(self):
         self.stores, self.outbox, self.offset = memory_stores(lambda: 0.0), RecordingOutbox(), 0
-        self.influences, self.tiers_asked = NO_INFLUENCES, []
+        self.kafka = broker(SHAPE, Clock())
 
-    def influence(self, post, tier):
-        """What an operator, containment and costs say of AUTHOR now; of others they say nothing."""
-        self.tiers_asked.append(tier)
-        return self.influences if post.record.author_id == AUTHOR else NO_INFLUENCES
+    def say(self, topic, key, record):
+        """What an operator, the controller or a stage that measures says; None: no more."""
+        self.kafka.append(Outgoing(topic, None if record is None else encode(record), key.encode()))
 
     async def followers(self, count, segment_count=1, author=AUTHOR):
         """What the graph stage has counted by now."""
@@ -45,27 +50,14 @@ class World:
 
     async def handle(self, events, fault=None, *, now_ms=None, first_offset=None, headers=()):
         """One batch, with the broker's time of each message that of its event unless it is given."""
-        fault = fault or Fault()
-        stores, offset = fault.stores(self.stores), self.offset if first_offset is None else first_offset
-        stage = Classify(
-            posts=stores.posts,
-            graph=stores.graph,
-            routes=stores.routes,
-            emit=Emit(fault.wrap(self.outbox), "classify"),
-            thresholds=lambda: Thresholds(20, 50, 0.2),
-            window=Retention(30 * DAY, KEPT),
-            tiers=TIERS,
-            fanout_topics=TOPICS,
-            shards=SHARDS,
-            tasks_per_post=4,
-            influences=self.influence,
-        )
+        offset = self.offset if first_offset is None else first_offset
+        handle = stage("classify", self.stores, self.outbox, topology=SHAPE, kafka=self.kafka, fault=fault)
         batch = [
             deliver(event, offset=offset + n, at_ms=now_ms or event.at, topic="posts", headers=headers)
             for n, event in enumerate(events)
         ]
         self.offset = offset + len(batch)
-        return [(one.reason, one.message.offset) for one in await stage.handle(batch)]
+        return [(one.reason, one.message.offset) for one in await handle(batch)]
 
     async def tables(self, *authors):
         """All that the stage writes to the store."""

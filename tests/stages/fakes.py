@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.errors import EngineError
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.kafka.ports import NotDelivered, Outgoing
 from pipeline.path import RECORDS
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode

@@ -1,15 +1,16 @@
 """The graph stage on an in-memory store, its tables in plain sight, and the model they must end as."""
 
+from dataclasses import replace
+
 from hypothesis import strategies as st
 
 from pipeline.domain import snowflake
-from pipeline.kafka.emit import Emit
-from pipeline.stages.graph import Graph
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import NOT_COVERED
 from pipeline.wire.records import FollowEvent, RouteRecord
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 AUTHOR, OTHER, SIZE, NOW, MARGIN = 7, 8, 2, 1_700_000_000_000, 60_000
 BOUND = snowflake.first_id(NOW + MARGIN)
@@ -40,26 +41,20 @@ class World:
         self.log.append(event)
         return len(self.log) - 1
 
-    def stage(self, store=None, *, now_ms=lambda: NOW, size=None):
-        """The stage, on another store of the graph if one is given."""
-        return Graph(
-            store=store or self.store,
-            routes=self.stores.routes,
-            emit=Emit(self.outbox, "graph"),
-            now_ms=now_ms,
-            segment_size=size or self.size,
-            margin_ms=MARGIN,
-        )
+    def stage(self, store=None, *, clock=None, size=None):
+        """The handler of the stage, on another store of the graph if one is given."""
+        stores = replace(self.stores, graph=store or self.store)
+        shape = shaped(segment_size=size or self.size, margin_seconds=MARGIN / 1000)
+        return stage("graph", stores, self.outbox, topology=shape, clock=clock or Clock(NOW))
 
     async def handle(self, events, fault=None):
         """One batch; with a fault, False when the process died in it."""
         await self.stores.routes.put_routes(
             [RouteRecord(a, (), 1) for a in (AUTHOR, OTHER)]
         )  # they have posted
-        store = (fault or Fault()).wrap(self.store)
-        stage = self.stage(store)
+        handle = self.stage((fault or Fault()).wrap(self.store))
         try:
-            assert await stage.handle([deliver(event, offset=self.place(event)) for event in events]) == []
+            assert await handle([deliver(event, offset=self.place(event)) for event in events]) == []
         except StoreUnavailable:
             return False
         return True

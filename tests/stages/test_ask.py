@@ -8,12 +8,13 @@ import pytest
 from pipeline.errors import Unavailable, Unprocessable
 from pipeline.kafka.emit import Emit
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NoSuchTopic, TooLarge
+from pipeline.kafka.ports import NoSuchTopic, TooLarge
 from pipeline.stages import ask as module
 from pipeline.stages.ask import Ask
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.records import TimelineReply, TimelineRequest
 from tests.stages.fakes import RecordingOutbox
+from tests.twin import Clock
 
 NOW = 1_700_000_000_000
 
@@ -59,7 +60,7 @@ def answers(monkeypatch):
 
     async def answer(outbox, *asks):
         query = SimpleNamespace(page=page, cursor_keys=None)
-        refused = await Ask(query, Emit(outbox, "query"), lambda: NOW).handle(asks)
+        refused = await Ask(query, Emit(outbox, "query"), Clock(NOW)).handle(asks)
         replies = {}
         for message in outbox.sent:
             reply = decode(message.value, TimelineReply)

@@ -4,19 +4,10 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pipeline.domain.budgets import Tier
-from pipeline.domain.routing import Thresholds
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.stages import changes
-from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Retention
-from pipeline.stages.graph import Graph
-from pipeline.stages.moderation import Moderation
-from pipeline.stages.pace import Pace
-from pipeline.stages.readers import Readers
-from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge, Placed
 from pipeline.wire.records import (
@@ -29,37 +20,26 @@ from pipeline.wire.records import (
     RepairTask,
 )
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import shaped, stage
 
 T0, AUTHOR, OTHER = 1_700_000_000_000, 70, 80
 POST, OLD, BOUND = first_id(T0), first_id(T0 - 1000), first_id(T0 - 500)
 
 
-async def no_sleep(seconds):
-    """The times of these bounds have passed."""
+SMALL = shaped(
+    segment_size=2,
+    margin_seconds=1.0,
+    tasks_per_post=4,
+    push_below=20,
+    pull_above=50,
+    cost_floor=0,
+    tiers={"small": None},
+    partitions={"fanout.small": 1},
+)
 
 
-def graph(stores, emit):
-    return Graph(stores.graph, stores.routes, emit, lambda: T0, 2, 1_000)
-
-
-def readers(stores, emit):
-    warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-    return Readers(stores.readers, warmth, emit, lambda: T0, 1_000)
-
-
-def moderation(stores, emit):
-    return Moderation(stores, emit, 4)
-
-
-def classify(stores, emit):
-    tiers = [Tier("small", None, 2.0)]
-    window, topics = Retention(10**9, 10**9), {"small": "fanout.small"}
-    ports = (stores.posts, stores.graph, stores.routes)
-    return Classify(*ports, emit, lambda: Thresholds(20, 50, 0.2), window, tiers, topics, {"small": 1}, 4)
-
-
-def backfill(stores, emit):
-    return Backfill(stores, emit, Pace(10**9, lambda: False, lambda: 0.0), lambda: T0, 10**9, 0, no_sleep)
+def made(name, stores, outbox, fault=None):
+    return stage(name, stores, outbox, topology=SMALL, fault=fault)
 
 
 async def nothing(stores):
@@ -79,14 +59,12 @@ async def edges(stores):
 
 async def awake(stores):
     """Reader 1 has been active for long, 2 is as well."""
-    stage = readers(stores, Emit(RecordingOutbox(), "readers"))
-    await stage.handle([deliver(ActivityEvent("opened", n, 3)) for n in (1, 2)])
+    await made("readers", stores, RecordingOutbox())([deliver(ActivityEvent("opened", n, 3)) for n in (1, 2)])
 
 
 async def followed(stores):
     """Readers 1 and 2 follow and hold seats."""
-    stage = graph(stores, Emit(RecordingOutbox(), "graph"))
-    await stage.handle([deliver(FollowEvent("followed", AUTHOR, (1, 2), 5))])
+    await made("graph", stores, RecordingOutbox())([deliver(FollowEvent("followed", AUTHOR, (1, 2), 5))])
 
 
 def block(kind, at=5):
@@ -105,7 +83,7 @@ def caught_up(author, *who):
 class Case:
     """A stage, what it finds, a batch, and whom it must tell of."""
 
-    stage: object
+    stage: str
     given: object
     batch: list
     reader: set = field(default_factory=set)
@@ -114,39 +92,45 @@ class Case:
 
 
 CASES = {
-    "follow": Case(graph, nothing, [FollowEvent("followed", AUTHOR, (1, 2), 5)], reader={1, 2}),
-    "unfollow": Case(graph, followed, [FollowEvent("unfollowed", AUTHOR, (2,), 6)], reader={2}),
+    "follow": Case("graph", nothing, [FollowEvent("followed", AUTHOR, (1, 2), 5)], reader={1, 2}),
+    "unfollow": Case("graph", followed, [FollowEvent("unfollowed", AUTHOR, (2,), 6)], reader={2}),
     "marks": Case(
-        graph,
+        "graph",
         followed,
         [FollowEvent("warmed", AUTHOR, (1,), 6), FollowEvent("retracted", AUTHOR, (2,), 6)],
         reader={1, 2},
     ),
-    "account": Case(readers, awake, [AccountEvent("updated", 1, "eu", True, 9)], reader={1}),
-    "hide": Case(readers, awake, [hide("hidden", 1, 4), hide("unhidden", 2, 4)], reader={1, 2}),
-    "comes": Case(readers, nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("engaged", 2, 6)], {1, 2}),
-    "comes late": Case(readers, nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("lapsed", 1, 4)], {1}),
-    "lapses": Case(readers, awake, [ActivityEvent("lapsed", 1, 5)], reader={1}),
-    "rebuild": Case(readers, awake, [ActivityEvent("rebuild", 2, 5)], reader={2}),
-    "block": Case(moderation, nothing, [block("blocked")], reader={1, AUTHOR}),
-    "unblock": Case(moderation, nothing, [block("unblocked")], reader={1, AUTHOR}),
-    "mute": Case(moderation, nothing, [block("muted"), block("unmuted", 6)], reader={1}),
-    "take-down": Case(moderation, a_post, [ModerationEvent("taken_down", 5, post_id=OLD)], post={OLD}),
-    "restore": Case(
-        moderation, a_post, [ModerationEvent("restored", 5, post_id=OLD, regions=("eu",))], post={OLD}
+    "account": Case("readers", awake, [AccountEvent("updated", 1, "eu", True, 9)], reader={1}),
+    "hide": Case("readers", awake, [hide("hidden", 1, 4), hide("unhidden", 2, 4)], reader={1, 2}),
+    "comes": Case(
+        "readers", nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("engaged", 2, 6)], {1, 2}
     ),
-    "post": Case(classify, nothing, [PostEvent("published", POST, AUTHOR, T0, body="b")], author={AUTHOR}),
+    "comes late": Case(
+        "readers", nothing, [ActivityEvent("opened", 1, 5), ActivityEvent("lapsed", 1, 4)], {1}
+    ),
+    "lapses": Case("readers", awake, [ActivityEvent("lapsed", 1, 5)], reader={1}),
+    "rebuild": Case("readers", awake, [ActivityEvent("rebuild", 2, 5)], reader={2}),
+    "block": Case("moderation", nothing, [block("blocked")], reader={1, AUTHOR}),
+    "unblock": Case("moderation", nothing, [block("unblocked")], reader={1, AUTHOR}),
+    "mute": Case("moderation", nothing, [block("muted"), block("unmuted", 6)], reader={1}),
+    "take-down": Case("moderation", a_post, [ModerationEvent("taken_down", 5, post_id=OLD)], post={OLD}),
+    "restore": Case(
+        "moderation", a_post, [ModerationEvent("restored", 5, post_id=OLD, regions=("eu",))], post={OLD}
+    ),
+    "post": Case("classify", nothing, [PostEvent("published", POST, AUTHOR, T0, body="b")], author={AUTHOR}),
     "edit": Case(
-        classify,
+        "classify",
         a_post,
         [PostEvent("edited", OLD, AUTHOR, T0, body="b"), PostEvent("published", POST, OTHER, T0, body="b")],
         author={OTHER},
         post={OLD},
     ),
-    "delete": Case(classify, a_post, [PostEvent("deleted", OLD, AUTHOR, T0)], author={AUTHOR}, post={OLD}),
-    "edge caught up": Case(backfill, edges, [caught_up(AUTHOR, 1, 2, 3)], reader={1, 2}),
-    "reader caught up": Case(backfill, nothing, [caught_up(0, 1)], reader={1}),
-    "readers caught up": Case(backfill, edges, [caught_up(0, 4, 5), caught_up(0, 1, 6)], reader={1, 4, 5, 6}),
+    "delete": Case("classify", a_post, [PostEvent("deleted", OLD, AUTHOR, T0)], author={AUTHOR}, post={OLD}),
+    "edge caught up": Case("backfill", edges, [caught_up(AUTHOR, 1, 2, 3)], reader={1, 2}),
+    "reader caught up": Case("backfill", nothing, [caught_up(0, 1)], reader={1}),
+    "readers caught up": Case(
+        "backfill", edges, [caught_up(0, 4, 5), caught_up(0, 1, 6)], reader={1, 4, 5, 6}
+    ),
 }
 
 
@@ -159,10 +143,10 @@ def told(outbox, since=0):
 
 
 async def run(case, stores, outbox, fault):
-    stage = case.stage(fault.stores(stores), Emit(fault.wrap(outbox), "stage"))
+    handle = made(case.stage, stores, outbox, fault)
     batch = [deliver(event, offset=n, at_ms=T0, topic="source") for n, event in enumerate(case.batch)]
     try:
-        assert await stage.handle(batch) == []
+        assert await handle(batch) == []
     except Unavailable:
         return False
     return True
@@ -209,7 +193,7 @@ async def test_a_raised_bound_is_told_before_rows_go():
     stores, outbox = memory_stores(lambda: 0.0), RecordingOutbox()
     await followed(stores)
 
-    await run(Case(graph, followed, [FollowEvent("retracted", AUTHOR, (2,), 6)]), stores, outbox, Fault())
+    await run(Case("graph", followed, [FollowEvent("retracted", AUTHOR, (2,), 6)]), stores, outbox, Fault())
 
     assert outbox.journal[:2] == ["page.changes", "fanout.retract"]
     assert outbox.of("page.changes")[0] == PageChange("reader", (2,), T0)
@@ -233,7 +217,7 @@ async def test_who_only_reads_on_is_not_told_of():
     stores, outbox = memory_stores(lambda: 0.0), RecordingOutbox()
     await awake(stores)
 
-    await run(Case(readers, awake, [ActivityEvent("opened", 1, 4)]), stores, outbox, Fault())
+    await run(Case("readers", awake, [ActivityEvent("opened", 1, 4)]), stores, outbox, Fault())
 
     assert outbox.sent == []
 

@@ -2,18 +2,19 @@
 
 import itertools
 
-from pipeline.domain.cost import Costs
 from pipeline.domain.coverage import EdgeCover, pull_ranges
-from pipeline.domain.routing import NO_INFLUENCES, Influences
-from pipeline.wire.records import AuthorClass, ForcedClass
+from pipeline.wire.records import AuthorClass, Containment, CostSample, ForcedClass
 from tests.stages.classifier import AUTHOR, DAY, OTHER, T0, World, post_id, published
 
+SHED = Containment("shed", "medium", AuthorClass.PULL, 0, "behind", "controller", T0, 0)
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
-DEAR_PUSH = Influences(costs=Costs(row_s=1.0, pull_s=1e-6, reads_s=1e-6))
+DEAR_PUSH = {"row_seconds@small": 1.0, "pull_seconds@api": 1e-6, "reads_per_second@api": 1e-6}
 
 
-def forced(author_class):
-    return Influences(forced=ForcedClass(AUTHOR, author_class, "because", T0))
+def force(world, author_class):
+    """As `tideline routing force` does; None: as its release."""
+    record = author_class and ForcedClass(AUTHOR, author_class, "because", T0)
+    world.say("routing.forced", str(AUTHOR), record)
 
 
 def classes_of(world, author=AUTHOR):
@@ -32,8 +33,8 @@ async def test_a_forced_class_counts_from_the_authors_next_post_and_its_release_
     world = World()
     await world.followers(5)
     await world.followers(5, author=OTHER)
-    for n, influences in enumerate([NO_INFLUENCES, forced(PULL), forced(PARTIAL), NO_INFLUENCES]):
-        world.influences = influences
+    for n, author_class in enumerate([None, PULL, PARTIAL, None]):
+        force(world, author_class)
         await world.handle([published(T0 + n * 1_000), published(T0 + n * 1_000 + 1, OTHER)])
     await world.handle([published(T0 + n * 1_000) for n in range(4)], first_offset=0)
 
@@ -45,8 +46,9 @@ async def test_a_post_that_costs_too_much_to_push_is_pulled_alone():
     """Its route is in the topic before subscribers hear of it; it sends no task, its neighbours do."""
     world = World()
     await world.followers(5)
-    for n, influences in enumerate([NO_INFLUENCES, DEAR_PUSH, NO_INFLUENCES]):
-        world.influences = influences
+    for n, dear in enumerate([False, True, False]):
+        for name, value in DEAR_PUSH.items():
+            world.say("costs", name, CostSample(name, value, T0) if dear else None)
         await world.handle([published(T0 + n * 1_000)])
 
     assert classes_of(world) == [PUSH, PULL, PUSH]
@@ -59,11 +61,12 @@ async def test_a_post_that_costs_too_much_to_push_is_pulled_alone():
 
 async def test_budgets_are_asked_for_the_tier_of_the_authors_size():
     world = World()
+    world.say("containment", "controller/shed/medium", SHED)
     for followers in (9, 10, 40):
         await world.followers(followers)
         await world.handle([published(T0 + followers)])
 
-    assert world.tiers_asked == ["small", "medium", "large"]
+    assert classes_of(world) == [PUSH, PULL, PARTIAL]
 
 
 async def test_a_class_flipped_fifty_times_leaves_every_post_pushed_or_pulled():
@@ -72,7 +75,7 @@ async def test_a_class_flipped_fifty_times_leaves_every_post_pushed_or_pulled():
     await world.followers(5)
     posts = [published(T0 + n * 200) for n in range(100)]
     for n, post in enumerate(posts):
-        world.influences = [NO_INFLUENCES, forced(PULL)][n // 2 % 2]
+        force(world, [None, PULL][n // 2 % 2])
         await world.handle([post])
 
     classes = classes_of(world)
@@ -90,7 +93,7 @@ async def test_a_history_that_overflows_is_collapsed_and_loses_no_post():
     await world.followers(5)
     posts = [published(T0 + n * 200) for n in range(300)]
     for n, post in enumerate(posts):
-        world.influences = [NO_INFLUENCES, forced(PULL)][n % 2]
+        force(world, [None, PULL][n % 2])
         await world.handle([post])
 
     record = (await world.stores.routes.routes([AUTHOR]))[AUTHOR]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -9,12 +10,12 @@ from hypothesis import strategies as st
 
 from pipeline.domain.engagement import HOUR_MS, RETENTION_HOURS
 from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.stages.counters import Counters
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.wire.records import ActivityEvent
 from tests.domain.examples import at_least
 from tests.stages.fakes import Fault
+from tests.twin import Clock, stage
 
 HOUR = 472_222
 NOW = HOUR * HOUR_MS + 1_800_000
@@ -54,16 +55,16 @@ class World:
 
     def stage(self, fault=None):
         """Another process."""
-        return Counters((fault or Fault()).wrap(self.stores.counters), lambda: self.now)
+        return stage("counters", self.stores, clock=Clock(self.now), fault=fault)
 
     async def counts(self, since=HOUR - 9):
         return await self.stores.counters.engaged([100, 101, 102], since)
 
 
-async def handled(stage, batch):
+async def handled(handle, batch):
     """Whether the process lives on."""
     try:
-        assert await stage.handle(batch) == []
+        assert await handle(batch) == []
     except StoreUnavailable:
         return False
     return True
@@ -78,13 +79,13 @@ def test_counts_are_those_of_exact_sets_in_any_order_of_delivery(parts, random, 
 
     async def run():
         world = World()
-        stage = world.stage()
+        handle = world.stage()
         for _ in range(2):
             places, rewinds = [0 for _ in parts], 3
             while any(place < len(log) for place, log in zip(places, parts, strict=True)):
                 part = random.randrange(len(parts))
                 taken = deliveries(parts[part], part)[places[part] : places[part] + random.randint(1, 5)]
-                assert await stage.handle(taken + taken * random.randint(0, 1)) == []
+                assert await handle(taken + taken * random.randint(0, 1)) == []
                 places[part] = min(len(parts[part]), places[part] + len(taken))
                 if rewinds and random.random() > 0.9:
                     places[part], rewinds = random.randint(0, places[part]), rewinds - 1
@@ -102,7 +103,7 @@ def test_what_is_stored_is_the_same_whatever_order_readers_came_in(log, random):
         shuffled = random.sample(log, len(log))
         for world, order in zip(worlds, (log, [*shuffled, *log]), strict=True):
             for one in deliveries(order, 0):
-                await world.stage().handle([one])
+                await world.stage()([one])
         one, other = (vars(world.stores.counters)["_windows"] for world in worlds)
         assert {post: one.rows(post) for post in one.partitions()} == {
             post: other.rows(post) for post in other.partitions()
@@ -154,7 +155,7 @@ def test_one_who_lost_the_partition_and_goes_on_makes_nothing_smaller(log, rando
     async def run():
         world, batch, calls = World(), deliveries(log, 0), []
         commit = random.randint(0, len(batch))
-        await world.stage().handle(batch[:commit])
+        await world.stage()(batch[:commit])
 
         async def turn(method, args):
             ready = asyncio.get_running_loop().create_future()
@@ -167,10 +168,13 @@ def test_one_who_lost_the_partition_and_goes_on_makes_nothing_smaller(log, rando
                 return lambda *args: turn(getattr(world.stores.counters, name), args)
 
         async def work(end):
-            stage, place = Counters(Port(), lambda: NOW), commit
+            handle, place = (
+                stage("counters", replace(memory_stores(), counters=Port()), clock=Clock(NOW)),
+                commit,
+            )
             while place < end:
                 size = random.randint(1, 4)
-                await stage.handle(batch[place : min(end, place + size)])
+                await handle(batch[place : min(end, place + size)])
                 place += size
 
         zombie = asyncio.create_task(work(random.randint(commit, len(batch))))
@@ -188,10 +192,10 @@ def test_one_who_lost_the_partition_and_goes_on_makes_nothing_smaller(log, rando
 async def test_batches_in_flight_at_once_take_nothing_from_each_other():
     """Both are of one window; neither reads before the other has written."""
     world = World()
-    stage = world.stage(Fault())
+    handle = world.stage(Fault())
     batches = [[ActivityEvent("engaged", reader, NOW, 9, 100)] for reader in range(1, 9)]
 
-    await asyncio.gather(*(stage.handle(deliveries(batch, 0)) for batch in batches))
+    await asyncio.gather(*(handle(deliveries(batch, 0)) for batch in batches))
 
     assert await world.counts() == {100: 8}
 
@@ -210,7 +214,7 @@ async def test_who_comes_after_the_life_of_a_window_is_not_counted(at, counted):
     """Limit − 1, limit and far behind it."""
     world = World()
 
-    await world.stage().handle(deliveries([ActivityEvent("engaged", 1, at, 9, 100)], 0))
+    await world.stage()(deliveries([ActivityEvent("engaged", 1, at, 9, 100)], 0))
 
     assert await world.stores.counters.engaged([100], -(2**62)) == ({100: 1} if counted else {})
 
@@ -219,7 +223,7 @@ async def test_an_engagement_that_names_no_post_counts_nowhere():
     """It is no failure: the author alone warms an edge."""
     world = World()
 
-    await world.stage().handle(deliveries([ActivityEvent("engaged", 1, NOW, 9)], 0))
+    await world.stage()(deliveries([ActivityEvent("engaged", 1, NOW, 9)], 0))
 
     assert await world.counts() == {}
 
@@ -228,7 +232,7 @@ async def test_what_has_not_grown_is_not_written_again():
     """A replay reads, and that is all."""
     world, written = World(), []
     batch = deliveries([ActivityEvent("engaged", reader, NOW, 9, 100) for reader in (1, 2)], 0)
-    await world.stage().handle(batch)
+    await world.stage()(batch)
 
     class Store:
         sketches = world.stores.counters.sketches
@@ -236,6 +240,6 @@ async def test_what_has_not_grown_is_not_written_again():
         async def put_sketches(self, engaged):
             written.extend(engaged)
 
-    await Counters(Store(), lambda: NOW).handle(batch)
+    await stage("counters", replace(world.stores, counters=Store()), clock=Clock(NOW))(batch)
 
     assert written == []

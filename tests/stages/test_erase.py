@@ -9,10 +9,7 @@ from pipeline.domain.erasure import FOREVER, ErasureStep, mark
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import MAX_ID, first_id
 from pipeline.errors import TidelineError
-from pipeline.kafka.emit import Emit
-from pipeline.stages.erase import TASKS, Erase, Erasing, Removals
-from pipeline.stages.pace import Pace
-from pipeline.stages.retract import Retract
+from pipeline.stages.erase import TASKS
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     FIRST,
@@ -38,9 +35,10 @@ from pipeline.wire.records import (
     RouteRecord,
 )
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 GONE, OTHER, FOLLOWERS = 7_777_777_777, 42, (101, 102, 103)
-T0, LIFE, MARGIN = 1_700_000_000_000, 10_000_000, 2_000
+T0, MARGIN = 1_700_000_000_000, 2_000
 TEXT = "words of somebody who wants to be forgotten"
 ERASED = AccountEvent("erased", GONE, "", protected=False, at=T0)
 
@@ -53,23 +51,14 @@ class World:
     """Stores full of an account, the two stages, and what they send."""
 
     def __init__(self, fault=None):
-        self.stores, self.outbox, self.now = memory_stores(lambda: 0.0), RecordingOutbox(), T0
-        self.slept, self.living = [], []
-        fault = fault or Fault()
-        stores = fault.stores(self.stores)
-        emit = Emit(fault.wrap(self.outbox), "erase")
-        pace = Pace(10**9, lambda: False, lambda: 0.0, self._sleep)
-        shared = stores, emit, pace, lambda: self.now, LIFE, MARGIN, self._sleep
-        self.begin = Erasing(stores.readers, emit, self._live).handle
-        self.work = Removals(Retract(*shared), Erase(*shared)).handle
-
-    async def _sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += round(seconds * 1000)
-
-    async def _live(self, batch):
-        self.living += [delivery.record for delivery in batch]
-        return []
+        self.stores, self.outbox, self.clock = memory_stores(lambda: 0.0), RecordingOutbox(), Clock(T0)
+        how = {
+            "clock": self.clock,
+            "topology": shaped(margin_seconds=MARGIN / 1000),
+            "fault": fault or Fault(),
+        }
+        self.begin = stage("readers", self.stores, self.outbox, **how)
+        self.work = stage("retract", self.stores, self.outbox, **how)
 
     async def fill(self):
         """The account and another one, with the same of everything."""
@@ -281,7 +270,9 @@ async def test_others_of_the_batch_are_handled_and_what_is_about_the_account_is_
 
     await world.begin([deliver(own), deliver(ERASED), deliver(seen), deliver(back)])
 
-    assert world.living == [seen]
+    seen_at = {one: (await world.stores.readers.reader(one)).last_seen for one in (5, GONE)}
+    assert seen_at == {5: T0, GONE: None}
+    assert world.outbox.of("accounts.erased")
 
 
 async def test_a_batch_without_one_is_handled_as_it_is():
@@ -290,8 +281,8 @@ async def test_a_batch_without_one_is_handled_as_it_is():
 
     await world.begin([deliver(seen)])
 
-    assert world.living == [seen]
-    assert world.outbox.sent == []
+    assert (await world.stores.readers.reader(5)).last_seen == T0
+    assert not {"accounts.erased", "author.suspensions", TASKS} & set(world.outbox.journal)
 
 
 @pytest.mark.parametrize(
@@ -303,7 +294,7 @@ async def test_it_begins_when_every_stage_knows_and_never_waits_for_longer_than_
     await world.work([deliver(ErasureTask(GONE, ErasureStep.POSTS, FIRST, FOREVER, T0), at_ms=came)])
     await world.work([deliver(ErasureTask(GONE, ErasureStep.AUDIENCE, FIRST, FOREVER, T0), at_ms=T0 + 10**9)])
 
-    assert [one for one in world.slept if one] == [slept] * bool(slept)
+    assert [one for one in world.clock.slept if one] == [slept] * bool(slept)
 
 
 async def test_a_post_that_was_being_stored_meanwhile_goes_as_well():

@@ -5,10 +5,11 @@ import asyncio
 import pytest
 
 from pipeline.domain import segments
-from pipeline.domain.snowflake import first_id
-from pipeline.kafka.outbox import NotDelivered
+from pipeline.kafka.ports import NotDelivered, Outgoing
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import Followers, TimelineEntry
+from pipeline.wire.codec import encode
+from pipeline.wire.records import Containment
 from tests import exported
 from tests.stages.fakes import Fault
 from tests.stages.writer import (
@@ -180,13 +181,23 @@ async def test_tasks_of_one_segment_share_its_read():
     assert [row.post_id for row in (await world.rows(1))[1]] == [POST + 2, POST + 1, POST]
 
 
-async def test_what_the_rows_of_a_batch_took_is_measured_together():
-    """Two segments, three rows; a batch whose rows are all too old wrote none."""
-    world = World(plain(s0=(1, 2), s1=(3,)))
-    await world.handle([task(0, 0), task(1, 1)])
-    await world.handle([task(post=first_id(NOW - 31 * DAY))])
+async def test_a_frozen_tier_holds_its_batches_until_it_is_released():
+    """Nothing is written, and nothing is acknowledged."""
+    world = World(plain(s0=(1,)))
+    (frozen,) = [view for view in world.kafka.views if view.topic == "containment"]
+    record = Containment("freeze", "small", PULL, 0, "by hand", "operator", NOW, 0)
+    world.kafka.append(Outgoing("containment", encode(record), b"operator/freeze/small"))
+    frozen.follow()
 
-    assert world.rows_took == [(True, 3), (True, 0)]
+    async def released(seconds):
+        assert await world.readers(1) == []
+        world.kafka.append(Outgoing("containment", None, b"operator/freeze/small"))
+        frozen.follow()
+
+    world.clock.sleep = released
+    await world.handle([task()])
+
+    assert await world.readers(1) == [1]
 
 
 async def test_a_written_segment_is_told_by_tier_by_class_and_by_step():

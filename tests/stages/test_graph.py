@@ -11,6 +11,7 @@ from pipeline.store.values import NOT_COVERED, AuthorGraph, Edge, SegmentChange
 from tests.domain.examples import at_least
 from tests.stages.fakes import Fault, deliver
 from tests.stages.follows import AUTHOR, BOUND, NOW, OTHER, SIZE, World, follow, logs, unfollow
+from tests.twin import Clock
 
 
 @at_least(150)
@@ -123,7 +124,7 @@ async def test_first_followers_twice_at_once_are_one():
             await woken.wait()
             await world.store.put_first_followers(firsts)
 
-    zombie = asyncio.create_task(world.stage(Frozen()).handle([deliver(follow(5, 1, 2))]))
+    zombie = asyncio.create_task(world.stage(Frozen())([deliver(follow(5, 1, 2))]))
     await asyncio.sleep(0)
     await world.handle([follow(5, 1, 2)])
     await world.handle([unfollow(6, 1)])
@@ -144,9 +145,13 @@ async def test_the_bound_is_one_margin_after_the_segments_are_durable(last_calls
     world, fault, read_after = World(), Fault(), []
     if "change_segment" in last_calls:
         await world.handle([follow(4, 2)])
-    stage = world.stage(fault.wrap(world.store), now_ms=lambda: read_after.append(fault.calls[-2:]) or NOW)
 
-    await stage.handle([deliver(follow(5, 1))])
+    class Watched(Clock):
+        def now_ms(self):
+            read_after.append(fault.calls[-2:])
+            return NOW
+
+    await world.stage(fault.wrap(world.store), clock=Watched())([deliver(follow(5, 1))])
 
     assert read_after == [last_calls]
 
@@ -210,8 +215,7 @@ async def test_a_lost_race_is_decided_by_who_is_there():
                 assert await self.store.change_segment(SegmentChange(AUTHOR, 0, 1, (2,)))
             return await self.store.change_segment(change)
 
-    stage = world.stage(Raced(world.store), size=5)
-    await stage.handle([deliver(follow(6, 2, 3))])
+    await world.stage(Raced(world.store), size=5)([deliver(follow(6, 2, 3))])
 
     await world.check_end([follow(5, 1), follow(6, 2, 3)])
 
@@ -233,9 +237,9 @@ async def test_nothing_of_a_failed_attempt_comes_after_it():
             return await world.store.change_segment(change)
 
     await world.handle([follow(4, 3)])
-    stage = World().stage(Slow(), size=1)
+    handle = World().stage(Slow(), size=1)
     with pytest.raises(StoreUnavailable):
-        await stage.handle([deliver(follow(5, 1, 2))])
+        await handle([deliver(follow(5, 1, 2))])
     await world.handle([follow(5, 1, 2)])
     await world.handle([unfollow(6, 1, 2)])
 

@@ -6,14 +6,14 @@ import pytest
 
 from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
-from pipeline.kafka.emit import Emit
-from pipeline.stages.moderation import Moderation
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import AuthorGraph, Placed, Relations
 from pipeline.wire.records import FollowEvent, ModerationEvent, PostEvent, RepairTask, Suspension
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import shaped, stage
 
 READER, AUTHOR, POST, T0 = 1, 7, 99, 1_700_000_000_000
+FOUR = shaped(tasks_per_post=4)
 
 
 class World:
@@ -22,10 +22,10 @@ class World:
     def __init__(self):
         self.stores = memory_stores(lambda: 0.0)
         self.outbox = RecordingOutbox()
-        self.stage = Moderation(self.stores, Emit(self.outbox, "moderation"), tasks=4)
+        self.stage = stage("moderation", self.stores, self.outbox, topology=FOUR)
 
     async def handle(self, *events):
-        refused = await self.stage.handle([deliver(event, offset=n) for n, event in enumerate(events)])
+        refused = await self.stage([deliver(event, offset=n) for n, event in enumerate(events)])
         return [(one.reason, one.message.offset) for one in refused]
 
     async def taken_down(self):
@@ -122,7 +122,7 @@ async def test_of_two_events_of_one_time_the_later_on_the_partition_counts(begin
     log = [about((begins, ends)[(n + last) % 2], 5) for n in (1, 0)]
 
     for offset in (0, 1, 0, 1, 0):
-        assert await world.stage.handle([deliver(log[offset], offset=offset)]) == []
+        assert await world.stage([deliver(log[offset], offset=offset)]) == []
 
     found = await world.stores.readers.relations(READER, [AUTHOR])
     hidden = found.blocks | found.mutes | await world.stores.readers.suspended([AUTHOR])
@@ -222,12 +222,12 @@ async def test_an_author_is_not_visible_again_before_queries_know_what_to_pull(h
                 )
 
         fault = Fault(at, how, watch)
-        stage = Moderation(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "moderation"), 4)
+        handle = stage("moderation", world.stores, world.outbox, topology=FOUR, fault=fault)
         events = [about("suspended", 0, author_id=AUTHOR), about("reinstated", 1, author_id=AUTHOR)]
         survived = True
         for event in events:
             try:
-                await stage.handle([deliver(event)])
+                await handle([deliver(event)])
             except Unavailable:
                 survived = False
                 break
@@ -272,9 +272,9 @@ async def test_a_suspension_and_its_end_in_one_batch_are_told_in_order():
         reinstated   read: nothing known, nothing to tell ── write False ▶
     """
     world, fault = World(), Fault()
-    stage = Moderation(fault.stores(world.stores), Emit(fault.wrap(world.outbox), "moderation"), 4)
+    handle = stage("moderation", world.stores, world.outbox, topology=FOUR, fault=fault)
     events = [about("suspended", 0, author_id=AUTHOR), about("reinstated", 1, author_id=AUTHOR)]
 
-    assert await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
+    assert await handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
 
     assert world.outbox.of("author.suspensions")[-1] == Suspension(AUTHOR, False, first_id(T0), T0 + 1)

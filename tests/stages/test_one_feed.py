@@ -10,9 +10,15 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.domain.routing import Thresholds
 from pipeline.domain.snowflake import first_id, time_ms
-from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
+from pipeline.wire.records import (
+    AccountEvent,
+    ActivityEvent,
+    FollowEvent,
+    ModerationEvent,
+    PostEvent,
+    RoutingSettings,
+)
 from tests.engines.model import Model
 from tests.stages.whole import LIVE, MARGIN, WINDOW, Whole
 
@@ -82,7 +88,8 @@ class World:
                 self.whole.send("reader.marks", a, ActivityEvent("rebuild", a, now))
                 self.lost.add(a)
             case "thresholds":
-                self.whole.thresholds = Thresholds(*[(100, 100), (1, 100), (2, 3), (1, 1), (100, 100)][n % 5])
+                both = [(100, 100), (1, 100), (2, 3), (1, 1), (100, 100)][n % 5]
+                self.whole.send("routing.settings", "routing", RoutingSettings(*both, now))
             case "time":
                 self.whole.advance((1, 300, 1_200, 2_500, 4_500, 15_000)[n % 6])
             case "check":
@@ -93,16 +100,14 @@ class World:
         """Once posts, follows and moderation are worked off, whatever else is under way."""
         await self.whole.drain([*LIVE, *["accounts", "activity", "reader.marks"] * bool(self.lost)])
         self.lost.clear()
-        for view in self.whole.views[1:]:
-            view.follow()
+        self.whole.follow("reader.cohorts")
         await self.compare(exempt=self.restored, racing=racing)
 
     async def end(self):
         """Everything is worked off and every margin is over."""
-        await self.whole.drain(list(self.whole.handlers))
+        await self.whole.drain(self.whole.topics)
         self.whole.advance(3 * MARGIN)
-        for view in self.whole.views:
-            view.follow()
+        self.whole.follow()
         await self.compare(exempt=set())
         for reader in (await self.whole.stores.readers.readers(USERS)).values():
             old = first_id(self.whole.now - WINDOW)  # a fulfilled bound is forgotten with the window

@@ -11,15 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.kafka.emit import Emit
-from pipeline.stages.graph import Graph
-from pipeline.stages.moderation import Moderation
-from pipeline.stages.readers import Readers
-from pipeline.stages.warmth import Warmth
 from pipeline.wire.records import AccountEvent, ActivityEvent, FollowEvent, ModerationEvent, PostEvent
 from tests.domain.examples import at_least
 from tests.stages.classifier import AUTHOR, OTHER, T0, World, post_id
 from tests.stages.fakes import deliver
+from tests.twin import shaped, stage
 
 READER, POST = 1, post_id(T0)
 FIRST = ("public", "de", "first", ())
@@ -120,12 +116,11 @@ class Stages:
     def __init__(self):
         self.classify = World()
         stores, outbox = self.classify.stores, self.classify.outbox
-        emit = Emit(outbox, "stage")
         self.stores = stores
-        warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-        self.readers = Readers(stores.readers, warmth, emit, lambda: T0, 2_000)
-        self.graph = Graph(stores.graph, stores.routes, emit, lambda: T0, 10, 2_000)
-        self.moderation = Moderation(stores, emit, tasks=4)
+        shape = shaped(margin_seconds=2.0, segment_size=10, tasks_per_post=4)
+        self.readers, self.graph, self.moderation = (
+            stage(name, stores, outbox, topology=shape) for name in ("readers", "graph", "moderation")
+        )
 
     async def handle(self, partition, events, offset):
         """A batch of one partition."""
@@ -133,9 +128,9 @@ class Stages:
         if topic == "posts":
             await self.classify.handle(events, first_offset=offset)
             return
-        stage = {"accounts": self.readers, "activity": self.readers, "follows": self.graph}
+        handle = {"accounts": self.readers, "activity": self.readers, "follows": self.graph}
         batch = [deliver(event, offset=offset + n, topic=topic) for n, event in enumerate(events)]
-        await stage.get(topic, self.moderation).handle(batch)
+        await handle.get(topic, self.moderation)(batch)
 
     async def tables(self):
         """What pages would find."""

@@ -12,17 +12,17 @@ from pipeline.domain.snowflake import first_id
 from pipeline.errors import Unavailable
 from pipeline.kafka.emit import Emit
 from pipeline.stages.active_readers import ActiveReaders
-from pipeline.stages.readers import Readers
 from pipeline.stages.sweep import Sweep
-from pipeline.stages.warmth import Warmth
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import NOT_COVERED, ReaderState
 from pipeline.wire.records import AccountEvent, ActivityEvent, ReaderCohort, RepairTask
 from tests.domain.examples import at_least
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 NOW, MARGIN = 1_700_000_000_000, 60_000
 BOUND = first_id(NOW + MARGIN)
+MINUTE = shaped(margin_seconds=60.0)
 
 EVENTS = [
     AccountEvent("registered", 1, "eu", False, NOW + 5),
@@ -36,17 +36,14 @@ EVENTS = [
 def a_stage():
     """The stage and its store."""
     stores = memory_stores(lambda: 0.0)
-    emit = Emit(RecordingOutbox(), "readers")
-    warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-    stage = Readers(stores.readers, warmth, emit, lambda: 1_700_000_000_000, 60_000)
-    return stage, stores.readers
+    return stage("readers", stores, topology=MINUTE), stores.readers
 
 
 async def state_after(events, taken):
     """Readers 1, 2 and 3 after these events, in batches of so many."""
-    stage, store = a_stage()
+    handle, store = a_stage()
     for offset in range(0, len(events), taken):
-        assert await stage.handle([deliver(event) for event in events[offset : offset + taken]]) == []
+        assert await handle([deliver(event) for event in events[offset : offset + taken]]) == []
     return [await store.reader(reader) for reader in (1, 2, 3)]
 
 
@@ -73,10 +70,10 @@ async def test_an_update_changes_what_it_names():
         AccountEvent("updated", 1, "fr", False, NOW, ("region",)),
         AccountEvent("updated", 1, "us", False, NOW, ("region",)),
     ]
-    stage, store = a_stage()
+    handle, store = a_stage()
 
     for _ in range(2):
-        assert await stage.handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
+        assert await handle([deliver(event, offset=n) for n, event in enumerate(events)]) == []
 
     assert (await store.reader(1)).region == "us"
     assert (await store.reader(1)).protected
@@ -109,12 +106,11 @@ class World:
     async def handle(self, events, fault=None):
         """One batch; False when the process died in it."""
         fault = fault or Fault()
-        stores, self.now = fault.stores(self.stores), self.now + 1000
-        emit = Emit(fault.wrap(self.outbox), "readers")
-        warmth = Warmth(stores, emit, {}.get, lambda: None, 0.2)
-        stage = Readers(stores.readers, warmth, emit, lambda: self.now, MARGIN)
+        self.now += 1000
+        how = {"clock": Clock(self.now), "topology": MINUTE, "fault": fault}
+        handle = stage("readers", self.stores, self.outbox, **how)
         try:
-            assert await stage.handle([deliver(event) for event in events]) == []
+            assert await handle([deliver(event) for event in events]) == []
         except Unavailable:
             return False
         return True
@@ -228,7 +224,7 @@ async def test_the_sweep_says_who_lapses_and_the_stage_decides():
     await world.handle([ActivityEvent("lapsed", 3, NOW + 9)])
     world.now = NOW + 2 + 100
 
-    sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: world.now, 100)
+    sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), Clock(world.now), 100)
     assert await sweep.once() == 1
     assert world.outbox.of("reader.marks") == [ActivityEvent("lapsed", 1, world.now)]
 
@@ -242,7 +238,7 @@ async def test_a_sweep_of_many_sends_each_once():
         world = World()
         states = [ReaderState(n, active=True, covered_from=BOUND, cohort_at=1) for n in range(1, count + 1)]
         await world.stores.readers.put_cohorts(states)
-        sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), lambda: NOW, 100)
+        sweep = Sweep(world.stores.readers, Emit(world.outbox, "readers"), Clock(NOW), 100)
 
         assert await sweep.once() == count
 

@@ -4,12 +4,10 @@ from dataclasses import replace
 
 import pytest
 
+from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.order import Version
 from pipeline.domain.snowflake import first_id
-from pipeline.kafka.emit import Emit
-from pipeline.stages.backfill import Backfill
 from pipeline.stages.pace import Pace
-from pipeline.stages.retract import Retract
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import (
     NOT_COVERED,
@@ -24,8 +22,11 @@ from pipeline.store.values import (
 )
 from pipeline.wire.records import AuthorClass, PostEvent, RepairTask, RouteEntry, RouteRecord
 from tests.stages.fakes import RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 AUTHOR, OTHER, T0, WINDOW, MARGIN = 7, 8, 1_700_000_000_000, 1_000_000, 2_000
+LIFE = WINDOW
+BACKFILL, RETRACT = "backfill", "retract"
 BOUND = first_id(T0)
 
 
@@ -34,36 +35,46 @@ def post_id(ms, author=AUTHOR):
     return first_id(T0 + ms) + author
 
 
+class Written:
+    """Timelines that keep how many rows each call wrote or took out."""
+
+    def __init__(self, timelines):
+        self._timelines, self.sizes = timelines, []
+
+    async def push(self, pushes):
+        self.sizes.append(sum(len(push.readers) * len(push.entries) for push in pushes))
+        return await self._timelines.push(pushes)
+
+    async def retract(self, retractions):
+        self.sizes.append(sum(len(one.readers) * len(one.post_ids) for one in retractions))
+        return await self._timelines.retract(retractions)
+
+    def __getattr__(self, name):
+        return getattr(self._timelines, name)
+
+
 class World:
     """The stores and both stages; `now` is one ms after the bound unless a test says otherwise."""
 
     def __init__(self, now=T0 + 1):
-        self.stores, self.outbox, self.now = memory_stores(lambda: 0.0), RecordingOutbox(), now
-        self.slept, self.paced, self.margin = [], [], 0
+        self.stores, self.outbox, self.clock = memory_stores(lambda: 0.0), RecordingOutbox(), Clock(now)
+        self.rows_of = Written(self.stores.timelines)
+        self.margin = 0
 
-    async def sleep(self, seconds):
-        self.slept.append(seconds)
-        self.now += round(seconds * 1000)
-
-    async def take(self, rows):
-        self.paced.append(rows)
-
-    def stage(self, kind):
-        pace = Pace(1, lambda: False, lambda: 0.0)
-        margin = MARGIN if kind is Backfill else self.margin
-        stage = kind(
-            self.stores, Emit(self.outbox, "repair"), pace, lambda: self.now, WINDOW, margin, self.sleep
-        )
-        object.__setattr__(stage, "pace", type("Pace", (), {"take": staticmethod(self.take)}))
-        return stage
+    def stage(self, name):
+        """The handler of the stage."""
+        margin = MARGIN if name == BACKFILL else self.margin
+        shape = shaped(window_ms=LIFE - VALID_MS, margin_seconds=margin / 1000)
+        stores = replace(self.stores, timelines=self.rows_of)
+        return stage(name, stores, self.outbox, clock=self.clock, topology=shape)
 
     async def run(self, kind, task, *, steps=10_000):
         """A task and what it leaves, again and again; how many steps it took."""
-        stage, topic = self.stage(kind), "fanout.backfill" if kind is Backfill else "fanout.retract"
+        handle, topic = self.stage(kind), f"fanout.{kind}"
         todo, done = [task], 0
         while todo and done < steps:
             at = len(self.outbox.of(topic))
-            assert await stage.handle([deliver(todo.pop(0))]) == []
+            assert await handle([deliver(todo.pop(0))]) == []
             done += 1
             todo += self.outbox.of(topic)[at:]
         return done
@@ -106,7 +117,7 @@ async def test_a_new_follower_gets_what_was_posted_below_the_bound():
     await world.posts(AUTHOR, -WINDOW - 10, -900, -30, -20, 0, 1)
     await world.follow(1)
 
-    await world.run(Backfill, joined(1))
+    await world.run(BACKFILL, joined(1))
 
     assert await world.rows(1) == [(AUTHOR, ms) for ms in (-20, -30, -900)]
     assert await world.bound(1) == 0
@@ -120,10 +131,10 @@ async def test_posts_are_read_only_after_the_time_of_the_bound(now, slept):
     world = World(now=T0 + now)
     await world.follow(1)
 
-    await world.run(Backfill, joined(1))
+    await world.run(BACKFILL, joined(1))
 
-    assert world.slept == slept
-    assert world.now > T0
+    assert world.clock.slept == slept
+    assert world.clock.now > T0
 
 
 @pytest.mark.parametrize("followers", [1, 3, 400, 1000])
@@ -135,12 +146,12 @@ async def test_a_step_writes_a_thousand_rows_at_most_and_the_bound_comes_last(fo
     for reader in readers:
         await world.follow(reader)
 
-    stage, todo = world.stage(Backfill), joined(*readers)
+    handle, todo = world.stage(BACKFILL), joined(*readers)
     for step in range(1, 3000):  # noqa: B007 - it says how many there were
         assert await world.bound(followers) == BOUND
         at = len(world.outbox.sent)
-        await stage.handle([deliver(todo)])
-        await stage.handle([deliver(todo)])  # comes again: the same rows, the same rest
+        await handle([deliver(todo)])
+        await handle([deliver(todo)])  # comes again: the same rows, the same rest
         rest = world.outbox.of("fanout.backfill")[at:]
         if not rest:
             break
@@ -149,7 +160,7 @@ async def test_a_step_writes_a_thousand_rows_at_most_and_the_bound_comes_last(fo
 
     per_step = 1000 // followers
     assert step == count // per_step + 1
-    assert max(world.paced) <= 1000
+    assert max(world.rows_of.sizes) <= 1000
     assert await world.bound(1) == await world.bound(followers) == 0
     assert await world.rows(followers) == [(AUTHOR, ms) for ms in range(-1, -count - 1, -1)]
 
@@ -160,7 +171,7 @@ async def test_who_has_left_gets_nothing_and_no_bound():
     await world.follow(1, follows=False)
     await world.follow(2)
 
-    await world.run(Backfill, joined(1, 2))
+    await world.run(BACKFILL, joined(1, 2))
 
     assert (await world.rows(1), await world.rows(2)) == ([], [(AUTHOR, -10)])
     assert (await world.stores.graph.edges(AUTHOR, [1]))[1].caught_up == 0
@@ -173,11 +184,11 @@ async def test_an_overtaken_bound_is_not_fulfilled():
     newer = first_id(T0 + 5_000)
     await world.follow(1, at=T0, covered_from=newer)
 
-    await world.run(Backfill, joined(1))
+    await world.run(BACKFILL, joined(1))
     assert await world.bound(1) == newer
 
-    await world.run(Backfill, joined(1, at=T0, bound=newer))
-    await world.run(Backfill, joined(1))
+    await world.run(BACKFILL, joined(1, at=T0, bound=newer))
+    await world.run(BACKFILL, joined(1))
     assert await world.bound(1) == 0
 
 
@@ -187,10 +198,10 @@ async def test_the_later_cause_wins_whichever_comes_first(order):
     for gone, there in ((-500, True), (-400, False)):
         world = World()
         await world.posts(AUTHOR, -900)
-        await world.follow(1, at=T0 - 900 - gone)
-        tasks = [(Retract, left(1, at=T0 + gone)), (Backfill, joined(1, at=T0 - 900 - gone))]
+        await world.follow(1)
+        tasks = [(RETRACT, left(1, at=T0 + gone)), (BACKFILL, joined(1, at=T0 - 900 - gone))]
         for kind, task in tasks if order == "retract first" else reversed(tasks):
-            if kind is Retract and not there:
+            if kind == RETRACT and not there:
                 await world.follow(1, follows=False, at=T0 + gone)
             await world.run(kind, task)
         assert (await world.rows(1) != []) is there, (gone, there)
@@ -207,7 +218,7 @@ async def test_a_retraction_spares_what_was_pushed_for_a_later_post():
 
     await push(-900)
     await push(-300)
-    await world.run(Retract, left(1, at=T0 - 500))
+    await world.run(RETRACT, left(1, at=T0 - 500))
     await push(-900)
 
     assert await world.rows(1) == [(AUTHOR, -300)]
@@ -223,13 +234,13 @@ async def test_pulled_posts_have_no_rows_and_cost_no_removals():
     await world.stores.routes.put_routes([RouteRecord(AUTHOR, entries, first_id(T0))])
     await world.follow(1)
 
-    await world.run(Backfill, joined(1))
+    await world.run(BACKFILL, joined(1))
     assert await world.rows(1) == [(AUTHOR, -10), (AUTHOR, -30)]
 
-    world.paced.clear()
+    world.rows_of.sizes.clear()
     await world.follow(1, follows=False, at=T0)
-    await world.run(Retract, left(1, at=T0))
-    assert (await world.rows(1), world.paced) == ([], [2])
+    await world.run(RETRACT, left(1, at=T0))
+    assert (await world.rows(1), world.rows_of.sizes) == ([], [2])
 
 
 async def test_of_a_partial_author_only_warm_readers_get_rows_from_their_bound_on():
@@ -241,7 +252,7 @@ async def test_of_a_partial_author_only_warm_readers_get_rows_from_their_bound_o
     await world.follow(2, warm_since=first_id(T0 - 10))
     await world.follow(3, warm_since=first_id(T0 - 9))
 
-    await world.run(Backfill, joined(1, 2, 3))
+    await world.run(BACKFILL, joined(1, 2, 3))
 
     assert await world.rows(1) == await world.rows(3) == [(AUTHOR, -30)]
     assert await world.rows(2) == [(AUTHOR, -10), (AUTHOR, -30)]
@@ -256,14 +267,14 @@ async def test_a_post_comes_back_to_all_segments_one_a_step():
     await world.stores.graph.put_author_graphs([AuthorGraph(AUTHOR, 4, 4)])
     post = post_id(-20)
 
-    assert await world.run(Backfill, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0)) >= 4
+    assert await world.run(BACKFILL, RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0)) >= 4
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4
 
     gone = RepairTask(AUTHOR, (), 0, 3, post, post + 1, at=T0 + 1)
-    await world.run(Retract, gone)
+    await world.run(RETRACT, gone)
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[(AUTHOR, -20)]] * 4, "it is shown"
     await world.stores.posts.take_down(post, ["*"], Version(T0 + 1, 0))
-    await world.run(Retract, gone)
+    await world.run(RETRACT, gone)
     assert [await world.rows(reader) for reader in (1, 2, 3, 4)] == [[]] * 4
 
 
@@ -275,15 +286,15 @@ async def test_who_returns_gets_the_posts_of_everyone_they_follow():
         await world.posts(author, *range(-author * 5, 0))
     await world.stores.readers.put_cohorts([ReaderState(1, active=True, covered_from=BOUND, cohort_at=T0)])
 
-    stage, todo, steps = world.stage(Backfill), [back(1)], 0
+    handle, todo, steps = world.stage(BACKFILL), [back(1)], 0
     while todo:
         assert (await world.stores.readers.reader(1)).bound == BOUND
         at = len(world.outbox.sent)
-        await stage.handle([deliver(todo[0])])
+        await handle([deliver(todo[0])])
         todo, steps = world.outbox.of("fanout.backfill")[at:], steps + 1
         assert len(todo) <= 1 and steps < 1000
 
-    assert max(world.paced) <= 1000 and steps > 3
+    assert max(world.rows_of.sizes) <= 62 and steps > 3, "a step is written author by author"
     wanted = {(author, ms) for author in authors for ms in range(-author * 5, 0)}
     assert set(await world.rows(1)) == wanted
     assert (await world.stores.readers.reader(1)).bound == 0
@@ -295,13 +306,13 @@ async def test_a_return_goes_on_where_it_stopped_when_followees_leave_and_join()
     for author in (10, 11, 12):
         await world.follow(1, author, covered_from=1)
         await world.posts(author, *range(-100, 0))
-    stage = world.stage(Backfill)
+    handle = world.stage(BACKFILL)
 
-    await stage.handle([deliver(back(1))])
+    await handle([deliver(back(1))])
     (rest,) = world.outbox.of("fanout.backfill")
     assert (rest.after_author, rest.hi) == (9, post_id(-62, 10))
     await world.stores.graph.put_edges([Edge(1, 10, False, T0, 0)])
-    await world.run(Backfill, rest)
+    await world.run(BACKFILL, rest)
 
     rows = await world.rows(1)
     assert {ms for author, ms in rows if author == 11} == set(range(-100, 0))
@@ -313,13 +324,13 @@ async def test_a_return_that_was_overtaken_fulfils_nothing():
     newer = first_id(T0 + 5_000)
     await world.stores.readers.put_cohorts([ReaderState(1, active=True, covered_from=newer, cohort_at=T0)])
 
-    await world.run(Backfill, back(1))
+    await world.run(BACKFILL, back(1))
     assert (await world.stores.readers.reader(1)).bound == newer
-    await world.run(Backfill, back(1, newer))
+    await world.run(BACKFILL, back(1, newer))
     assert (await world.stores.readers.reader(1)).bound == 0
 
 
-@pytest.mark.parametrize("kind", [Backfill, Retract])
+@pytest.mark.parametrize("kind", [BACKFILL, RETRACT])
 async def test_nothing_waits_longer_than_a_margin_for_a_time_that_a_record_names(kind):
     """An hour ahead, as a clock that is wrong may say; behind it, everybody else's repairs wait."""
     world = World()
@@ -330,47 +341,35 @@ async def test_nothing_waits_longer_than_a_margin_for_a_time_that_a_record_names
 
     await world.run(kind, RepairTask(AUTHOR, (1,), 0, -1, 0, hour, at=T0 + 3_600_000, covered_from=hour))
 
-    assert world.slept == [MARGIN / 1000]
+    assert world.clock.slept == [MARGIN / 1000]
 
 
 @pytest.mark.parametrize(("takes", "slept"), [([500, 500], []), ([1000, 1], [0.001]), ([3000], [2.0])])
 async def test_a_second_worth_of_rows_may_come_at_once_and_no_more(takes, slept):
-    found, now = [], [100.0]
-
-    async def sleep(seconds):
-        found.append(round(seconds, 6))
-        now[0] += seconds
-
-    pace = Pace(1000, lambda: False, lambda: now[0], sleep)
+    clock = Clock(100_000)
+    pace = Pace(1000, lambda: False, clock)
     for rows in takes:
         await pace.take(rows)
 
-    assert found == slept
+    assert [round(one, 6) for one in clock.slept] == slept
 
 
 async def test_the_pace_holds_over_time():
     """After a long rest one second's worth comes at once, and then the rate holds."""
-    now = [200.0]
-
-    async def sleep(seconds):
-        now[0] += seconds
-
-    pace = Pace(1000, lambda: False, lambda: now[0], sleep)
+    clock = Clock(200_000)
+    pace = Pace(1000, lambda: False, clock)
     for _ in range(100):
         await pace.take(100)
 
-    assert now[0] == pytest.approx(209.0, abs=0.01)
+    assert clock.monotonic_s() == pytest.approx(209.0, abs=0.01)
 
 
 async def test_nothing_is_written_while_live_tiers_are_behind():
-    looks, waited = iter([True, True, False]), []
+    looks, clock = iter([True, True, False]), Clock()
 
-    async def sleep(seconds):
-        waited.append(seconds)
+    await Pace(1000, lambda: next(looks), clock).take(1)
 
-    await Pace(1000, lambda: next(looks), lambda: 100.0, sleep).take(1)
-
-    assert waited == [0.25, 0.25]
+    assert clock.slept == [0.25, 0.25]
 
 
 @pytest.mark.parametrize(("bound", "kept"), [(0, [-10, -20]), (first_id(T0 - 15), [-10]), (NOT_COVERED, [])])
@@ -382,7 +381,7 @@ async def test_a_late_retraction_leaves_what_is_relied_upon(bound, kept):
     entries = [TimelineEntry(post_id(ms), AUTHOR, 0, (T0 + ms) * 1000, 1000) for ms in (-20, -10)]
     await world.stores.timelines.push([Push([1], entries)])
 
-    await world.run(Retract, left(1, at=T0))
+    await world.run(RETRACT, left(1, at=T0))
 
     assert await world.rows(1) == [(AUTHOR, ms) for ms in kept]
 
@@ -400,7 +399,7 @@ async def test_readers_who_came_back_together_are_done_together():
     )
 
     together = RepairTask(0, (1, 2, 3, 4), 0, -1, 0, BOUND, at=T0 + 7, covered_from=BOUND)
-    assert await world.run(Backfill, together) == 1
+    assert await world.run(BACKFILL, together) == 1
 
     states = await world.stores.readers.readers([1, 2, 3, 4])
     assert [states[r].bound for r in (1, 2, 3, 4)] == [0, 0, 0, newer]
@@ -422,7 +421,7 @@ async def test_of_authors_who_never_posted_nothing_is_read(followees, steps):
         await world.follow(1, author)
     world.stores = replace(world.stores, posts=None)
 
-    assert await world.run(Backfill, back(1)) == steps
+    assert await world.run(BACKFILL, back(1)) == steps
 
     assert (await world.stores.readers.reader(1)).bound == 0
 
@@ -438,10 +437,10 @@ async def test_a_crowd_that_woke_together_is_done_at_once_but_for_those_who_foll
     )
     woken = RepairTask(0, tuple(crowd), 0, -1, 0, BOUND, at=T0, covered_from=BOUND)
 
-    await world.run(Backfill, woken, steps=1)
-    states = await world.stores.readers.readers(crowd)
-    assert [r for r in crowd if states[r].bound] == [2, 65]
+    await world.run(BACKFILL, woken, steps=1)
+    states = await world.stores.readers.readers([1, 2, 3])
+    assert [states[r].bound for r in (1, 2, 3)] == [0, BOUND, 0]
 
-    await world.run(Backfill, world.outbox.of("fanout.backfill")[-1])
-    assert (await world.stores.readers.reader(2)).bound == (await world.stores.readers.reader(65)).bound == 0
-    assert await world.rows(2) == await world.rows(65) == [(AUTHOR, -20)]
+    await world.run(BACKFILL, world.outbox.of("fanout.backfill")[-1])
+    assert (await world.stores.readers.reader(2)).bound == 0
+    assert await world.rows(2) == [(AUTHOR, -20)]

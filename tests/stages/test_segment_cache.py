@@ -23,7 +23,7 @@ async def test_a_follow_is_seen_when_the_cache_is_older_than_its_limit(later_s, 
     await world.handle([task()])
     world.segments.followers_of = plain(s0=(1, 2))
 
-    world.clock.now += later_s
+    world.clock.now += round(later_s * 1000)
     await world.handle([task(post=POST + 1)])
 
     assert await world.readers(1, 2) == ([1, 2] if seen else [1])
@@ -36,7 +36,7 @@ async def test_the_age_of_a_slow_read_counts_from_its_beginning():
     slow = asyncio.create_task(world.cache.followers(AUTHOR, 0))
     await eventually_async(lambda: world.segments.reads)
     world.segments.followers_of = plain(s0=(1, 2))
-    world.clock.now += 1.001
+    world.clock.now += 1_001
     world.segments.answer.set()
 
     assert (await world.cache.followers(AUTHOR, 0)).ids == (1, 2)

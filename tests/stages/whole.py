@@ -1,153 +1,92 @@
-"""All stages of the path on in-memory stores, without Kafka: topics, interleavings and crashes under control.
+"""All stages of the path on the twins of Kafka and of the stores: interleavings and crashes under control.
 
-Every call of a port waits for its turn, and a seeded scheduler says whose it is, when time passes, when a view
-follows its topic, and which call fails before or after its effect. Topics keep the order of each key and nothing
-else; a batch that failed is delivered again, and now and then one that did not.
+Production's wiring makes them. Every call of a port waits for its turn, and a seeded scheduler says whose it is,
+when time passes, when a view follows its topic, and which call fails before or after its effect. What a stage
+reads keeps the order of each key on a partition and nothing else, which is less than a group promises; a batch
+that failed is delivered again, and now and then one that did not.
 """
 
 import asyncio
 from collections import defaultdict
+from dataclasses import replace
 from itertools import islice
 
-from pipeline.domain.budgets import Tier
-from pipeline.domain.cursor import VALID_MS
+from pipeline.domain.admission import INPUTS
 from pipeline.domain.page_request import parse
-from pipeline.domain.routing import Thresholds
-from pipeline.kafka.emit import Emit
-from pipeline.kafka.messages import Delivery, Incoming
-from pipeline.kafka.outbox import NotDelivered, Outgoing
+from pipeline.kafka.messages import Delivery
+from pipeline.kafka.ports import NotDelivered, Outgoing
 from pipeline.path import RECORDS
-from pipeline.query.caches import Caches, Sizes
-from pipeline.query.known_routes import ByAuthor
-from pipeline.stages.active_readers import ActiveReaders
-from pipeline.stages.backfill import Backfill
-from pipeline.stages.classify import Classify, Retention
-from pipeline.stages.fanout import Fanout
-from pipeline.stages.graph import Graph
-from pipeline.stages.moderation import Moderation
-from pipeline.stages.pace import Pace
-from pipeline.stages.readers import Readers
-from pipeline.stages.retract import Retract
-from pipeline.stages.segment_cache import SegmentCache
-from pipeline.stages.warmth import Warmth
+from pipeline.query.caches import Sizes
+from pipeline.runtime import serving, wiring
+from pipeline.runtime.memory import MemoryResources, broker
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode, encode
-from tests.query.cores import KEYS, core
+from pipeline.wire.headers import entered_at, origin_ts
+from tests.query.cores import KEYS
+from tests.twin import SETTINGS, shaped
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
-LIFE = WINDOW + VALID_MS
-FOLLOWED = ("reader.cohorts", "author.routes", "author.suspensions", "page.changes")
+STAGES = ("graph", "readers", "counters", "moderation", "classify", "fanout.small", "backfill", "retract")
+CLASSIFY = ("classify", "posts")
 LIVE = ("follows", "edge.marks", "moderation", "posts", "fanout.small")
 """What has to be worked off before pages must be exact; repairs, accounts and activity may be anywhere."""
 
-
-class View:
-    """A topic as one process follows it: all up to a moment, which may be some time ago."""
-
-    def __init__(self, whole, topic, put):
-        self.whole, self.topic, self.put, self.position, self.as_of = whole, topic, put, 0, whole.now
-
-    def follow(self, most=None):
-        """Take the next messages; with all of them the view is as of now."""
-        log = self.whole.logs[self.topic]
-        for message in log[self.position : None if most is None else self.position + most]:
-            record = None if message.value is None else decode(message.value, RECORDS[self.topic])
-            self.put(message.key, record)
-            self.position += 1
-        if self.position == len(log):
-            self.as_of = self.whole.now
-
-    def age_s(self):
-        """As `TopicView.age_s`."""
-        return (self.whole.now - self.as_of) / 1000
+TOPOLOGY = shaped(
+    window_ms=WINDOW,
+    margin_seconds=MARGIN / 1000,
+    push_below=100,
+    pull_above=100,
+    cost_floor=0,
+    segment_size=2,
+    tasks_per_post=2,
+    tiers={"small": None},
+    partitions={"fanout.small": 3},
+)
 
 
 class Whole:
-    """The stages and everything between them."""
+    """The stages and everything between them; it is their clock as well."""
 
     def __init__(self, random, *, crashes=0.02, again=0.05):
         self.random, self.crashes, self.again, self.now = random, crashes, again, T0
-        self.thresholds = Thresholds(100, 100)
         self.stores = memory_stores(lambda: self.now / 1000)
-        self.logs = defaultdict(list)
         self.queues = defaultdict(lambda: defaultdict(list))
-        self.pending, self.timers, self.running, self.offset = [], [], {}, 0
+        self.pending, self.timers, self.running = [], [], {}
         self.lagging = random.choice(
             [*LIVE, "fanout.backfill", "fanout.retract", "activity", "reader.marks", ""]
         )
-        ports = Stores(*(_Port(getattr(self.stores, name), self) for name in Stores.__slots__))
-        self._views()
-        self.handlers = self._stages(ports)
+        self.kafka = broker(TOPOLOGY, self, at_once=False)
+        failing = self.opened(_ports(self, fails=True))
+        self.handlers = {stage: wiring.handler_of(stage, failing) for stage in STAGES}
+        self.readers_of = defaultdict(list)
+        for stage in STAGES:
+            for topic in [stage] if stage == "fanout.small" else TOPOLOGY.stages[stage].topics:
+                self.readers_of[topic].append(stage)
+        self.topics = list(self.readers_of)
+        slow = self.opened(_ports(self, fails=False))
+        self.query, _ = serving.core_of(self.opened(self.stores), keys=KEYS)
+        self.slow_query, _ = serving.core_of(slow, keys=KEYS)
+        self.cached_query, _ = serving.core_of(slow, Sizes(), KEYS)
 
-    def _views(self):
-        self.active = ActiveReaders(max_age_s=MARGIN / 2000)
-        routes, suspensions = ByAuthor(), ByAuthor()
-        self.caches = Caches(Sizes(), MARGIN / 2000)
-        puts = (self.active.put, routes.put, suspensions.put, self.caches.put)
-        self.views = [View(self, topic, put) for topic, put in zip(FOLLOWED, puts, strict=True)]
-        self.active.age_s, self.caches.age_s = self.views[0].age_s, self.views[3].age_s
-        more = {
-            "age_s": lambda: max(view.age_s() for view in self.views[1:3]),
-            "window_ms": WINDOW,
-            "margin_ms": MARGIN,
-            "version": lambda: (routes.version, suspensions.version),
-        }
-        self.query = core(self.stores, routes.records, suspensions.records, **more)
-        slow = Stores(*(_Port(getattr(self.stores, name), self, fails=False) for name in Stores.__slots__))
-        self.slow_query = core(slow, routes.records, suspensions.records, **more)
-        self.cached_query = core(slow, routes.records, suspensions.records, caches=self.caches, **more)
+    def opened(self, stores):
+        """What a process opens that has these stores."""
+        more = {"clock": self, "kafka": self.kafka, "sender": _Sender(self), "settings": SETTINGS}
+        return MemoryResources(TOPOLOGY, stores=stores, **more)
 
-    def _stages(self, ports):
-        def now():
-            return self.now
+    def now_ms(self):
+        """As `Clock`."""
+        return self.now
 
-        pace = Pace(10**9, lambda: False, lambda: self.now / 1000, self._sleep)
-        graph = Graph(ports.graph, ports.routes, self._emit("graph"), now, 2, MARGIN)
-        cache = SegmentCache(ports.graph, size=100, max_age_s=MARGIN / 2000, clock=lambda: self.now / 1000)
-        emit = self._emit("readers")
-        warmth = Warmth(ports, emit, {}.get, lambda: None, 0.2)
-        readers = Readers(ports.readers, warmth, emit, now, MARGIN)
-        return {
-            "follows": graph.handle,
-            "edge.marks": graph.handle,
-            "accounts": readers.handle,
-            "activity": readers.handle,
-            "reader.marks": readers.handle,
-            "moderation": Moderation(ports, self._emit("moderation"), 2).handle,
-            "posts": Classify(
-                ports.posts,
-                ports.graph,
-                ports.routes,
-                self._emit("classify"),
-                lambda: self.thresholds,
-                Retention(WINDOW, LIFE),
-                [Tier("small", None, 2.0)],
-                {"small": "fanout.small"},
-                {"small": 3},
-                2,
-            ).handle,
-            "fanout.small": Fanout(
-                "small",
-                "fanout.small",
-                3,
-                ports.timelines,
-                cache,
-                self.active,
-                self._emit("fanout"),
-                now,
-                LIFE,
-            ).handle,
-            "fanout.backfill": Backfill(
-                ports, self._emit("backfill"), pace, now, LIFE, MARGIN, self._sleep
-            ).handle,
-            "fanout.retract": Retract(
-                ports, self._emit("retract"), pace, now, LIFE, MARGIN, self._sleep
-            ).handle,
-        }
+    def monotonic_s(self):
+        """As `Clock`."""
+        return self.now / 1000
 
-    def _emit(self, stage):
-        return Emit(_Outbox(self), stage)
+    async def sleep(self, seconds):
+        """As `Clock`."""
+        future = asyncio.get_running_loop().create_future()
+        self.timers.append((self.now + seconds * 1000, future))
+        await future
 
     def send(self, topic, key, record):
         """An event as a user sends it."""
@@ -155,14 +94,21 @@ class Whole:
 
     def take(self, message):
         """A message the broker has acknowledged."""
-        if message.topic in FOLLOWED:
-            self.logs[message.topic].append(message)
-            return
-        record = decode(message.value, RECORDS[message.topic])
-        self.offset += 1
-        incoming = Incoming(message.topic, 0, self.offset, message.key, message.value, [], self.now)
-        # topics of one stage are one stream, whose keys are authors or readers
-        self.queues[message.topic][message.key].append(Delivery(record, incoming, self.now))
+        kept = self.kafka.append(message)
+        stages = self.readers_of.get(message.topic)
+        if stages:
+            at = kept.timestamp_ms
+            entered = entered_at(kept.headers, at, own=kept.topic not in INPUTS)
+            kept = replace(kept, entered_ms=entered)
+            delivery = Delivery(decode(kept.value, RECORDS[kept.topic]), kept, origin_ts(kept.headers, at))
+            for stage in stages:  # topics of one stage are one stream, whose keys are authors or readers
+                self.queues[stage, kept.topic][kept.key, kept.partition].append(delivery)
+
+    def follow(self, *but):
+        """Every view reads on to its end, but for those of these topics."""
+        for view in self.kafka.views:
+            if view.topic not in but:
+                view.follow()
 
     async def turn(self):
         """Wait for the scheduler; how the call fails, if it does."""
@@ -170,14 +116,9 @@ class Whole:
         self.pending.append((self.random.random(), future))
         return await future
 
-    async def _sleep(self, seconds):
-        future = asyncio.get_running_loop().create_future()
-        self.timers.append((self.now + seconds * 1000, future))
-        await future
-
     def advance(self, ms):
         """Let time pass, but not while a post is between the read of its audience and its tasks."""
-        if any(topic == "posts" for topic, _ in self.running.values()):
+        if any(queue == CLASSIFY for queue, _ in self.running.values()):
             ms = min(ms, max(0, self.slack))
             self.slack -= ms
         self.now += ms
@@ -190,37 +131,34 @@ class Whole:
     def _start(self, topics):
         """Start a batch of some keys that nobody works on; whether there was one."""
         ready = []
-        busy = {(_stream(topic), key) for topic, keys in self.running.values() for key in keys}
-        for topic in topics:
-            at_work = sum(1 for other, _ in self.running.values() if _stream(other) == _stream(topic))
-            if at_work < 2:
-                free = [
-                    k for k, queue in self.queues[topic].items() if queue and (_stream(topic), k) not in busy
-                ]
-                ready += [(topic, free)] * bool(free)
+        busy = {(stage, key) for (stage, _), keys in self.running.values() for key in keys}
+        for queue in [one for one in self.queues if one[1] in topics]:
+            if sum(1 for (stage, _), _ in self.running.values() if stage == queue[0]) < 2:
+                free = [k for k, left in self.queues[queue].items() if left and (queue[0], k) not in busy]
+                ready += [(queue, free)] * bool(free)
         if not ready:
             return False
-        if self.random.random() < 0.9:  # one stage is slow in this history
-            ready = [one for one in ready if one[0] != self.lagging] or ready
-        topic, free = self.random.choice(ready)
+        if self.random.random() < 0.9:  # one topic is slow in this history
+            ready = [one for one in ready if one[0][1] != self.lagging] or ready
+        queue, free = self.random.choice(ready)
         keys = self.random.sample(free, self.random.randint(1, len(free)))
-        taken = {key: self.random.randint(1, min(4, len(self.queues[topic][key]))) for key in keys}
-        batch = [one for key, count in taken.items() for one in islice(self.queues[topic][key], count)]
+        taken = {key: self.random.randint(1, min(4, len(self.queues[queue][key]))) for key in keys}
+        batch = [one for key, count in taken.items() for one in islice(self.queues[queue][key], count)]
         batch.sort(key=lambda one: one.message.offset)
-        if topic == "posts" and not any(other == "posts" for other, _ in self.running.values()):
+        if queue == CLASSIFY and not any(other == CLASSIFY for other, _ in self.running.values()):
             self.slack = MARGIN // 4
-        task = asyncio.ensure_future(self._batch(topic, batch, taken))
-        self.running[task] = topic, keys
+        task = asyncio.ensure_future(self._batch(queue, batch, taken))
+        self.running[task] = queue, keys
         return True
 
-    async def _batch(self, topic, batch, taken):
+    async def _batch(self, queue, batch, taken):
         try:
-            assert await self.handlers[topic](batch) == []
+            assert await self.handlers[queue[0]](batch) == []
         except (StoreUnavailable, NotDelivered):
             return
         if self.random.random() >= self.again:
             for key, count in taken.items():
-                del self.queues[topic][key][:count]
+                del self.queues[queue][key][:count]
 
     async def step(self, topics):
         """One thing happens."""
@@ -235,7 +173,8 @@ class Whole:
         if self.random.random() < 0.05:
             self.advance(self.random.choice([1, 5, 200, 700]))
         if self.random.random() < 0.1:
-            self.random.choice(self.views).follow(self.random.choice([None, None, 1]))
+            for view in self.random.sample(self.kafka.views, len(self.kafka.views) // 4):
+                view.follow(self.random.choice([None, None, 1]))
         loop = asyncio.get_running_loop()
         while loop._ready:  # noqa: ASYNC110 - until whatever was set free waits for its next turn
             await asyncio.sleep(0)
@@ -245,23 +184,23 @@ class Whole:
 
     def left(self, topics):
         """Whether there is work on these topics."""
-        return any(queue for topic in topics for queue in self.queues[topic].values()) or any(
-            topic in topics for topic, _ in self.running.values()
+        waiting = (keys for (_, topic), keys in self.queues.items() if topic in topics)
+        return any(left for keys in waiting for left in keys.values()) or any(
+            topic in topics for (_, topic), _ in self.running.values()
         )
 
     async def work(self, steps):
         """So many steps of anything."""
-        topics = list(self.handlers)
         for _ in range(steps):
-            if not self.pending and not self.timers and not self.left(topics):
+            if not self.pending and not self.timers and not self.left(self.topics):
                 break
-            await self.step(topics)
+            await self.step(self.topics)
 
     async def drain(self, topics):
         """Until these topics are worked off; others may go on as well."""
         steps = 0
         while self.left(topics):
-            await self.step(topics if self.random.random() < 0.9 else list(self.handlers))
+            await self.step(topics if self.random.random() < 0.9 else self.topics)
             steps += 1
             assert steps < 50_000, f"never ends: {self.running.values()}"
 
@@ -308,10 +247,8 @@ def _ids(items):
     return [item.post.post_id for item in items]
 
 
-def _stream(topic):
-    if topic in ("follows", "edge.marks"):
-        return "graph"
-    return "readers" if topic in ("accounts", "activity", "reader.marks") else topic
+def _ports(whole, *, fails):
+    return Stores(*(_Port(getattr(whole.stores, name), whole, fails=fails) for name in Stores.__slots__))
 
 
 class _Port:
@@ -335,7 +272,7 @@ class _Port:
         return call
 
 
-class _Outbox:
+class _Sender:
     """Sends message by message, so that a failure may come in between."""
 
     def __init__(self, whole):

@@ -1,20 +1,22 @@
 """A fan-out writer on an in-memory timeline store, for `test_fanout` and `test_segment_cache`."""
 
 import asyncio
+from dataclasses import replace
 
+from pipeline.domain.cursor import VALID_MS
 from pipeline.domain.snowflake import first_id
-from pipeline.kafka.emit import Emit
-from pipeline.stages.active_readers import ActiveReaders
-from pipeline.stages.fanout import Fanout
+from pipeline.runtime.memory import broker
 from pipeline.stages.segment_cache import SegmentCache
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import StoreUnavailable
 from pipeline.store.values import Followers
 from pipeline.wire.records import AuthorClass, FanoutTask
 from tests.stages.fakes import Fault, RecordingOutbox, deliver
+from tests.twin import Clock, shaped, stage
 
 AUTHOR, OTHER, NOW, DAY = 7, 8, 1_700_000_000_000, 86_400_000
 POST, SHARDS, HINTS = first_id(NOW), 5, 77
+SHAPE = shaped(window_ms=30 * DAY - VALID_MS, margin_seconds=2.0, partitions={"fanout.small": SHARDS})
 PUSH, PARTIAL, PULL = AuthorClass.PUSH, AuthorClass.PARTIAL, AuthorClass.PULL
 
 
@@ -35,44 +37,41 @@ class Segments:
         return found if warm else Followers(found.ids, {})
 
 
-class Clock:
-    """Seconds that pass when a test says so."""
+class _Now:
+    """A port as a world has it now, with its fault."""
 
-    now = 1000.0
+    def __init__(self, world, name):
+        self._world, self._name = world, name
 
-    def __call__(self):
-        return self.now
+    def __getattr__(self, method):
+        return getattr(self._world.fault.wrap(getattr(self._world, self._name)), method)
 
 
 class World:
     """A writer on an in-memory timeline store."""
 
     def __init__(self, followers, now_ms=NOW):
-        self.segments, self.clock, self.outbox = Segments(followers), Clock(), RecordingOutbox()
-        self.timelines, self.now_ms, self.offset = memory_stores(lambda: 0.0).timelines, now_ms, 0
-        self.active = ActiveReaders(max_age_s=1.0)  # never filled, so too old: everyone is pushed to
-        self.rows_took = []
+        self.segments, self.clock, self.outbox = Segments(followers), Clock(now_ms - 2_000), RecordingOutbox()
+        self.timelines, self.offset, self.fault = memory_stores(lambda: 0.0).timelines, 0, Fault()
         self.cache = SegmentCache(self.segments, size=3, max_age_s=1.0, clock=self.clock)
+        self.kafka = broker(SHAPE, self.clock, at_once=False)
+        self.writer = stage(
+            "fanout.small",
+            replace(memory_stores(), graph=self.segments, timelines=_Now(self, "timelines")),
+            _Now(self, "outbox"),
+            topology=SHAPE,
+            clock=self.clock,
+            kafka=self.kafka,
+        )
+        self.clock.now = now_ms  # what it knows of readers is too old by now: everyone is pushed to
 
     async def handle(self, tasks, fault=None, first_offset=None):
-        fault, offset = fault or Fault(), self.offset if first_offset is None else first_offset
-        stage = Fanout(
-            tier="small",
-            topic="fanout.small",
-            shards=SHARDS,
-            timelines=fault.wrap(self.timelines),
-            followers=self.cache,
-            active=self.active,
-            emit=Emit(fault.wrap(self.outbox), "fanout.small"),
-            now_ms=lambda: self.now_ms,
-            life_ms=30 * DAY,
-            rows_took=lambda seconds, rows: self.rows_took.append((seconds >= 0, rows)),
-        )
+        self.fault, offset = fault or Fault(), self.offset if first_offset is None else first_offset
         batch = [
             deliver(task, offset=offset + n, at_ms=NOW, topic="fanout.small") for n, task in enumerate(tasks)
         ]
         self.offset = offset + len(batch)
-        assert await stage.handle(batch) == []
+        assert await self.writer(batch) == []
 
     async def rows(self, *readers):
         """Author, post and hints of every row of these readers."""

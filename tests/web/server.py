@@ -12,7 +12,7 @@ from multidict import CIMultiDict
 from pipeline import topology
 from pipeline.auth import tokens
 from pipeline.auth.tokens import Caller
-from pipeline.clock import now_ms
+from pipeline.clock import CLOCK, now_ms
 from pipeline.domain.snowflake import first_id
 from pipeline.store.memory import memory_stores
 from pipeline.store.values import Edge, Placed
@@ -46,7 +46,7 @@ class Server:
     def __init__(self, *, keys=KEYS, most=door.CONNECTIONS, **spec):
         self.most = most
         self.stores, self.keys, self.now, self.requests, self._made = memory_stores(), keys, 0.0, [], 0
-        self.query = core(self.stores, window_ms=10**9, margin_ms=0)
+        self.query = core(self.stores, clock=CLOCK)
         self.spec = replace_spec(**spec)
         self.served = lambda page: page
 
