@@ -112,7 +112,11 @@ class Classified:
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, TierSample]:
     """Tiers as the rules see them."""
     tiers = ((tier_of(one.stage), one) for one in healths)
-    return {tier: TierSample(one.age_s, one.pending) for tier, one in tiers if tier is not None}
+    return {
+        tier: TierSample(one.age_s, one.pending, one.workers, one.outage_s)
+        for tier, one in tiers
+        if tier is not None
+    }
 
 
 def announced(emit: Emit, change: ContainmentChange, now_ms: int, by: str = "") -> list[Outgoing]:

@@ -3,7 +3,7 @@
 Blocking. Raises EngineError when the broker does not answer, or refuses because the group has members.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -54,9 +54,26 @@ def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
 
     Not its offsets, which the admin client must not be asked for: see `move`.
     """
-    client = AdminClient({**settings(bootstrap), "log_level": 2})
-    answers = client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
-    return {name: _described(answer) for name, answer in answers.items()}
+    return Members(bootstrap).groups(names)()
+
+
+class Members:
+    """Asks who is in groups, again and again at little cost, and while other answers are awaited."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._client = AdminClient({**settings(bootstrap), "log_level": 2})
+
+    def groups(self, names: Iterable[str]) -> Callable[[], dict[str, Group]]:
+        """Ask for these groups; what is returned waits for the answers, as `described` has them."""
+        answers = self._client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
+        return lambda: {name: _described(answer) for name, answer in answers.items()}
+
+    def ask(self, names: Iterable[str]) -> Callable[[], dict[str, int]]:
+        """The same of how many members each has; a group that nobody answers for is missing."""
+        answers = self.groups(names)
+        return lambda: {
+            name: len(group.members) for name, group in answers().items() if group.state != "unknown"
+        }
 
 
 def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
