@@ -1,8 +1,8 @@
 """How every stage stands, from one look at their lag after the other: what topic `pipeline.health` says.
 
 A partition's word comes from its window of looks (`domain.lag_status`), a stage's from its worst partition,
-or from nobody being in its group. A stage with a lag budget also burns it (`domain.burn`), and how long it was
-without a worker is kept apart (`domain.outages`). Everything is kept in memory and costs a look next to
+or from nobody being in its group. A stage with a lag budget also burns it (`domain.burn`), and how long it
+was without a worker is kept apart (`domain.outages`). Everything is kept in memory and costs a look next to
 nothing; `tests/control/test_health.py` shows what a successor takes over.
 """
 

@@ -168,13 +168,13 @@ class Lag:
 
     def snapshot(self) -> list[StageLag]:
         """Every stage in path order, the API's view last."""
-        members = self._members and self._members.ask([one.group for one in self._consumers if one.group])
+        asked = self._members and self._members.ask([one.group for one in self._consumers if one.group])
         positions = self._positions()  # before the ends: see above
         ends = self._offsets.ends({place for consumer in self._consumers for place in consumer.places})
         behind = {place for (_, place), at in positions.items() if at != ends.get(place)}
         begins = self._offsets.begins(behind) if behind else {}
         stages = [self._stage(consumer, positions, begins, ends) for consumer in self._consumers]
-        workers = members() if members else {}
+        workers = asked.members() if asked else {}
         return [replace(stage, workers=workers.get(stage.group)) for stage in stages]
 
     def wait(self, seconds: float, told: Callable[[list[StageLag]], None]) -> list[StageLag]:

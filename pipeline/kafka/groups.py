@@ -3,7 +3,7 @@
 Blocking. Raises EngineError when the broker does not answer, or refuses because the group has members.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
 
@@ -54,7 +54,7 @@ def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
 
     Not its offsets, which the admin client must not be asked for: see `move`.
     """
-    return Members(bootstrap).groups(names)()
+    return Members(bootstrap).ask(names).groups()
 
 
 class Members:
@@ -63,23 +63,33 @@ class Members:
     def __init__(self, bootstrap: str) -> None:
         self._client = AdminClient({**settings(bootstrap), "log_level": 2})
 
-    def groups(self, names: Iterable[str]) -> Callable[[], dict[str, Group]]:
-        """Ask for these groups; what is returned waits for the answers, as `described` has them."""
-        answers = self._client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
-        return lambda: {name: _described(answer) for name, answer in answers.items()}
+    def ask(self, names: Iterable[str]) -> "Asked":
+        """Ask for these groups; returns at once."""
+        return Asked(
+            self._client, self._client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
+        )
 
-    def ask(self, names: Iterable[str]) -> Callable[[], dict[str, int]]:
-        """The same of how many members each has; a group that nobody answers for is missing."""
-        answers = self.groups(names)
-        return lambda: {
-            name: len(group.members) for name, group in answers().items() if group.state != "unknown"
-        }
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of groups. `client` is held until the answers are there: without it they never come."""
+
+    client: AdminClient
+    answers: "Mapping[str, Future[ConsumerGroupDescription]]"
+
+    def groups(self) -> dict[str, Group]:
+        """As `described` has them, awaited."""
+        return {name: _described(answer) for name, answer in self.answers.items()}
+
+    def members(self) -> dict[str, int]:
+        """How many each group has; one that nobody answers for is missing."""
+        return {name: len(one.members) for name, one in self.groups().items() if one.state != "unknown"}
 
 
 def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
     try:
-        found = answer.result()
-    except KafkaException:
+        found = answer.result(_LOOK_S + 1)
+    except (KafkaException, TimeoutError):
         return Group("unknown")
     members = (
         Member(
