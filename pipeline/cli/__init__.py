@@ -27,25 +27,14 @@ MODULES = {
     **dict.fromkeys(("up", "down", "status"), "engines"),
     **dict.fromkeys(("run", "stop", "stage"), "run"),
     "import": "imports",
+    "policy": "routing",
 }
 """Where commands are whose module has another name."""
 
 COMMANDS = (
     *("advise", "audit", "bench", "budget", "contain", "demo", "dlq", "drain", "up", "down", "status"),
-    *(
-        "erased",
-        "groups",
-        "import",
-        "lag",
-        "offsets",
-        "policy",
-        "publish",
-        "rebuild",
-        "replay",
-        "run",
-        "stop",
-    ),
-    *("stage", "timeline", "token", "topology", "trace", "worker"),
+    *("erased", "groups", "import", "lag", "offsets", "publish", "rebuild", "replay", "routing", "policy"),
+    *("run", "stop", "stage", "timeline", "token", "topology", "trace", "worker"),
 )
 """In the order of their help."""
 

@@ -127,8 +127,8 @@ def in_force_table(found: "Sequence[Containment]", now: "Mapping[str | None, Sta
     from pipeline.cli._tables import Table
     from pipeline.ops.containment import stage_of
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("kind", "target", "class", "since", "until", "by"):
+    table = Table("kind", "target", box=None, pad_edge=False)
+    for title in ("class", "since", "until", "by"):
         table.add_column(title, no_wrap=True)
     for title in ("cause", "now"):
         table.add_column(title)

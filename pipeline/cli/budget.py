@@ -73,9 +73,7 @@ def _table(budgets: "Sequence[Budget]") -> "Table":
     from pipeline.cli._tables import Table
     from pipeline.domain.burn import WINDOWS_S
 
-    table = Table(box=None, pad_edge=False)
-    for title in ("stage", "status"):
-        table.add_column(title, no_wrap=True)
+    table = Table("stage", "status", box=None, pad_edge=False)
     for title in ("budget", "objective", "oldest", "spent", "late since", *map(_window, WINDOWS_S), "alert"):
         table.add_column(title, justify="right")
     for one in budgets:
