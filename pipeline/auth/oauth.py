@@ -5,15 +5,12 @@ token endpoint of OAuth 2.0, which is asked with client credentials (RFC 6749, 4
 they are; the broker checks them.
 """
 
-import asyncio
 import base64
 import json
 import time
 import urllib.parse
 import urllib.request
 from dataclasses import dataclass
-
-from aiokafka.abc import AbstractTokenProvider
 
 _UNKNOWN_LIFE_S = 60.0
 """A token that does not say when it expires is looked for again after this."""
@@ -47,20 +44,6 @@ class TokenSource:
         )
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310
             return str(json.load(answer)["access_token"])
-
-
-class Provider(AbstractTokenProvider):  # type: ignore[misc]  # aiokafka says nothing of its types
-    """What aiokafka asks at every connection."""
-
-    def __init__(self, source: TokenSource) -> None:
-        self._source = source
-        self._token, self._expires = "", 0.0
-
-    async def token(self) -> str:
-        """A token with at least ten seconds to live, where the source has one."""
-        if time.time() > self._expires - 10:
-            self._token, self._expires = await asyncio.to_thread(self._source.token)
-        return self._token
 
 
 def _expires(token: str, now: float) -> float:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from pipeline.cli._no_worker import said
 from pipeline.domain.capacity import NEVER, DrainTime
 from pipeline.ops.advise import StageSample, WorkRate
 from pipeline.path import tier_of
@@ -11,14 +12,18 @@ _NO_HEADROOM = 1.1
 """CPUs in use from which on another worker would find no room: 1 / 1.1 of all."""
 
 
-def document(seen: StageSample) -> dict[str, Any]:
-    """A stage as JSON; null is unknown, or nothing to change. A drain time of null: it never drains."""
+def document(seen: StageSample, command: str | None) -> dict[str, Any]:
+    """A stage as JSON; null is unknown, or nothing to change. A drain time of null: it never drains.
+
+    `command`: what to do next about a stage that has no live worker.
+    """
     advice = seen.advice
     return {
         "stage": seen.stage,
         "lag_budget_seconds": seen.lag_budget_s,
         "unit": seen.unit,
         "workers": seen.workers,
+        "next": command,
         "partitions": seen.partitions,
         "arrives": _rate(seen.arrives),
         "arrived": _rate(seen.arrived),
@@ -39,7 +44,7 @@ def document(seen: StageSample) -> dict[str, Any]:
             "partitions": advice.partitions,
             "lag_budget_seconds": advice.lag_budget_s,
         },
-        "says": list(_says(seen)),
+        "says": [*([said(seen.backlog, command)] if command else ()), *_says(seen)],
     }
 
 
@@ -63,12 +68,17 @@ def _seconds(one: DrainTime) -> float | None:
     return None if one.seconds == NEVER else one.seconds
 
 
-def lines(seen: StageSample, over_s: float) -> Iterator[str]:
-    """A stage for people: what was seen, each sum, and what follows."""
-    if not seen.backlog and not seen.arrives.records:
+def lines(seen: StageSample, over_s: float, command: str | None) -> Iterator[str]:
+    """A stage for people: what was seen, each sum, and what follows. `command` as in `document`."""
+    idle = not seen.backlog and not seen.arrives.records
+    if command is not None:
+        yield f"{seen.stage}: {said(seen.backlog, command)}"
+    elif idle:
         yield f"{seen.stage}: nothing waits, nothing arrives"
+    else:
+        yield f"{seen.stage}: {_count(seen.workers, 'worker')} on {_count(seen.partitions, 'partition')}"
+    if idle:
         return
-    yield f"{seen.stage}: {_count(seen.workers, 'worker')} on {_count(seen.partitions, 'partition')}"
     yield f"  arrives   {_rates(seen, seen.arrives)}; in the last {over_s:g} s {_rates(seen, seen.arrived)}"
     yield f"  done      {_rates(seen, seen.moved)}"
     yield f"  a worker  {_service(seen)}"
@@ -76,8 +86,8 @@ def lines(seen: StageSample, over_s: float) -> Iterator[str]:
     yield f"  waits     {seen.backlog:,} records{units}{', estimated' if seen.estimated else ''}"
     for one in seen.advice.options if seen.advice else ():
         yield f"  drains    with {_count(one.workers, 'worker')}, {_share(one, seen)}: {one}"
-    for said in _says(seen):
-        yield f"  advice    {said}"
+    for each in _says(seen):
+        yield f"  advice    {each}"
 
 
 def _share(one: DrainTime, seen: StageSample) -> str:
@@ -107,7 +117,7 @@ def _says(seen: StageSample) -> Iterator[str]:
     """What to change, a sentence each."""
     advice = seen.advice
     if advice is None:
-        if seen.backlog:
+        if seen.backlog and seen.workers:
             yield f"nothing to go by, as it is not known what a worker does: {_why_unknown(seen)}"
         return
     tier = tier_of(seen.stage)
@@ -116,7 +126,7 @@ def _says(seen: StageSample) -> Iterator[str]:
     if advice.workers is not None:
         yield f"{_count(advice.workers, 'worker')} ({section}.yaml: {name}.workers): {told}"
     elif seen.backlog:
-        yield f"the workers there are: {told}"
+        yield f"{'the workers there are' if seen.workers else 'once its workers live'}: {told}"
     if seen.headroom is not None and seen.headroom < _NO_HEADROOM and seen.backlog:
         yield "this machine's CPUs are in use: more would take turns; --elsewhere: on other machines"
     if advice.partitions is not None:

@@ -9,7 +9,11 @@ from pipeline.clock import now_ms
 from pipeline.path import tier_stage
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.cli._tables import Table
     from pipeline.config.settings import Settings
+    from pipeline.control.lag import StageLag
     from pipeline.wire.records import Containment
 
 
@@ -98,6 +102,56 @@ def _radius(given: "Settings", record: "Containment") -> dict[str, Any]:
         health = health_topic.newest(kafka_of(given), names_of(given)).get(tier_stage(record.target))
         return blast.of_tier(topology, record, lags, health)
     return blast.of_stage(record, lags)
+
+
+def stages_now(given: "Settings", found: "Sequence[Containment]") -> "dict[str | None, StageLag]":
+    """How the stages stand that these are for."""
+    from pipeline.control.lag import Lag
+    from pipeline.kafka.groups import Members
+    from pipeline.kafka.offsets import Offsets
+    from pipeline.local.instance import kafka_of
+    from pipeline.ops.containment import stage_of
+
+    wanted = {stage for one in found if (stage := stage_of(one)) is not None}
+    if not wanted:
+        return {}
+    kafka = kafka_of(given)
+    with Offsets(kafka) as offsets:
+        looking = Lag(offsets, topology_of(given), now_ms=now_ms, members=Members(kafka), only=wanted)
+        return {one.stage: one for one in looking.snapshot()}
+
+
+def in_force_table(found: "Sequence[Containment]", now: "Mapping[str | None, StageLag]") -> "Table":
+    """What is in force, a row each: the cause is that of then, `now` how its stage stands."""
+    from pipeline.cli._lag_shown import clock
+    from pipeline.cli._tables import Table
+    from pipeline.ops.containment import stage_of
+
+    table = Table("kind", "target", box=None, pad_edge=False)
+    for title in ("class", "since", "until", "by"):
+        table.add_column(title, no_wrap=True)
+    for title in ("cause", "now"):
+        table.add_column(title)
+    for one in found:
+        stage = now.get(stage_of(one))
+        until = clock(one.until) if one.until else "released"
+        said = "" if stage is None else state_now(stage)
+        table.add_row(
+            one.kind, one.target, one.author_class, clock(one.since), until, one.by, one.cause, said
+        )
+    return table
+
+
+def state_now(stage: "StageLag") -> str:
+    """How a stage stands, in a few words; first of all that nobody works on it."""
+    if stage.workers == 0:
+        return f"{stage.stage}: no live worker"
+    if stage.age_s is None:
+        return f"{stage.stage}: unknown"
+    if stage.lag == 0:
+        return f"{stage.stage}: nothing waits"
+    share = "" if stage.spent is None else f", {stage.spent:.0%} of its budget"
+    return f"{stage.stage}: {stage.age_s:.1f} s behind{share}"
 
 
 def table(titles: tuple[str, ...], rows: "list[tuple[Any, ...]]") -> Any:

@@ -17,10 +17,7 @@ _COLOURS = {"WARN": "yellow", "ERR": "red", "STALL": "red", "STOP": "red", "REWI
 
 def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
     """A row a stage, and below it a dim one for each partition that is behind or unknown."""
-    table = Table(box=None, pad_edge=False)
-    table.add_column("stage", no_wrap=True)
-    table.add_column("status", no_wrap=True)
-    table.add_column("since / partition")
+    table = Table("stage", "status", "since / partition", box=None, pad_edge=False)
     for title in ("committed", "end", "lag", "deliveries", "oldest", "budget", "spent"):
         gives_way = title in ("committed", "end", "budget")  # in a narrow window
         table.add_column(title, justify="right", no_wrap=not gives_way)
@@ -40,7 +37,7 @@ def lag_table(stages: "Sequence[StageLag]", said: "Said") -> Table:
         )
         for one, word in zip(stage.partitions, said.shards(stage), strict=True):
             if one.lag != 0:
-                table.add_row("", word, *_partition(one), style="dim")
+                table.add_row(f" {one.topic}", word, *_partition(one), style="dim")
     return table
 
 
@@ -81,5 +78,5 @@ def clock(at_ms: int | None) -> str:
 
 def _partition(one: "PartitionLag") -> tuple[str, ...]:
     committed = "none" if one.committed is None else str(one.committed)
-    where = f"{one.topic} {one.partition}", committed, number(one.end), number(one.lag)
+    where = str(one.partition), committed, number(one.end), number(one.lag)
     return *where, "", age(one.age_s)

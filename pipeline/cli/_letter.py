@@ -13,7 +13,7 @@ _HEX_BYTES = 1024
 
 def lines_of(letter: "DeadLetter", record: object, unread: str) -> list[str]:
     """The letter, line by line. `record`: what its bytes hold; None when they hold none, and `unread` why."""
-    from pipeline.kafka.dead_letters import own_headers
+    from pipeline.wire.headers import own_headers
 
     lines = [
         ("letter", f"{letter.id}, {letter.state}, kept {local_time(letter.kept.timestamp_ms)}"),

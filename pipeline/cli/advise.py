@@ -41,19 +41,22 @@ def advise(
 ) -> None:
     """Look for some seconds, and say what each stage needs to drain what waits, with the sums written out.
 
-    It goes by what arrives and what workers do while it looks: look while a stage is behind. More workers
-    than partitions are idle, and on this machine they share its CPUs.
+    A stage that has no live worker stands first, with the next command. The sums go by what arrives and what
+    workers do while it looks: look while a stage is behind. More workers than partitions are idle, and on
+    this machine they share its CPUs.
     """
     from pipeline.cli import _advice_shown as shown
+    from pipeline.cli import _no_worker
     from pipeline.cli.meter import Meter
     from pipeline.local.instance import kafka_of
     from pipeline.ops.advise import seen
 
     given = settings(home=home, profile=profile, domain=domain)
+    topology = topology_of(given)
     with Meter("Looking", round(seconds)) as meter:
         found = seen(
             kafka_of(given),
-            topology_of(given),
+            topology,
             seconds=seconds,
             over_s=over,
             within_s=within,
@@ -61,12 +64,14 @@ def advise(
             cpus_in_use=_unseen if elsewhere else _cpus(given.home),
             told=lambda passed: meter.show(round(passed), ""),
         )
+    dead = [one.stage for one in found if not one.workers]
+    next_ = _no_worker.commands(dead, topology.names, given.home) if dead else {}
+    found.sort(key=lambda one: one.workers > 0)  # those without a worker first, else in path order
     if json:
-        print_json([shown.document(one) for one in found])
+        print_json([shown.document(one, next_.get(one.stage)) for one in found])
         return
     for one in found:
-        for line in shown.lines(one, over):
-            echo(line)
+        echo(*shown.lines(one, over, next_.get(one.stage)))
 
 
 def _unseen() -> float | None:

@@ -12,7 +12,7 @@ from pipeline.cli.options import (
     JsonOption,
     settings,
 )
-from pipeline.cli.running import print_json, print_table, topology_of
+from pipeline.cli.running import echo, print_json, print_table, topology_of
 from pipeline.clock import now_ms
 
 if TYPE_CHECKING:
@@ -38,12 +38,15 @@ def budget(
 ) -> None:
     """Show each lag budget: how much of it the oldest record has spent, since when it is late, and the burn.
 
+    A stage that has no live worker stands first, with the next command.
     Ages come from Kafka and are right with every worker dead. Burn and alert are the controller's: a rate of
     1 over a window spends exactly what the objective allows; – is unknown.
     """
+    from pipeline.cli import _no_worker
     from pipeline.cli.lag import BREACHED
     from pipeline.control.health_topic import heard
-    from pipeline.control.lag import Lag, breached
+    from pipeline.control.lag import Lag, breached, without_worker
+    from pipeline.kafka.groups import Members
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import kafka_of
     from pipeline.ops.budget import budgeted, of
@@ -51,11 +54,15 @@ def budget(
     given = settings(home=home, profile=profile, domain=domain)
     kafka, topology = kafka_of(given), topology_of(given)
     with Offsets(kafka) as offsets:
-        stages = Lag(offsets, topology, now_ms=now_ms, only=budgeted(topology)).snapshot()
+        looking = Lag(offsets, topology, now_ms=now_ms, members=Members(kafka), only=budgeted(topology))
+        stages = looking.snapshot()
+    dead = [one.stage for one in without_worker(stages)]
+    next_ = _no_worker.commands(dead, topology.names, given.home) if dead else {}
     budgets = list(of(stages, heard(kafka, topology.names, stages, now_ms()), topology))
     if json:
-        print_json([one.document() for one in budgets])
+        print_json([{**one.document(), "next": next_.get(one.stage.stage)} for one in budgets])
     else:
+        echo(*_no_worker.lines(stages, next_))
         print_table(_table(budgets))
     if fail_on_breach and breached(stages):
         raise typer.Exit(BREACHED)

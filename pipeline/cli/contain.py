@@ -7,7 +7,7 @@ from typing import Annotated, NamedTuple
 
 import typer
 
-from pipeline.cli._containing import contain, table
+from pipeline.cli._containing import contain, in_force_table, stages_now, table
 from pipeline.cli.options import (
     DEFAULT_HOME,
     AskedProfileOption,
@@ -202,28 +202,17 @@ def listing(
     profile: AskedProfileOption = "default",
     json: JsonOption = False,
 ) -> None:
-    """Show what is in force, by whom, why and until when."""
+    """Show what is in force, by whom, why and until when, and how the tier or stage it is for stands now."""
     from pipeline.local.instance import kafka_of
     from pipeline.ops import containment
 
     given = settings(home=home, profile=profile, domain=domain)
     found = containment.read(kafka_of(given), names_of(given), now_ms=now_ms())
+    now = stages_now(given, found)
     if json:
-        print_json([containment.document(one) for one in found])
+        print_json([containment.document(one, now.get(containment.stage_of(one))) for one in found])
         return
-    rows = [
-        (
-            one.kind,
-            one.target,
-            one.author_class,
-            local_time(one.since),
-            local_time(one.until) if one.until else "released",
-            one.by,
-            one.cause,
-        )
-        for one in found
-    ]
-    print_table(table(("kind", "target", "class", "since", "until", "by", "cause"), rows))
+    print_table(in_force_table(found, now))
     if not found:
         echo("nothing is in force", err=True)
 

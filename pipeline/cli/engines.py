@@ -5,11 +5,13 @@ Addresses go to stdout and talk to stderr, so `TIDELINE_KAFKA=$(tideline up --js
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, SecureOption
+from pipeline.cli.options import DEFAULT_HOME, HomeOption, JsonOption, SecureOption, settings
 from pipeline.cli.running import echo, print_json
 
 PurgeOption = Annotated[bool, typer.Option("--purge", help="Delete their data and logs too.")]
@@ -50,22 +52,58 @@ def down(home: HomeOption = DEFAULT_HOME, purge: PurgeOption = False, as_json: J
 
 
 def status(home: HomeOption = DEFAULT_HOME, as_json: JsonOption = False) -> None:
-    """Say where the engines are, whether they answer, and how the stages are; exit 1 unless both answer."""
+    """Say where the engines are, whether they answer, and how the stages are.
+
+    Exit 1 unless both engines answer and every worker of the running instance is at work: ready, and a member
+    of its consumer group. A stage without a live worker says so, with the next command.
+    """
+    from pipeline.cli._no_worker import next_command
     from pipeline.local import engines, instance
 
     found = engines.status(home)
+    workers = instance.stages(home)
+    members = _members(home) if workers and found["kafka"].up else {}
+    dead = {
+        stage: next_command(stage, [one for one in workers if one.stage == stage])
+        for stage in dict.fromkeys(one.stage for one in workers)
+        if members.get(stage) == 0 or not any(one.pid for one in workers if one.stage == stage)
+    }
     if as_json:
-        print_json(found)
+        stages = [
+            {**asdict(one), "members": members.get(one.stage), "next": dead.get(one.stage)} for one in workers
+        ]
+        print_json({**found, "stages": stages})
     else:
         for name, engine in found.items():
             pid = f"pid {engine.pid}" if engine.pid else ""
             echo(f"{name:<13} {'up' if engine.up else 'down':<8} {engine.address:<16} {pid}".rstrip())
-        for worker in instance.stages(home):
+        for worker in workers:
             pid = f"pid {worker.pid}" if worker.pid else ""
             restarts = f"{worker.restarts} restarts" if worker.restarts else ""
-            echo(f"{worker.stage:<13} {worker.state:<8} {restarts:<16} {pid}".rstrip())
-    if not all(engine.up for engine in found.values()):
+            said = f"no live worker: {dead[worker.stage]}" if worker.stage in dead else ""
+            echo(f"{worker.stage:<13} {worker.state:<8} {restarts:<16} {pid:<11} {said}".rstrip())
+    ready = all(one.state == "ready" for one in workers)
+    if dead or not ready or not all(engine.up for engine in found.values()):
         raise typer.Exit(1)
+
+
+def _members(home: Path) -> dict[str, int]:
+    """By stage of the running instance, the members of its group; what Kafka does not say is missing."""
+    from pipeline import topology
+    from pipeline.control.lag import consumers
+    from pipeline.kafka.groups import Members
+    from pipeline.local import instance
+
+    given = settings(home=home)
+    running = instance.find(home)
+    whole = topology.load(given.topology, running.profile)
+    groups = {
+        each.names.stage(one.stage): one.group
+        for each in (whole, *(whole.of(domain) for domain in running.domains))
+        for one in consumers(each, api=False)
+    }
+    found = Members(instance.kafka_of(given)).ask(groups.values()).members()
+    return {stage: found[group] for stage, group in groups.items() if group in found}
 
 
 @contextmanager

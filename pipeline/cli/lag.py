@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from pipeline.control.health_topic import Said
     from pipeline.control.lag import StageLag
 
+    Seen = tuple[list[StageLag], Said, dict[str, str]]
+    """A look, what the controller says, and what to do next by stage without a live worker."""
+
 BREACHED = 3
 """Exit code when a budget is used up, for who asks."""
 
@@ -52,18 +55,20 @@ def lag(
 ) -> None:
     """Show each stage's unprocessed records, how old the oldest is, and what share of the lag budget that is.
 
-    Read from Kafka, so it is right with every worker dead; `status`, in Burrow's words, since when it holds,
-    and the deliveries that a tier has not made are what the controller says. With --wait the exit code is 1
-    when something is still unprocessed at the end; --watch with --fail-on-breach ends at the first breach.
-    `unknown` is what could not be read; it never counts as done. What an open transaction holds up is no lag:
-    it is said on stderr.
+    A stage that has no live worker stands first, with the next command; it is never OK. Read from Kafka, so
+    it is right with every worker dead; `status`, in Burrow's words, since when it holds, and the deliveries
+    that a tier has not made are what the controller says. With --wait the exit code is 1 when something is
+    still unprocessed at the end; --watch with --fail-on-breach ends at the first breach. `unknown` is what
+    could not be read; it never counts as done. What an open transaction holds up is no lag: it is said on
+    stderr.
     """
     from functools import partial
 
-    from pipeline.cli._lag_shown import lag_table
+    from pipeline.cli import _no_worker
     from pipeline.cli.meter import Meter
-    from pipeline.control.health_topic import document, heard
-    from pipeline.control.lag import Lag, breached, settled, topics_read
+    from pipeline.control.health_topic import heard
+    from pipeline.control.lag import Lag, breached, settled, topics_read, without_worker
+    from pipeline.kafka.groups import Members
     from pipeline.kafka.offsets import Offsets
     from pipeline.local.instance import NoInstanceError, beside_api, find, kafka_of
 
@@ -77,27 +82,26 @@ def lag(
         read = None
     kafka, topology = kafka_of(given), topology_of(given)
 
-    def said(stages: "list[StageLag]") -> "Said":
-        return heard(kafka, topology.names, stages, now_ms())
+    def seen(stages: "list[StageLag]") -> "Seen":
+        dead = [one.stage for one in without_worker(stages)]
+        next_ = _no_worker.commands(dead, topology.names, given.home) if dead else {}
+        return stages, heard(kafka, topology.names, stages, now_ms()), next_
 
     with Offsets(kafka) as offsets:
-        looking = Lag(offsets, topology, now_ms=now_ms, topics_read=read)
+        looking = Lag(offsets, topology, now_ms=now_ms, topics_read=read, members=Members(kafka))
         if watch:
             with _shown(json) as show:
                 for stages in _looks(looking.snapshot):
-                    show(stages, said(stages))
+                    show(seen(stages))
                     if fail_on_breach and breached(stages):
                         raise typer.Exit(BREACHED)
             return
         with Meter("Waiting") as meter:
             stages = looking.wait(wait or 0, lambda seen: meter.show(0, left(seen)))
-        words, held_up = said(stages), looking.open_transactions()
+        found, held_up = seen(stages), looking.open_transactions()
     for topic, records in held_up.items():
         echo(f"{topic}: {records:,} records wait for the end of an open transaction", err=True)
-    if json:
-        print_json(document(stages, words))
-    else:
-        print_table(lag_table(stages, words))
+    _print(found, json)
     if wait is not None and not settled(stages):
         echo(f"error: after {wait:g} s {left(stages)}", err=True)
         raise typer.Exit(1)
@@ -109,8 +113,25 @@ def left(stages: "list[StageLag]") -> str:
     """What is unprocessed, in words."""
     from pipeline.cli._lag_shown import number
 
-    left = [f"{stage.stage} {number(stage.lag)}" for stage in stages if stage.lag != 0 or stage.unknown]
+    left = [
+        f"{stage.stage} {number(stage.lag)}{' (no live worker)' if stage.workers == 0 else ''}"
+        for stage in stages
+        if stage.lag != 0 or stage.unknown
+    ]
     return f"unprocessed: {', '.join(left) or 'nothing'}"
+
+
+def _print(found: "Seen", as_json: bool) -> None:
+    from pipeline.cli import _no_worker
+    from pipeline.cli._lag_shown import lag_table
+    from pipeline.control.health_topic import document
+
+    stages, words, next_ = found
+    if as_json:
+        print_json(document(stages, words, next_))
+        return
+    echo(*_no_worker.lines(stages, next_))
+    print_table(lag_table(stages, words))
 
 
 def _looks(look: "Callable[[], list[StageLag]]") -> "Iterator[list[StageLag]]":
@@ -122,18 +143,21 @@ def _looks(look: "Callable[[], list[StageLag]]") -> "Iterator[list[StageLag]]":
 
 
 @contextmanager
-def _shown(as_json: bool) -> "Iterator[Callable[[list[StageLag], Said], None]]":
+def _shown(as_json: bool) -> "Iterator[Callable[[Seen], None]]":
     """What shows one look after the other: in place on a terminal, else one below the other, until Ctrl-C."""
-    from rich.live import Live
-
-    from pipeline.cli._lag_shown import lag_table
-    from pipeline.control.health_topic import document
-
     with suppress(KeyboardInterrupt):
-        if as_json:
-            yield lambda stages, said: print_json(document(stages, said))
-        elif not sys.stdout.isatty():
-            yield lambda stages, said: print_table(lag_table(stages, said))
-        else:
-            with Live(auto_refresh=False) as live:
-                yield lambda stages, said: live.update(lag_table(stages, said), refresh=True)
+        if as_json or not sys.stdout.isatty():
+            yield lambda found: _print(found, as_json)
+            return
+        from rich.console import Group
+        from rich.live import Live
+        from rich.text import Text
+
+        from pipeline.cli import _no_worker
+        from pipeline.cli._lag_shown import lag_table
+
+        def drawn(stages: "list[StageLag]", words: "Said", next_: dict[str, str]) -> Group:
+            return Group(*map(Text, _no_worker.lines(stages, next_)), lag_table(stages, words))
+
+        with Live(auto_refresh=False) as live:
+            yield lambda found: live.update(drawn(*found), refresh=True)

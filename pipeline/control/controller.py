@@ -9,11 +9,12 @@ Budget     a breach is acted upon within two looks
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
 from pipeline.clock import Clock
+from pipeline.control.health_topic import HEALTH
 from pipeline.control.throttle import Throttle
 from pipeline.domain.arrivals import Arrival, Arrivals
 from pipeline.domain.budgets import Tier, tier_for
@@ -27,7 +28,7 @@ from pipeline.wire.records import AuthorClass, ClassifiedPost, Containment, Jour
 
 LOOK_S = 1.0
 
-HEALTH, CONTAINMENT, JOURNAL = "pipeline.health", "containment", "containment.journal"
+CONTAINMENT, JOURNAL = "containment", "containment.journal"
 
 _log = structlog.get_logger()
 
@@ -48,6 +49,8 @@ class Controller:
     emit: Emit
     clock: Clock
     told: Callable[[Sequence[StageHealth], Sequence[Containment]], None] = lambda healths, in_force: None
+    down: set[str] = field(default_factory=set)
+    """The stages that had no live worker at the last look."""
 
     async def run(self) -> None:
         """Look and act until cancelled; when an engine is away, look again."""
@@ -66,6 +69,7 @@ class Controller:
         if not self.leads():
             return []
         now = self.clock.now_ms()
+        self._say_who_is_down(healths)
         seen = seen_of(healths)
         known = self._hot(now) if asks_who(seen, self.rules) else []
         in_force = await self.throttle.bring(records, now)
@@ -83,6 +87,14 @@ class Controller:
                 what = one.record
                 _log.info(f"containment.{one.event}", kind=what.kind, target=what.target, why=what.cause)
         return changes
+
+    def _say_who_is_down(self, healths: Sequence[StageHealth]) -> None:
+        """Once: why nothing is done about them."""
+        down = {one.stage for one in healths if one.workers == 0}
+        for stage in sorted(down - self.down):
+            _log.error("stage.no_live_worker", stage=stage, next="tideline status")
+        self.down.clear()
+        self.down.update(down)
 
     def _hot(self, now_ms: int) -> list[Hot]:
         return self.arrivals.hot(now_ms / 1000, min(rule.hot_share for rule in self.rules.values()))
@@ -111,7 +123,11 @@ class Classified:
 def seen_of(healths: Sequence[StageHealth]) -> dict[str, TierSample]:
     """Tiers as the rules see them."""
     tiers = ((tier_of(one.stage), one) for one in healths)
-    return {tier: TierSample(one.age_s, one.pending) for tier, one in tiers if tier is not None}
+    return {
+        tier: TierSample(one.age_s, one.pending, one.workers, one.outage_s)
+        for tier, one in tiers
+        if tier is not None
+    }
 
 
 def announced(emit: Emit, change: ContainmentChange, now_ms: int, by: str = "") -> list[Outgoing]:

@@ -1,7 +1,8 @@
 """How every stage stands, from one look at their lag after the other: what topic `pipeline.health` says.
 
-A partition's word comes from its window of looks (`domain.lag_status`), a stage's from its worst partition. A
-stage with a lag budget also burns it (`domain.burn`). Everything is kept in memory and costs a look next to
+A partition's word comes from its window of looks (`domain.lag_status`), a stage's from its worst partition,
+or from nobody being in its group. A stage with a lag budget also burns it (`domain.burn`), and how long it
+was without a worker is kept apart (`domain.outages`). Everything is kept in memory and costs a look next to
 nothing; `tests/control/test_health.py` shows what a successor takes over.
 """
 
@@ -12,6 +13,7 @@ from pipeline.control.lag import PartitionLag, StageLag
 from pipeline.domain import burn, lag_status
 from pipeline.domain.burn import Freshness
 from pipeline.domain.lag_status import CommitWindow, LagSample, Status
+from pipeline.domain.outages import Outage
 from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.records import Burn, ShardHealth, StageHealth
@@ -36,6 +38,7 @@ class Health:
         self._topology, self._pending = topology, pending
         self._windows: dict[tuple[str, str, int], CommitWindow] = {}
         self._freshness: dict[str, Freshness] = {}
+        self._outages: dict[str, Outage] = {}
         self._since: dict[str, tuple[Status, int]] = {}
         self._left: dict[str, StageHealth] = {}
 
@@ -56,7 +59,7 @@ class Health:
         self._take_over(stage.stage, now_ms)
         shards = tuple(self._shard(stage.stage, one, now_ms) for one in stage.partitions)
         rates = self._burn(stage, now_ms)
-        status = lag_status.worst(Status(shard.status) for shard in shards)
+        status = lag_status.of_group((Status(shard.status) for shard in shards), stage.workers)
         return StageHealth(
             stage=stage.stage,
             status=status,
@@ -69,12 +72,25 @@ class Health:
             shards=shards,
             at=now_ms,
             since=self._since_ms(stage.stage, status, now_ms),
+            workers=stage.workers,
+            outage_s=self._outage_s(stage, now_ms / 1000),
         )
 
     def _since_ms(self, stage: str, status: Status, now_ms: int) -> int:
         before, since = self._since.get(stage, (status, now_ms))
         self._since[stage] = status, since if lag_status.goes_on(before, status) else now_ms
         return self._since[stage][1]
+
+    def _outage_s(self, stage: StageLag, now_s: float) -> float:
+        """How long it was without a live worker and has not caught up; 0 where nothing is owed in time."""
+        if stage.lag_budget_s is None:
+            return 0.0
+        places = ((stage.stage, one.topic, one.partition) for one in stage.partitions)
+        standing_s = max((self._windows[place].standing_s(now_s) for place in places), default=0.0)
+        before = self._outages.get(stage.stage, Outage())
+        after = before.look(now_s, stage.workers, stage.age_s, standing_s, stage.lag_budget_s)
+        self._outages[stage.stage] = after
+        return after.seconds
 
     def _shard(self, stage: str, one: PartitionLag, now_ms: int) -> ShardHealth:
         place, now_s = (stage, one.topic, one.partition), now_ms / 1000
@@ -107,6 +123,7 @@ class Health:
             return
         self._freshness[stage] = burn.restored(left.burn, objective(self._topology, stage), left.at / 1000)
         if now_ms - left.at <= _HANDED_ON_MS:
+            self._outages[stage] = Outage(left.outage_s, left.at / 1000, down=left.workers == 0)
             with suppress(ValueError):
                 if left.since:  # a version before this one did not say
                     self._since[stage] = Status(left.status), left.since

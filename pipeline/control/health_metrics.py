@@ -13,6 +13,7 @@ _OF_MANY: dict[str, str] = {Kind.PULL: "authors", Kind.RATE: "authors", Kind.THR
 """The target of what is done to authors and users: their names are no labels."""
 
 _status, _budget = Exactly(metrics.STAGE_STATUS), Exactly(metrics.LAG_BUDGET)
+_workers = Exactly(metrics.STAGE_WORKERS)
 _burn, _pending = Exactly(metrics.BURN_RATE), Exactly(metrics.PENDING_DELIVERIES)
 _in_force, _since = Exactly(metrics.CONTAINMENT), Exactly(metrics.CONTAINMENT_SINCE)
 
@@ -28,6 +29,7 @@ def acting(acts: bool) -> None:
 def health(stages: Sequence[StageHealth]) -> None:
     """How these stages stand, and no others."""
     _status.show({(one.stage, status): status == one.status for one in stages for status in Status})
+    _workers.show({(one.stage,): one.workers for one in stages if one.workers is not None})
     _budget.show({(one.stage,): one.lag_budget_s for one in stages if one.lag_budget_s is not None})
     _burn.show(
         {(one.stage, window(b.window_s)): b.rate for one in stages for b in one.burn if b.rate is not None}

@@ -4,16 +4,18 @@ It says so every second, so a word older than ten is nobody's: the controller is
 Ages and lag come from the broker itself (`control.lag`) and need no controller.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 
 from pipeline.config.names import HOME, Names
-from pipeline.control.controller import HEALTH
 from pipeline.control.lag import StageLag
+from pipeline.domain.lag_status import Status
 from pipeline.errors import EngineError
 from pipeline.kafka.tail import tail
 from pipeline.wire.codec import CodecError, decode
 from pipeline.wire.records import StageHealth
+
+HEALTH = "pipeline.health"
 
 FRESH_MS = 10_000
 """How old a word may be: ten looks."""
@@ -45,7 +47,11 @@ class Said:
         return self._fresh.get(stage)
 
     def status(self, stage: StageLag) -> str:
-        """The stage's word. Without one, who has nothing to do is OK, and anybody else UNKNOWN."""
+        """The stage's word: STOP while nobody is in its group. Without one, who has nothing to do is OK, and
+        anybody else UNKNOWN.
+        """
+        if stage.workers == 0:
+            return Status.STOP
         record = self.of(stage.stage)
         return _idle(stage.lag == 0) if record is None else record.status
 
@@ -80,14 +86,19 @@ def _idle(idle: bool) -> str:
     return "OK" if idle else "UNKNOWN"
 
 
-def document(stages: Sequence[StageLag], said: Said) -> list[dict[str, object]]:
-    """What `tideline lag --json` prints: null is unknown, and nothing else is."""
+def document(stages: Sequence[StageLag], said: Said, commands: Mapping[str, str]) -> list[dict[str, object]]:
+    """What `tideline lag --json` prints: null is unknown, but of `next` that nothing need be done.
+
+    `commands`: what to do next, by stage without a live worker.
+    """
     return [
         {
             "stage": stage.stage,
             "group": stage.group,
             "status": said.status(stage),
             "status_since_ms": said.since_ms(stage),
+            "workers": stage.workers,
+            "next": commands.get(stage.stage),
             "lag": stage.lag,
             "pending_deliveries": said.pending(stage),
             "age_seconds": stage.age_s,

@@ -17,7 +17,7 @@ import http.client
 import time
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 import orjson
@@ -27,6 +27,7 @@ from pipeline.domain import budgets
 from pipeline.domain.admission import INPUTS
 from pipeline.domain.offset_reset import next_offset
 from pipeline.kafka.bounds import Partition
+from pipeline.kafka.groups import Members
 from pipeline.kafka.offsets import Offsets
 from pipeline.path import FOLLOWED, tier_of
 from pipeline.topology import Topology
@@ -57,13 +58,15 @@ class PartitionLag:
 class StageLag:
     """One consumer of the path, by partition.
 
-    `lag` and `age_s` are lower bounds while some partitions are unknown, and None rather than 0.
+    `lag` and `age_s` are lower bounds while some partitions are unknown, and None rather than 0. `workers`:
+    the members of its group; None: unknown, not asked, or it has no group.
     """
 
     stage: str
     group: str
     lag_budget_s: float | None
     partitions: tuple[PartitionLag, ...]
+    workers: int | None = None
 
     @property
     def unknown(self) -> int:
@@ -108,6 +111,11 @@ def settled(stages: Sequence[StageLag]) -> bool:
     return unprocessed(stages) == 0
 
 
+def without_worker(stages: Iterable[StageLag]) -> list[StageLag]:
+    """Those that are known to have no live worker."""
+    return [stage for stage in stages if stage.workers == 0]
+
+
 def breached(stages: Iterable[StageLag]) -> bool:
     """Whether any budget is known to be used up."""
     return any((stage.spent or 0) > 1 for stage in stages)
@@ -144,24 +152,30 @@ class Lag:
         *,
         now_ms: Callable[[], int],
         topics_read: Callable[[], Mapping[Partition, int]] | None = None,
+        members: Members | None = None,
         only: Collection[str] | None = None,
     ) -> None:
-        """`topics_read`: how far the API has read what it follows; None: leave its row out.
+        """`topics_read`: how far the API has read what it follows; None: leave its row out. `members`: of
+        groups; None: who works is not asked.
 
         `only`: look at these stages alone.
         """
         self._offsets, self._now_ms, self._topics_read = offsets, now_ms, topics_read
+        self._members = members
         found = consumers(topology, api=topics_read is not None)
         self._own = {spec.name for name, spec in topology.topics.items() if name not in INPUTS}
         self._consumers = [one for one in found if only is None or one.stage in only]
 
     def snapshot(self) -> list[StageLag]:
         """Every stage in path order, the API's view last."""
+        asked = self._members and self._members.ask([one.group for one in self._consumers if one.group])
         positions = self._positions()  # before the ends: see above
         ends = self._offsets.ends({place for consumer in self._consumers for place in consumer.places})
         behind = {place for (_, place), at in positions.items() if at != ends.get(place)}
         begins = self._offsets.begins(behind) if behind else {}
-        return [self._stage(consumer, positions, begins, ends) for consumer in self._consumers]
+        stages = [self._stage(consumer, positions, begins, ends) for consumer in self._consumers]
+        workers = asked.members() if asked else {}
+        return [replace(stage, workers=workers.get(stage.group)) for stage in stages]
 
     def wait(self, seconds: float, told: Callable[[list[StageLag]], None]) -> list[StageLag]:
         """Look until nothing is unprocessed or time is up; returns the last look. `told` hears of each."""

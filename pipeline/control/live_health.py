@@ -7,6 +7,7 @@ from pipeline.control.health import Health
 from pipeline.control.lag import Lag, StageLag
 from pipeline.control.task_weights import of_task
 from pipeline.kafka.backlog import Backlog
+from pipeline.kafka.groups import Members
 from pipeline.kafka.offsets import Offsets
 from pipeline.path import tier_of
 from pipeline.topology import Topology
@@ -19,7 +20,7 @@ class LiveHealth:
     def __init__(self, kafka: str, topology: Topology, *, now_ms: Callable[[], int]) -> None:
         self._now_ms = now_ms
         self._offsets = Offsets(kafka)
-        self._lag = Lag(self._offsets, topology, now_ms=now_ms)
+        self._lag = Lag(self._offsets, topology, now_ms=now_ms, members=Members(kafka))
         most = topology.routing.segment_size
         self._backlog = Backlog(kafka, lambda task: of_task(task, most).deliveries)
         self.health = Health(topology, self._pending)

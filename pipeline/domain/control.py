@@ -10,6 +10,9 @@ What was begun is kept for `hold_s` after the age was last at `release` or above
 controller that dies takes its actions with it. A backlog above `bound` deliveries sheds all pushes of the
 tier: a queue never grows without end.
 
+Nobody is contained for what a dead worker does: while a tier has no live worker nothing is started or kept,
+and what it is late by for that reason does not count until it has caught up (`domain.outages`).
+
 Nothing here remembers anything: what is in force is the state, and the next controller goes on from there.
 """
 
@@ -44,10 +47,22 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class TierSample:
-    """A tier, as it was seen. None is unknown."""
+    """A tier, as it was seen. None is unknown. `workers`: how many live; `outage_s`: how long none did."""
 
     age_s: float | None
     pending: int | None
+    workers: int | None = None
+    outage_s: float = 0.0
+
+    @property
+    def behind_s(self) -> float | None:
+        """By how much living workers are late."""
+        return None if self.age_s is None else max(self.age_s - self.outage_s, 0.0)
+
+    @property
+    def down(self) -> bool:
+        """Whether it is known that nobody works on it."""
+        return self.workers == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +98,8 @@ def decide(
     """What to start, to extend and to take out. What an operator did is left alone until it ends, and so is
     what it is about: nothing is started beside it.
 
-    A tier that is unknown keeps what it has, and gets nothing new.
+    A tier that is unknown keeps what it has, and gets nothing new. One without a live worker gets nothing
+    new, and what it has ends at its time.
     """
     changes = []
     wanted = {
@@ -112,7 +128,14 @@ def asks_who(seen: Mapping[str, TierSample], rules: Mapping[str, Rules]) -> bool
 
 
 def _spent(seen: TierSample, rule: Rules) -> float | None:
-    return None if seen.age_s is None else seen.age_s / rule.lag_budget_s
+    return None if seen.behind_s is None or seen.down else seen.behind_s / rule.lag_budget_s
+
+
+def _full(seen: TierSample, rule: Rules, share: float) -> bool:
+    """Whether more waits than this share of the bound; what piled up in an outage does not count."""
+    if seen.down or (seen.outage_s and (_spent(seen, rule) or 0.0) < rule.shed):
+        return False
+    return rule.bound is not None and seen.pending is not None and seen.pending > share * rule.bound
 
 
 def _wanted(
@@ -128,7 +151,7 @@ def _wanted(
 
     spent = _spent(seen, rule)
     if spent is not None and spent >= rule.shed:
-        late = f"{tier} is {seen.age_s:.1f} s behind, {spent:.0%} of its budget of {rule.lag_budget_s:g} s"
+        late = f"{tier} is {seen.behind_s:.1f} s behind, {spent:.0%} of its budget of {rule.lag_budget_s:g} s"
         yield action(Kind.SHED, tier, late, AuthorClass.PARTIAL)
         causes = [one for one in hot if one.tier == tier and one.share >= rule.hot_share]
         for one in causes if spent >= rule.rate else ():
@@ -144,8 +167,8 @@ def _wanted(
                 yield action(Kind.DEFER, stage, late)
         if spent >= rule.narrow:
             yield action(Kind.NARROW, READS, late)
-    if rule.bound is not None and seen.pending is not None and seen.pending > rule.bound:
-        full = f"{tier} has {seen.pending:,} deliveries to make, more than {rule.bound:,}"
+    if _full(seen, rule, 1.0):
+        full = f"{tier} has {seen.pending or 0:,} deliveries to make, more than {rule.bound or 0:,}"
         yield action(Kind.SHED, tier, full)  # last: it takes the place of a milder one
 
 
@@ -174,11 +197,10 @@ def _extended(
 ) -> list[ContainmentChange]:
     """Keep it while its tier is not well, in steps of half the time that it is held."""
     rule, state = rules.get(known.tier), seen.get(known.tier, TierSample(None, None))
-    if rule is None or not known.until:
+    if rule is None or not known.until or state.down:
         return []
     hold_ms = round(rule.hold_s * 1000)
-    well = state.age_s is not None and state.age_s < rule.release * rule.lag_budget_s
-    full = rule.bound is not None and state.pending is not None and state.pending > rule.release * rule.bound
-    if (well and not full) or known.until - now_ms > hold_ms // 2:
+    well = state.behind_s is not None and state.behind_s < rule.release * rule.lag_budget_s
+    if (well and not _full(state, rule, rule.release)) or known.until - now_ms > hold_ms // 2:
         return []
     return [ContainmentChange("extended", replace(known, until=now_ms + hold_ms))]

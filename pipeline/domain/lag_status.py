@@ -16,6 +16,7 @@ moved while it was watched is the one that stalls. Where Burrow is known to misl
   hide a dead worker for ten hours, and a record after a quiet night would be a STOP at once.
 - A lag of 0 counts for no longer than a commit does: a group that was done and then died does not stay OK.
 - What could not be read is UNKNOWN, and never 0. It says nothing about what was seen before and after.
+- A group without a member is a STOP at once, whatever its lags are: Burrow does not ask who is in a group.
 """
 
 from collections.abc import Iterable
@@ -50,8 +51,13 @@ _SEVERITY = {status: rank for rank, status in enumerate(Status)}
 
 
 def worst(statuses: Iterable[Status]) -> Status:
-    """The word of a group: UNKNOWN hides nothing that is known to be worse. A group of nothing is UNKNOWN."""
+    """UNKNOWN hides nothing that is known to be worse. Of nothing it is UNKNOWN."""
     return max(statuses, key=_SEVERITY.__getitem__, default=Status.UNKNOWN)
+
+
+def of_group(partitions: Iterable[Status], workers: int | None) -> Status:
+    """The word of a group with so many members (None: unknown): STOP without one, else the worst."""
+    return Status.STOP if workers == 0 else worst(partitions)
 
 
 def goes_on(before: Status, now: Status) -> bool:
@@ -116,6 +122,10 @@ class CommitWindow:
             still = stood
         return replace(seen, _marks=marks, _stood_s=stood, _still_s=still)
 
+    def standing_s(self, now_s: float) -> float:
+        """Seconds for which lag has stood since the group was last seen to commit."""
+        return self._stood_s + self._standing_until(now_s) - self._still_s
+
     def _standing_until(self, at_s: float) -> float:
         """Seconds since the latest look for which lag stood: all, when it stood then."""
         return max(at_s - self.latest.at_s, 0.0) if self.latest is not None and self.latest.lag else 0.0
@@ -131,7 +141,7 @@ def judge(window: CommitWindow, now_s: float, patience_s: float = PATIENCE_S) ->
     if latest.lag == 0:
         return Status.OK
     stood_s = window._stood_s + window._standing_until(now_s)
-    ceased = stood_s - window._still_s > max(marks[-1].stood_s - marks[0].stood_s, patience_s)
+    ceased = window.standing_s(now_s) > max(marks[-1].stood_s - marks[0].stood_s, patience_s)
     if not ceased and any(mark.cleared for mark in marks):
         return Status.OK
     places = [mark.committed or 0 for mark in marks]

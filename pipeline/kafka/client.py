@@ -138,8 +138,14 @@ def aio(bootstrap: str) -> dict[str, Any]:
         "sasl_mechanism": p.get("sasl.mechanism", "PLAIN"),
         "sasl_plain_username": p.get("sasl.username"),
         "sasl_plain_password": p.get("sasl.password"),
-        "sasl_oauth_token_provider": oauth.Provider(source) if source else None,
+        "sasl_oauth_token_provider": _provider(source) if source else None,
     }
+
+
+def _provider(source: oauth.TokenSource) -> Any:
+    from pipeline.auth.oauth_aio import Provider  # with aiokafka, which most commands do without
+
+    return Provider(source)
 
 
 def read(file: Path, password: str = "") -> Security:

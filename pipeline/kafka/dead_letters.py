@@ -8,14 +8,10 @@ came, so that a replay after a fix is judged as of then, however long the fix to
 from collections.abc import Iterable
 from dataclasses import replace
 
-from pipeline.kafka.messages import Refused
+from pipeline.kafka.messages import DEAD_LETTERS, Refused
 from pipeline.kafka.ports import Outgoing, Sender, TooLarge
 from pipeline.telemetry import metrics
-from pipeline.wire.headers import APPENDED_AT
-
-TOPIC = "dead.letters"
-PREFIX = "__streams.errors."
-"""Of the headers that tell of the failure; all others are the message's own, but for APPENDED_AT."""
+from pipeline.wire.headers import APPENDED_AT, ERRORS, own_headers
 
 _MAX_CHARACTERS = 4096
 """Characters of a reason: an error may quote a whole message, and the dead letter must still fit."""
@@ -36,16 +32,11 @@ def dead_letter(refused: Refused) -> Outgoing:
         "offset": str(origin.offset),
     }
     errors = [
-        (PREFIX + name, text[:_MAX_CHARACTERS].encode(errors="backslashreplace"))
+        (ERRORS + name, text[:_MAX_CHARACTERS].encode(errors="backslashreplace"))
         for name, text in fields.items()
     ]
     came = (APPENDED_AT, b"%d" % origin.timestamp_ms)
-    return Outgoing(TOPIC, origin.value, origin.key, [*own_headers(origin.headers), *errors, came])
-
-
-def own_headers(headers: Iterable[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
-    """Those that a message had when it came."""
-    return [one for one in headers if one[0] != APPENDED_AT and not one[0].startswith(PREFIX)]
+    return Outgoing(DEAD_LETTERS, origin.value, origin.key, [*own_headers(origin.headers), *errors, came])
 
 
 def cut(letter: Outgoing) -> Outgoing:
@@ -54,8 +45,8 @@ def cut(letter: Outgoing) -> Outgoing:
     The whole is still where it came from, as long as its topic keeps it.
     """
     value = letter.value or b""
-    errors = [(name, text) for name, text in letter.headers if name.startswith(PREFIX)]
-    size = (PREFIX + "size", b"%d" % len(value))
+    errors = [(name, text) for name, text in letter.headers if name.startswith(ERRORS)]
+    size = (ERRORS + "size", b"%d" % len(value))
     return replace(
         letter,
         value=value[:_MAX_VALUE_BYTES],

@@ -54,15 +54,42 @@ def described(bootstrap: str, names: Iterable[str]) -> dict[str, Group]:
 
     Not its offsets, which the admin client must not be asked for: see `move`.
     """
-    client = AdminClient({**settings(bootstrap), "log_level": 2})
-    answers = client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
-    return {name: _described(answer) for name, answer in answers.items()}
+    return Members(bootstrap).ask(names).groups()
+
+
+class Members:
+    """Asks who is in groups, again and again at little cost, and while other answers are awaited."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._client = AdminClient({**settings(bootstrap), "log_level": 2})
+
+    def ask(self, names: Iterable[str]) -> "Asked":
+        """Ask for these groups; returns at once."""
+        return Asked(
+            self._client, self._client.describe_consumer_groups(list(names), request_timeout=_LOOK_S)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What was asked of groups. `client` is held until the answers are there: without it they never come."""
+
+    client: AdminClient
+    answers: "Mapping[str, Future[ConsumerGroupDescription]]"
+
+    def groups(self) -> dict[str, Group]:
+        """As `described` has them, awaited."""
+        return {name: _described(answer) for name, answer in self.answers.items()}
+
+    def members(self) -> dict[str, int]:
+        """How many each group has; one that nobody answers for is missing."""
+        return {name: len(one.members) for name, one in self.groups().items() if one.state != "unknown"}
 
 
 def _described(answer: "Future[ConsumerGroupDescription]") -> Group:
     try:
-        found = answer.result()
-    except KafkaException:
+        found = answer.result(_LOOK_S + 1)
+    except (KafkaException, TimeoutError):
         return Group("unknown")
     members = (
         Member(

@@ -6,6 +6,9 @@ from typing import Generic, Protocol, TypeVar
 
 from pipeline.domain.order import Version
 
+DEAD_LETTERS = "dead.letters"
+"""The topic of what is kept because it could not be processed."""
+
 Record = TypeVar("Record")
 
 

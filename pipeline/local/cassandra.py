@@ -41,6 +41,7 @@ JVM = [
     # One node has nobody to wait for.
     "-Dcassandra.skip_wait_for_gossip_to_settle=0",
     "-Dcassandra.ring_delay_ms=0",
+    "-Dcassandra.shutdown_announce_in_ms=0",  # two seconds by default, for other nodes to hear that it goes
     "-Dcassandra.superuser_setup_delay_ms=0",
     # Passwords of a secured home are drawn, so there is nothing that a slow hash would protect; with the
     # stock 10 fourteen workers that connected at once took longer than their time-out on a busy machine.

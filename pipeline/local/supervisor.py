@@ -34,6 +34,7 @@ class Supervisor:
     def __init__(self, home: Path, jobs: Sequence[Job], *, grace: float = GRACE) -> None:
         self._home, self._jobs, self._grace = home, jobs, grace
         self._workers: list[Worker] = []
+        self._targets = targets.Targets(home)
         self._starting = Lock()  # no order starts a stage again once the end has begun
         self._ending = False
 
@@ -57,7 +58,7 @@ class Supervisor:
                 self._stop(self._workers, wakeup.wait, hurry=lambda: wakeup.received > 1)
                 for worker in self._workers:
                     worker.close()
-                targets.record(self._home, ())
+                self._targets.record(())
                 logs.close()
 
     def _watch(
@@ -69,7 +70,7 @@ class Supervisor:
             if workers != described.workers:
                 described = replace(described, workers=workers)
                 instance.record(self._home, described)
-                targets.record(self._home, workers)
+                self._targets.record(workers)
             if not announced:
                 waiting = [w for w in workers if w.state in (State.STARTING, State.WAITING)]
                 if not waiting and answers():

@@ -3,7 +3,7 @@
 Positions and ends come from the broker, before and after; what lies between is read as work
 (`ops.advise_work`). What a worker can do is what it did, if it had enough to do all the time. If it had not,
 or none lives, the measured cost of a row says it, and without that nothing does; `domain.capacity` has the
-rule.
+rule. Of a stage without a live worker the sums are for those that the topology gives it: start them first.
 """
 
 import time
@@ -40,7 +40,7 @@ class StageSample:
     """A stage during the sample. `arrived`: in the `over` seconds before its end, `arrives`: in the sample.
 
     `service`: units a second of one worker, None: unknown; `source`: measured | cost | unknown. `estimated`:
-    not all of the backlog was read. `advice` None: nothing is known to advise by.
+    not all of the backlog was read. `workers`: that live. `advice` None: nothing is known to advise by.
     """
 
     stage: str
@@ -106,7 +106,7 @@ def seen(
         headroom = None if used is None else 1 / max(used, 0.01)
         described = groups.described(kafka, [stage.group for stage in stages])
         workers = {
-            name: sum(bool(member.partitions) for member in group.members)
+            name: sum(bool(member.partitions) for member in group.members) or len(group.members)
             for name, group in described.items()
             if group.state != "unknown"
         }
@@ -123,11 +123,18 @@ def seen(
                 within_s,
                 headroom,
                 workers,
+                _wanted(topology, stage.stage),
                 costs,
             )
             for stage in stages
             if len(looks[stage.stage]) > 1 and stage.group in workers
         ]
+
+
+def _wanted(topology: Topology, stage: str) -> int:
+    """The workers that the topology gives a stage."""
+    tier = tier_of(stage)
+    return topology.stages[stage].workers if tier is None else topology.tiers[tier].workers
 
 
 def _look(offsets: Offsets, stages: Sequence[Consumer], looks: Mapping[str, list[_Look]]) -> None:
@@ -157,6 +164,7 @@ def _seen(
     within_s: float,
     headroom: float | None,
     workers: Mapping[str, int],
+    wanted: int,
     costs: Mapping[str, float],
 ) -> StageSample:
     tier = tier_of(stage.stage) is not None
@@ -183,7 +191,7 @@ def _seen(
         service, source = 1 / row_s, "cost"
     backlog = waits.by_partition(unit)
     arrival = WorkRate(arrives.total / sample_s, arrives.fresh(unit) / sample_s)
-    load = None if service is None else Load(backlog, arrival.units, service, alive, headroom)
+    load = None if service is None else Load(backlog, arrival.units, service, alive or wanted, headroom)
     return StageSample(
         stage=stage.stage,
         lag_budget_s=stage.lag_budget_s,

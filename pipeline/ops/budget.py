@@ -27,6 +27,7 @@ class Budget:
         return {
             "stage": self.stage.stage,
             "status": self.status,
+            "workers": self.stage.workers,
             "lag_budget_seconds": self.stage.lag_budget_s,
             "objective": self.objective,
             "age_seconds": self.stage.age_s,

@@ -11,6 +11,7 @@ from typing import Any
 from pipeline.clock import now_ms
 from pipeline.config.names import HOME, Names
 from pipeline.control.controller import CONTAINMENT, JOURNAL, announced
+from pipeline.control.lag import StageLag
 from pipeline.domain.containment import PATHS, READS, Kind, holds
 from pipeline.domain.control import REPAIRS, ContainmentChange
 from pipeline.errors import ConfigError, TidelineError
@@ -19,6 +20,7 @@ from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.quotas import Quotas
 from pipeline.kafka.tail import tail
 from pipeline.kafka.view import whole
+from pipeline.path import tier_stage
 from pipeline.topology import Topology
 from pipeline.topology.specs import WORKERS
 from pipeline.wire.codec import CodecError, decode
@@ -88,6 +90,14 @@ async def _announce(
         await emit.all(message for one in changes for message in announced(emit, one, now_ms, by))
 
 
+def stage_of(record: Containment) -> str | None:
+    """The stage whose state says whether this is still needed; None: there is none."""
+    if record.kind == Kind.DEFER and not record.tier:
+        return record.target
+    tier = record.target if record.kind in (Kind.SHED, Kind.FREEZE) else record.tier
+    return tier_stage(tier) if tier else None
+
+
 def check(kind: Kind, target: str, topology: Topology) -> None:
     """Raises ConfigError when there is no such target."""
     targets: dict[Kind, Sequence[str]] = {
@@ -113,7 +123,22 @@ def _ourselves(topology: Topology) -> set[str]:
     return {OURS} | {one.partition(":")[2] for one in (workers.principals if workers else ())}
 
 
-def document(record: Containment) -> dict[str, Any]:
-    """What `tideline contain list --json` prints of one; `until` null: until it is released."""
+def document(record: Containment, now: StageLag | None = None) -> dict[str, Any]:
+    """What `tideline contain list --json` prints of one; `until` null: until it is released.
+
+    `now`: how its stage stands, null: it has none.
+    """
     said = asdict(record)
-    return {"class": said.pop("author_class"), **said, "until": record.until or None}
+    return {
+        "class": said.pop("author_class"),
+        **said,
+        "until": record.until or None,
+        "now": now
+        and {
+            "stage": now.stage,
+            "workers": now.workers,
+            "lag": now.lag,
+            "age_seconds": now.age_s,
+            "budget_spent": now.spent,
+        },
+    }

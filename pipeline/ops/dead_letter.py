@@ -6,11 +6,10 @@ from typing import Any
 from pipeline.config.names import Names
 from pipeline.domain.erasure import IsErased, without
 from pipeline.errors import TidelineError
-from pipeline.kafka.dead_letters import PREFIX, own_headers
 from pipeline.kafka.messages import Incoming
 from pipeline.path import RECORDS
 from pipeline.wire.codec import decode
-from pipeline.wire.headers import appended_at
+from pipeline.wire.headers import ERRORS, appended_at, own_headers
 from pipeline.wire.records import LetterDone
 
 _PREVIEW_BYTES = 32
@@ -86,7 +85,7 @@ class DeadLetter:
         return str(value[:_PREVIEW_BYTES])[2:-1] + more
 
     def _said(self, name: str) -> str:
-        return dict(self.kept.headers).get(PREFIX + name, b"").decode(errors="backslashreplace")
+        return dict(self.kept.headers).get(ERRORS + name, b"").decode(errors="backslashreplace")
 
     def document(self) -> dict[str, object]:
         """What `tideline dlq list --json` prints."""

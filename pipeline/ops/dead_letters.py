@@ -13,7 +13,7 @@ from pipeline.config.names import HOME, Names
 from pipeline.domain.erasure import mark
 from pipeline.errors import TidelineError
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.dead_letters import TOPIC
+from pipeline.kafka.messages import DEAD_LETTERS
 from pipeline.kafka.spans import Span, Spans, spans
 from pipeline.kafka.tail import newest_last
 from pipeline.ops.dead_letter import DeadLetter, is_forgotten, letter_id, place_of, text
@@ -37,7 +37,7 @@ class Letters:
 
     def __init__(self, reader: Spans, names: Names) -> None:
         """Raises EngineError when Kafka does not answer, as all methods do."""
-        self._reader, self._names, self._topic = reader, names, names.topic(TOPIC)
+        self._reader, self._names, self._topic = reader, names, names.topic(DEAD_LETTERS)
         self._whole = reader.whole(self._topic)
         self._done: dict[str, LetterDone] = {}
         for message in reader.messages(reader.whole(names.topic(DONE))):

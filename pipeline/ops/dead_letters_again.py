@@ -19,7 +19,6 @@ from pipeline.domain.containment import OPERATOR
 from pipeline.domain.page_request import misdirected
 from pipeline.domain.tombstones import outlived
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.dead_letters import own_headers
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.ports import Outgoing, TooLarge
 from pipeline.kafka.spans import spans
@@ -29,7 +28,7 @@ from pipeline.path import RECORDS
 from pipeline.runtime.admitting import admission_of
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode, encode
-from pipeline.wire.headers import APPENDED_AT
+from pipeline.wire.headers import APPENDED_AT, own_headers
 from pipeline.wire.records import LetterDone, TimelineRequest
 
 BATCH, BATCH_BYTES = 500, 16 * 1024 * 1024

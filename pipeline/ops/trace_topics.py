@@ -5,16 +5,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from pipeline.domain import snowflake
-from pipeline.kafka import dead_letters
 from pipeline.kafka.bounds import Partition
-from pipeline.kafka.messages import Incoming
+from pipeline.kafka.messages import DEAD_LETTERS, Incoming
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import Spans, spans
 from pipeline.path import RECORDS, tier_stage
 from pipeline.topology import Topology
 from pipeline.wire.codec import CodecError, decode
 from pipeline.wire.enums import EventType
-from pipeline.wire.headers import origin_ts
+from pipeline.wire.headers import ERRORS, origin_ts
 from pipeline.wire.records import ClassifiedPost, FanoutTask, PostEvent
 
 
@@ -175,7 +174,7 @@ def _letters(
     reader: Spans, topology: Topology, since_ms: int, records: int, post_id: int, kafka: Mapping[str, str]
 ) -> tuple[list[Letter], list[Partition]]:
     """The dead letters whose bytes are a record about the post."""
-    places = topology.places([dead_letters.TOPIC])
+    places = topology.places([DEAD_LETTERS])
     found, cut = _since(reader, places, since_ms, records, _about(post_id))
     return list(_read_letters(found, kafka, post_id)), cut
 
@@ -183,7 +182,7 @@ def _letters(
 def _read_letters(found: Sequence[Incoming], kafka: Mapping[str, str], post_id: int) -> Iterator[Letter]:
     for message in found:
         said = {
-            name.removeprefix(dead_letters.PREFIX): value.decode(errors="backslashreplace")
+            name.removeprefix(ERRORS): value.decode(errors="backslashreplace")
             for name, value in message.headers
         }
         origin = said.get("topic", "")

@@ -10,7 +10,7 @@ import faust
 from faust.auth import OAuthCredentials, SASLCredentials, SSLCredentials
 from faust.types.auth import CredentialsT
 
-from pipeline.auth import oauth
+from pipeline.auth import oauth_aio
 from pipeline.domain import admission
 from pipeline.domain.hold import Limit
 from pipeline.kafka import client
@@ -81,7 +81,7 @@ def _credentials(kafka: str) -> CredentialsT | None:
     security = client.security_of(kafka)
     context, mechanism = security.context(), security.properties.get("sasl.mechanism")
     if security.oauth:
-        return OAuthCredentials(oauth_cb=oauth.Provider(security.oauth), ssl_context=context)
+        return OAuthCredentials(oauth_cb=oauth_aio.Provider(security.oauth), ssl_context=context)
     if mechanism:
         return SASLCredentials(
             username=security.user,

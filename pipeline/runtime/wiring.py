@@ -15,7 +15,7 @@ from pipeline.audit.live import auditor_of
 from pipeline.auth.home_keys import tokens_of
 from pipeline.clock import Clock
 from pipeline.control import health_topic
-from pipeline.control.controller import HEALTH, Classified, Controller
+from pipeline.control.controller import Classified, Controller
 from pipeline.control.controller_metrics import JournalMetrics
 from pipeline.control.costs import MeanCost, MeasuredTimelines, tell
 from pipeline.control.groups import CONTROLLERS
@@ -198,7 +198,7 @@ async def controller(r: LiveResources) -> Controller:
     look = await asyncio.to_thread(LiveHealth, r.kafka, r.topology, now_ms=r.clock.now_ms)
     r.stack.callback(look.close)
     look.health.restore(health_topic.newest(r.kafka, names).values())
-    leader = Leader(r.kafka, names.topic(HEALTH), names.group(CONTROLLERS))
+    leader = Leader(r.kafka, names.topic(health_topic.HEALTH), names.group(CONTROLLERS))
     r.stack.callback(leader.close)
     told = JournalMetrics(leader, lambda: look.lags)
     r.view("containment.journal", told, lost=lambda: None)  # from now on: a counter begins at nothing

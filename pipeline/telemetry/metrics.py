@@ -149,6 +149,9 @@ STAGE_STATUS = _gauge(
     "stage",
     "status",
 )
+STAGE_WORKERS = _gauge(
+    "tideline_stage_workers", "Members of a stage's consumer group; 0: it has no live worker", "stage"
+)
 LAG_BUDGET = _gauge("tideline_lag_budget_seconds", "The lag budget of a stage that has one", "stage")
 BURN_RATE = _gauge(
     "tideline_error_budget_burn_rate",

@@ -18,6 +18,8 @@ TRACEPARENT = "traceparent"
 APPENDED_AT = "tideline_appended_at"
 ENTERED_AT = "tideline_entered_at"
 """When (ms) the broker had the event that a path began with; believed on the pipeline's own topics alone."""
+ERRORS = "__streams.errors."
+"""Before the name of a header of a dead letter that tells of the failure (KIP-1034)."""
 _CARRIED = (ORIGIN_TS, TRACEPARENT)
 
 _MAX_TIME_DIGITS = 13
@@ -31,6 +33,11 @@ MAX_NAME_BYTES = 200
 
 OURS = "tideline"
 """The `client.id` of the pipeline's own producers."""
+
+
+def own_headers(headers: Iterable[Header]) -> list[Header]:
+    """Of a dead letter, those that the message had when it came."""
+    return [one for one in headers if one[0] != APPENDED_AT and not one[0].startswith(ERRORS)]
 
 
 class Headed(Protocol):

@@ -367,7 +367,8 @@ class StageHealth:
     """Topic `pipeline.health` (compacted, key stage): how a stage stands. None is unknown, and never 0.
 
     status: OK | WARN | ERR | STOP | STALL | REWIND | UNKNOWN. `pending`: deliveries of a tier not made.
-    alert: page | ticket | nothing. `since`: when (ms) it came into its status; 0: not known.
+    alert: page | ticket | nothing. `since`: when (ms) it came into its status; 0: not known. `workers`: in
+    its group. `outage_s`: how long it had none, as far as it has not caught up since.
     """
 
     stage: str
@@ -381,3 +382,5 @@ class StageHealth:
     shards: tuple[ShardHealth, ...]
     at: int
     since: int = 0
+    workers: int | None = None
+    outage_s: float = 0.0

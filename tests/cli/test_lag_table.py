@@ -35,7 +35,7 @@ def test_a_wide_window_has_everything_in_its_line():
 
     assert stage[:3] == ["fanout.medium", "STOP", clock(NOW_MS)]
     assert [line[:6] for line in partitions] == [
-        ["UNKNOWN", "fanout.medium", str(n), "1234", "4,334", "3,100"] for n in range(2)
+        ["fanout.medium", "UNKNOWN", str(n), "1234", "4,334", "3,100"] for n in range(2)
     ]
 
 

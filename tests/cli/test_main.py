@@ -3,9 +3,13 @@
 import os
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
+import typer
+
+from pipeline import cli
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -67,6 +71,42 @@ def test_a_command_by_its_old_name_says_the_new_one_and_is_not_in_the_help():
     assert old.stderr.startswith(said)
     assert old.stderr.count(said) == 1
     assert " policy " not in run("-m", "pipeline", "--help").stdout
+
+
+def test_every_command_is_loaded_from_the_module_that_has_it_and_no_other():
+    found = typer.main.get_command(cli.build())
+
+    assert {*found.commands} == {*cli.COMMANDS}
+    for module in {cli.MODULES.get(name, name) for name in cli.COMMANDS}:
+        app = typer.Typer()
+        import_module(f"pipeline.cli.{module}").register(app)
+        has = typer.main.get_group(app).commands.keys()
+        assert has == {name for name in cli.COMMANDS if cli.MODULES.get(name, name) == module}
+    registering = {
+        path.stem
+        for path in Path(cli.__file__).parent.glob("[a-z]*.py")
+        if "def register" in path.read_text()
+    }
+    assert registering == {cli.MODULES.get(name, name) for name in cli.COMMANDS}
+
+
+LIGHT = {
+    "lag": {"cassandra", "faust", "aiokafka", "structlog", "aiohttp", "pydantic_settings"},
+    "trace": {"faust", "aiokafka", "structlog", "aiohttp", "prometheus_client", "pydantic_settings"},
+    "stop": {"cassandra", "faust", "aiokafka", "structlog", "aiohttp", "yaml", "rich", "fastavro"},
+}
+
+
+@pytest.mark.parametrize("command", LIGHT)
+def test_a_command_loads_what_it_needs_only(command, tmp_path):
+    """Each of these would take a tenth of a second or more from Enter on."""
+    words = [command, *(["7"] if command == "trace" else []), "--home", str(tmp_path)]
+    body = f"import sys; from pipeline import cli; sys.argv = ['tideline', *{words!r}]\ntry: cli.main()\nexcept SystemExit: pass\nprint(); print(*sys.modules)"
+    done = run("-c", body, TIDELINE_KAFKA="127.0.0.1:1", TIDELINE_CASSANDRA="127.0.0.1:1")
+
+    loaded = {module.partition(".")[0] for module in done.stdout.splitlines()[-1].split()}
+    assert "typer" in loaded
+    assert not LIGHT[command] & loaded
 
 
 def test_version_says_which():

@@ -20,8 +20,10 @@ RULES = {"large": Rules(10.0, 0.5, 0.8, 0.9, 1.0, 5.0, 30.0, 0.2, 6, None)}
 TIERS = [Tier("small", 10, 2.0), Tier("large", None, 10.0)]
 
 
-def health(stage, age_s, pending=None):
-    return StageHealth(stage, "WARN", 1, pending, age_s, 10.0, (), "", (), NOW)
+def health(stage, age_s, pending=None, workers=1, outage_s=0.0):
+    return StageHealth(
+        stage, "WARN", 1, pending, age_s, 10.0, (), "", (), NOW, workers=workers, outage_s=outage_s
+    )
 
 
 class World:
@@ -29,12 +31,14 @@ class World:
 
     def __init__(self):
         self.outbox, self.age_s, self.now, self.told = RecordingOutbox(), 0.0, NOW, []
+        self.workers, self.outage_s = 1, 0.0
         self.arrivals, self.quotas = Arrivals(), MemoryQuotas()
         self.one, self.other = self.controller(True), self.controller(False)
 
     def controller(self, leads):
         async def look():
-            return [health("classify", 99.0), health("fanout.large", self.age_s, 700)]
+            large = health("fanout.large", self.age_s, 700, self.workers, self.outage_s)
+            return [health("classify", 99.0), large]
 
         return Controller(
             look=look,
@@ -88,6 +92,21 @@ async def test_a_breach_is_acted_upon_and_everything_taken_back_and_the_journal_
     assert set(story[5:]) == {("released", *rest) for _, *rest in story[:5]}
 
 
+async def test_nobody_is_contained_for_a_dead_worker_neither_while_it_is_dead_nor_while_what_waited_is_done():
+    world = World()
+    post = ClassifiedPost(first_id(NOW), 7, NOW, "public", "eu", AuthorClass.PUSH, 9_000)
+    Classified(world.arrivals, TIERS, lambda: world.now).put(b"", post)
+
+    world.age_s, world.workers, world.outage_s = 60.0, 0, 60.0
+    assert await world.one.step() == []
+    world.workers = 1
+    assert await world.one.step() == []
+    world.outage_s = 0.0
+    await world.one.step()
+
+    assert {one.kind for one in world.in_force()} == {"shed", "pull", "defer", "narrow"}
+
+
 async def test_who_does_not_lead_looks_and_tells_and_writes_nothing():
     world = World()
     world.age_s = 60.0
@@ -118,7 +137,7 @@ async def test_the_health_of_every_stage_is_told_by_its_name():
 
 def test_tiers_are_what_is_acted_for():
     assert seen_of([health("classify", 99.0), health("fanout.large", None, 700)]) == {
-        "large": TierSample(None, 700)
+        "large": TierSample(None, 700, 1)
     }
 
 

@@ -223,3 +223,40 @@ def test_objectives_are_those_of_the_tiers():
 
     assert objective(replace(TOPOLOGY, tiers=tiers), "fanout.large") == 0.95
     assert objective(TOPOLOGY, "retract") == 0.99
+
+
+def without_worker(*partitions):
+    return replace(small(*partitions), workers=0)
+
+
+def test_a_stage_without_a_live_worker_is_a_stop_also_when_nothing_waits():
+    said = watch(Health(TOPOLOGY), 1, lambda _: without_worker(partition(0, 5, 0), partition(1, 9, 0)))
+
+    assert (said.status, said.workers) == ("STOP", 0)
+    assert {shard.status for shard in said.shards} == {"OK"}
+
+
+def test_how_long_a_stage_had_no_worker_counts_from_its_last_commit_until_it_has_caught_up():
+    """It was killed at second 5 and left its group at 15; at 45 a worker is back, at 60 nothing waits."""
+
+    def look(second):
+        stage = small(partition(0, 5, 3 * (second >= 5), max(second - 5.0, 0.0)))
+        if second >= 60:
+            return replace(small(partition(0, 8, 0)), workers=1)
+        return replace(stage, workers=0 if 15 <= second < 45 else 1)
+
+    health = Health(TOPOLOGY)
+    assert watch(health, 15, look).outage_s == 0
+    assert watch(health, 1, look, start=15).outage_s == 10
+    assert watch(health, 30, look, start=16).outage_s == 40
+    assert watch(health, 15, look, start=46).outage_s == 0
+
+
+def test_a_successor_goes_on_with_an_outage_that_its_predecessor_saw():
+    health = Health(TOPOLOGY)
+    left = watch(health, 10, lambda n: without_worker(partition(0, 5, 3, n + 100.0)))
+    after = Health(TOPOLOGY)
+    after.restore([decode(encode(left), StageHealth)])
+
+    said = watch(after, 1, lambda n: replace(small(partition(0, 5, 3, n + 100.0)), workers=1), start=15)
+    assert (left.outage_s, said.outage_s) == (109.0, 115.0)

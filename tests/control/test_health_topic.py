@@ -92,7 +92,7 @@ def test_the_document_has_the_words_of_stage_and_partitions():
     """Of a partition that was not spoken of, nothing is known but that it has nothing to do."""
     shards = (ShardHealth("fanout.small", 0, "STALL", 3, 1.0),)
     said = replace(record(status="STALL", shards=shards), since=NOW_MS - 5_000, pending=40)
-    [row] = document([stage(3, 0, 2)], Said([said], NOW_MS))
+    [row] = document([stage(3, 0, 2)], Said([said], NOW_MS), {})
 
     assert (row["status"], row["status_since_ms"], row["pending_deliveries"]) == ("STALL", NOW_MS - 5_000, 40)
     assert [one["status"] for one in row["partitions"]] == ["STALL", "OK", "UNKNOWN"]
@@ -101,8 +101,16 @@ def test_the_document_has_the_words_of_stage_and_partitions():
 
 def test_without_a_word_or_where_it_was_not_said_nothing_is_known_of_since_when():
     """A controller of the version before this one says no time, which is 0."""
-    [silent] = document([stage(3)], Said([], NOW_MS))
-    [of_old] = document([stage(3)], Said([record()], NOW_MS))
+    [silent] = document([stage(3)], Said([], NOW_MS), {})
+    [of_old] = document([stage(3)], Said([record()], NOW_MS), {})
 
     assert (silent["status_since_ms"], silent["pending_deliveries"]) == (None, None)
     assert (of_old["status"], of_old["status_since_ms"]) == ("WARN", None)
+
+
+@pytest.mark.parametrize("lag", [0, 3, None])
+def test_a_stage_without_a_live_worker_is_a_stop_whatever_was_said_and_says_what_to_do(lag):
+    dead = replace(stage(lag), workers=0)
+    [row] = document([dead], Said([record(status="OK")], NOW_MS), {"fanout.small": "tideline status"})
+
+    assert (row["status"], row["workers"], row["next"]) == ("STOP", 0, "tideline status")

@@ -114,13 +114,16 @@ def test_ages_are_right_per_tier_and_shard_with_every_worker_dead(domain, run):
         assert (before - origin) / 1000 <= age <= (after - origin) / 1000
 
 
-def test_without_a_controller_only_who_has_nothing_to_do_is_ok(run):
-    _, out, _ = run("lag", "--json")
+def test_no_stage_without_a_live_worker_is_ok_and_each_says_what_to_do(run):
+    """Also of those for which nothing waits; that something does is said."""
+    rows = json.loads(run("lag", "--json")[1])
+    first = {command: run(command)[1].splitlines()[0] for command in ("lag", "budget")}
 
-    rows = json.loads(out)
-    assert {row["stage"]: row["status"] for row in rows if row["status"] != "OK"} == {
-        "fanout.small": "UNKNOWN"
-    }
+    assert {(row["status"], row["workers"]) for row in rows} == {("STOP", 0)}
+    small = of(rows, "fanout.small")
+    assert small["next"].startswith("tideline worker ")
+    assert f"fanout.small: no live worker, 100 records wait: {small['next']}" in run("lag")[1]
+    assert all("no live worker" in line for line in first.values())
 
 
 def test_a_breach_exits_with_3_for_who_asks(run):
@@ -197,7 +200,7 @@ def test_a_budget_is_late_since_its_oldest_record_outlived_it(domain, run):
     ]
     assert small["late_since_ms"] == min(domain.origins.values()) + 2_000
     assert (small["lag_budget_seconds"], small["objective"]) == (2.0, 0.99)
-    assert (small["status"], small["alert"]) == ("UNKNOWN", None)
+    assert (small["status"], small["workers"], small["alert"]) == ("STOP", 0, None)
     assert {one["rate"] for one in small["burn"]} == {None}
     assert of(rows, "fanout.large")["late_since_ms"] is None
 

@@ -205,3 +205,49 @@ def test_nobody_is_looked_for_unless_it_makes_a_difference(age_s, small):
 
     with_them, without = (decide({}, seen, hot, TIERS, NOW) for hot in (about, []))
     assert asks_who(seen, TIERS) == (with_them != without)
+
+
+samples = st.builds(
+    TierSample,
+    age_s=ages,
+    pending=st.sampled_from([None, 0, 1_001, 10**6]),
+    workers=st.sampled_from([None, 0, 1]),
+    outage_s=st.sampled_from([0.0, 7.0, 100.0]),
+)
+
+
+@given(samples, samples, st.lists(st.tuples(ages, st.sampled_from([0, 1_001])), max_size=5))
+def test_nobody_is_contained_for_what_a_dead_worker_does(large, small, before):
+    """Nothing is started for a tier without a live worker, and what it had is not kept."""
+    world = World()
+    for age_s, pending in before:
+        world.step(age_s, pending)
+    had = dict(world.in_force)
+    seen = {"large": large, "small": small}
+    changes = decide(had, seen, [*HOT, Hot("small", Kind.PULL, "9", 1.0)], TIERS, world.now)
+
+    for change in changes:
+        if not change.over:
+            assert seen[change.record.tier].workers != 0
+    alone = {tier: one if one.workers == 0 else TierSample(0.0, 0) for tier, one in seen.items()}
+    assert not asks_who(alone, TIERS)
+
+
+@given(samples)
+def test_what_a_tier_is_late_by_for_want_of_a_worker_does_not_count(large):
+    """It is treated as one that is late by the rest."""
+    less = None if large.age_s is None else max(large.age_s - large.outage_s, 0.0)
+    rest = dataclasses.replace(large, age_s=less, outage_s=0.0)
+    if large.outage_s and (less or 0) < 8:
+        rest = dataclasses.replace(rest, pending=None)  # what piled up meanwhile
+
+    changes, without = (decide({}, {"large": one}, HOT, TIERS, NOW) for one in (large, rest))
+    assert changes == without
+
+
+def test_a_queue_that_piled_up_without_a_worker_is_not_shed_but_one_that_grows_on_is():
+    piled, growing = (TierSample(age_s, 5_000, 1, 60.0) for age_s in (61.0, 69.0))
+
+    assert decide({}, {"large": piled}, HOT, TIERS, NOW) == []
+    [*_, shed] = decide({}, {"large": growing}, (), TIERS, NOW)
+    assert (shed.record.kind, shed.record.author_class) == ("shed", PULL)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.domain.lag_status import CommitWindow, LagSample, Status, judge, worst
+from pipeline.domain.lag_status import CommitWindow, LagSample, Status, judge, of_group, worst
 
 
 def window(*looks):
@@ -233,3 +233,9 @@ def test_the_window_says_what_the_whole_history_does(history, later, patience_s)
     now = at + later
 
     assert judge(window(*seen), now, patience_s) == by_the_book(seen, now, patience_s)
+
+
+@given(st.lists(st.sampled_from(Status)), st.sampled_from([None, 0, 1, 7]))
+def test_a_group_without_a_live_worker_is_never_ok(partitions, workers):
+    """Whatever its lags are; else it has the word of its worst partition."""
+    assert of_group(partitions, workers) == (Status.STOP if workers == 0 else worst(partitions))

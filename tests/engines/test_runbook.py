@@ -32,13 +32,17 @@ def test_from_red_to_contained_and_back(instance: Instance) -> None:
     of = {"TIER": "large", "AUTHOR": str(celebrity), "POST": str(first["post_id"])}
 
     def follow(block: list[list[str]]) -> list[str]:
-        return [instance.tideline(*(of.get(word, word) for word in words)) for words in block]
+        done = [instance.command(*(of.get(word, word) for word in words)) for words in block]
+        for words, one in zip(block, done, strict=True):
+            assert one.returncode == (1 if words == ["status"] else 0), one.stderr
+        return [one.stdout for one in done]
 
     with stopped(instance, "fanout.large"):
         instance.publish(first)
         eventually(lambda: instance.lag("fanout.large").lag == 1)
         said = follow(contain)
         assert "fanout.large" in said[0] and "fanout.large" in said[1]
+        assert said[0].startswith("fanout.large: no live worker")
         assert "RED" in said[-1]
         second = events.post(celebrity, "second")
         instance.publish(second)

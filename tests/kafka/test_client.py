@@ -9,7 +9,7 @@ from aiokafka.client import AIOKafkaClient
 from confluent_kafka import KafkaError
 from confluent_kafka.admin import AdminClient
 
-from pipeline.auth import oauth
+from pipeline.auth import oauth, oauth_aio
 from pipeline.errors import ConfigError
 from pipeline.kafka import client
 from pipeline.runtime import apps
@@ -110,7 +110,7 @@ async def test_a_token_in_a_file_is_passed_on_to_both_clients(file, tmp_path):
 
 async def test_a_token_is_asked_for_again_when_it_is_about_to_expire(tmp_path):
     token = tmp_path / "token"
-    provider = oauth.Provider(oauth.TokenSource(token.as_uri()))
+    provider = oauth_aio.Provider(oauth.TokenSource(token.as_uri()))
     soon = base64.urlsafe_b64encode(json.dumps({"exp": time.time() + 5}).encode()).decode()
     token.write_text(f"x.{soon}.y")
 

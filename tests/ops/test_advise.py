@@ -199,9 +199,7 @@ def test_without_a_worker_the_measured_cost_of_a_row_is_gone_by(path):
     found = looked(path)[STAGE]
 
     assert (nothing.service, nothing.advice) == (None, None)
-    assert shown.document(nothing)["says"] == [
-        "nothing to go by, as it is not known what a worker does: none is alive"
-    ]
+    assert shown.document(nothing, "start it")["says"] == ["no live worker, 10 records wait: start it"]
     assert (found.service, found.source, found.workers) == (100, "cost", 0)
     assert [one.seconds for one in found.advice.options] == [10, 5]
 
@@ -213,7 +211,9 @@ def test_every_stage_is_seen_and_one_with_nothing_to_do_says_so(path):
 
     assert {"graph", "classify", "backfill", "fanout.small", "query"} <= set(found)
     assert (found["classify"].backlog, found["classify"].unit) == (1, "records")
-    assert list(shown.lines(found["classify"], 60))[-1].startswith("  advice    nothing to go by")
+    said = list(shown.lines(found["classify"], 60, "start it"))
+    assert said[0] == "classify: no live worker, 1 records wait: start it"
+    assert not any("nothing to go by" in line for line in said)
 
 
 def overload(**changes):
@@ -239,7 +239,7 @@ def overload(**changes):
 
 
 def test_the_sums_are_written_out():
-    assert list(shown.lines(overload(), 60)) == [
+    assert list(shown.lines(overload(), 60, None)) == [
         "fanout.large: 1 worker on 4 partitions",
         "  arrives   0.0 records/s, 0.0 segments/s; in the last 60 s 40.0 records/s, 40.0 segments/s",
         "  done      10.0 records/s, 10.0 segments/s",
@@ -255,8 +255,19 @@ def test_the_sums_are_written_out():
 
 
 def test_a_machine_without_room_for_more_says_so():
-    document = shown.document(overload(headroom=1.0))
+    document = shown.document(overload(headroom=1.0), None)
 
     assert document["advice"]["workers"] is None
     assert [one["workers"] for one in document["drains"]] == [1]
     assert any("CPUs are in use" in said for said in document["says"])
+
+
+def test_a_stage_without_a_live_worker_says_that_first_and_then_what_its_workers_would_do():
+    dead = overload(workers=0, source="cost")
+
+    assert next(shown.lines(dead, 60, "tideline stage start fanout.large")) == (
+        "fanout.large: no live worker, 2,400 records wait: tideline stage start fanout.large"
+    )
+    assert shown.document(dead, "tideline status")["next"] == "tideline status"
+    idle = overload(workers=0, backlog=0, backlog_units=(0.0,) * 4, advice=None, service=None)
+    assert list(shown.lines(idle, 60, "tideline status")) == ["fanout.large: no live worker: tideline status"]

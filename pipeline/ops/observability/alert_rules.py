@@ -28,10 +28,21 @@ def _grown(counter: str, by: str) -> str:
     return f"sum by ({by}) (increase({counter}[10m]) > 0 or ({counter} unless {counter} offset 10m) > 0)"
 
 
+_NO_WORKER = "max by (domain, stage) (tideline_stage_workers) == 0"
+"""Of such a stage this is said, and nothing that follows from it."""
+
 _PIPELINE = (
     _alert(
+        "StageWithoutWorker",
+        _NO_WORKER,
+        "30s",
+        "page",
+        "{{ $labels.stage }} ({{ $labels.domain }}) has no live worker: nothing of what waits gets done",
+    ),
+    _alert(
         "StageStuck",
-        'max by (domain, stage, status) (tideline_stage_status{status=~"STOP|STALL|REWIND"}) == 1',
+        'max by (domain, stage, status) (tideline_stage_status{status=~"STOP|STALL|REWIND"}) == 1'
+        f" unless on (domain, stage) {_NO_WORKER}",
         "1m",
         "page",
         "{{ $labels.stage }} ({{ $labels.domain }}) is {{ $labels.status }}: work waits and none gets done",
@@ -39,7 +50,8 @@ _PIPELINE = (
     _alert(
         "StageOverBudget",
         "time() - min by (domain, stage) (tideline_oldest_unprocessed_timestamp_seconds)"
-        " > on (domain, stage) max by (domain, stage) (tideline_lag_budget_seconds)",
+        " > on (domain, stage) max by (domain, stage) (tideline_lag_budget_seconds)"
+        f" unless on (domain, stage) {_NO_WORKER}",
         "1m",
         "page",
         "{{ $labels.stage }} ({{ $labels.domain }}) is {{ $value | humanizeDuration }} behind, "
