@@ -9,7 +9,7 @@ from contextlib import suppress
 from confluent_kafka import IsolationLevel, KafkaError, KafkaException, TopicPartition
 from confluent_kafka.admin import AdminClient, OffsetSpec  # type: ignore[attr-defined]
 
-from pipeline.kafka.client import settings
+from pipeline.kafka.client import UNAUTHORIZED, settings
 
 Partition = tuple[str, int]
 
@@ -25,6 +25,13 @@ class Bounds:
     def close(self) -> None:
         """Let go of the client, which has no close: its connections go with it."""
         del self._admin
+
+    def partitions(self, topic: str, timeout_s: float) -> list[Partition]:
+        """The partitions of a topic, none where there is no such topic. Raises KafkaException."""
+        found = self._admin.list_topics(topic, timeout=timeout_s).topics[topic]
+        if found.error is not None and found.error.code() in UNAUTHORIZED:
+            raise KafkaException(found.error)  # or what may not be read would look empty
+        return [(topic, number) for number in found.partitions]
 
     def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
         """By partition, the last stable offset: where an open transaction begins, or the next record will be.

@@ -5,6 +5,7 @@ from typing import Generic, TypeVar
 
 import structlog
 
+from pipeline.errors import EngineError, Unavailable
 from pipeline.kafka.ports import Kept
 from pipeline.telemetry import metrics
 
@@ -37,18 +38,18 @@ class Newest(Generic[Record]):
 
     def _take(self, key: bytes, value: bytes | None) -> None:
         """Have the newest record of a key, or pass over one that cannot be used: the one before it stays in
-        force, and whatever it is, who follows goes on.
+        force, and whatever it is, who follows goes on. Raises Unavailable or EngineError when a registry that
+        has to be asked does not answer.
         """
         name = key.decode(errors="replace")
         try:
-            self._use(key, value, name)
+            self._put(key, None if value is None else self._decode(value))
+        except (Unavailable, EngineError):
+            raise
         except Exception as error:
             metrics.VIEW_SKIPPED.labels(self.topic).inc()
             why = f"{type(error).__name__}: {error}"
             _log.error("view.skipped", topic=self.topic, key=name[:100], error=why)
-
-    def _use(self, key: bytes, value: bytes | None, name: str) -> None:
-        self._put(key, None if value is None else self._decode(value))
 
     def _keep(self, key: bytes, record: Record | None) -> None:
         if record is None:

@@ -1,21 +1,23 @@
-"""A compacted topic held whole: what every process of a stage knows of, without a group and without lag.
+"""Topics held whole: what every process of a stage knows of, without a group and without lag.
 
-A plain consumer on a thread of its own reads all partitions from the beginning and then follows. Faust
-tables have open stall reports and tie state to partitions; this needs neither (docs/decisions).
+One plain consumer on a thread of its own reads all of a process's topics from the beginning, each to its end,
+and then follows them. Faust tables have open stall reports and tie state to partitions; this needs neither
+(docs/decisions). A consumer a topic costs an idle process five times the requests, threads and memory.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections import deque
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
-from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, TopicPartition
+from confluent_kafka import OFFSET_BEGINNING, Consumer, KafkaError, KafkaException, Message, TopicPartition
 
 from pipeline.errors import EngineError, Unavailable
-from pipeline.kafka.bounds import Bounds
-from pipeline.kafka.client import UNAUTHORIZED, hint, settings
+from pipeline.kafka.bounds import Bounds, Partition
+from pipeline.kafka.client import hint, settings
 from pipeline.kafka.newest import Newest
 from pipeline.kafka.ports import Kept
 from pipeline.kafka.unreadable import passed
@@ -25,7 +27,7 @@ from pipeline.wire.codec import decode
 Record = TypeVar("Record")
 _PAUSE_S = 0.5
 _LOOK_S = 0.3
-"""Seconds between two questions to the broker where the topic ends."""
+"""Seconds between two questions to the broker where the topics end."""
 
 _ANSWER_S = 1.0
 
@@ -33,11 +35,10 @@ _log = structlog.get_logger()
 
 
 class TopicView(Newest[Record]):
-    """The newest record of each key of one topic. `get` may be called from any thread."""
+    """The newest record of each key of one topic, filled by its `Follower`. `get`: from any thread."""
 
     def __init__(
         self,
-        bootstrap: str,
         topic: str,
         decode: Callable[[bytes], Record],
         kept: Kept[Record] | None = None,
@@ -49,11 +50,95 @@ class TopicView(Newest[Record]):
         """
         super().__init__(topic, decode, kept)
         self._lost = lost
-        self._as_of = self._started = -float("inf")
+        self._as_of = self._asked = (
+            time.monotonic()
+        )  # what the broker says from now on is as of then at least
+        self._waiting: deque[Message] = deque()
+        self._behind: dict[int, int] = {}
+        self.caught_up = threading.Event()
+
+    @property
+    def partitions(self) -> list[Partition]:
+        """The partitions of its topic."""
+        return [(self.topic, number) for number in self._behind]
+
+    @property
+    def waits(self) -> bool:
+        """Whether it has records that it cannot read yet, and no others meanwhile."""
+        return bool(self._waiting)
+
+    def begin(self, begins: Mapping[Partition, int], ends: Mapping[Partition, int]) -> list[TopicPartition]:
+        """Where it begins to read, as these are the bounds of its topic; and how far it has to."""
+        self._behind = {number: end for (_, number), end in ends.items()}
+        first = ends if self._lost is not None else begins
+        self._positions = {number: first[self.topic, number] for number in self._behind}
+        return [
+            TopicPartition(self.topic, number, OFFSET_BEGINNING if self._lost is None else at)
+            for number, at in self._positions.items()
+        ]
+
+    def age_s(self) -> float:
+        """Seconds since this view was known to hold everything the broker had acknowledged."""
+        return time.monotonic() - self._as_of if self.caught_up.is_set() else float("inf")
+
+    def ends(self, ends: Mapping[Partition, int], asked: float) -> None:
+        """The topic ended here when the broker was asked, if it answered."""
+        if all(place in ends for place in self.partitions):
+            self._behind = {number: ends[topic, number] for topic, number in self.partitions}
+            self._asked = asked
+
+    def look(self) -> None:
+        """Compaction and transactions leave holes, also at the end: there the broker says where that is."""
+        if all(self._positions[number] >= end for number, end in self._behind.items()):
+            self._as_of = max(self._as_of, self._asked)
+            self.caught_up.set()
+
+    def take(self, message: Message) -> None:
+        """The next record, or the end of a partition. Behind a record that has to wait, all wait."""
+        self._waiting.append(message)
+        if len(self._waiting) == 1:
+            self.go_on()
+
+    def go_on(self) -> None:
+        """Take what waits, as far as it can be read."""
+        while self._waiting:
+            message = self._waiting[0]
+            try:
+                self._read(message)
+            except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
+                _log.warning("view.waiting", topic=self.topic, key=str(message.key()), error=away.message)
+                return
+            self._waiting.popleft()
+
+    def skip(self, message: Message) -> None:
+        """What cannot be read of its topic."""
+        metrics.VIEW_SKIPPED.labels(self.topic).inc()
+        self._positions[message.partition() or 0] = (message.offset() or 0) + 1
+
+    def _read(self, message: Message) -> None:
+        partition, offset = message.partition() or 0, message.offset() or 0
+        self._expect(partition, offset)
+        if message.error() is None:
+            self._take(message.key() or b"", message.value())
+            offset += 1
+        self._positions[partition] = offset
+
+    def _expect(self, partition: int, offset: int) -> None:
+        """The next record is this one. Compaction leaves holes; where nothing is compacted there are none."""
+        if self._lost is not None and offset != self._positions[partition]:
+            _log.warning("view.lost", topic=self.topic, partition=partition, read_to=offset)
+            self._positions[partition] = offset
+            self._lost()
+
+
+class Follower:
+    """Follows topics for a process: a connection and a thread for all of its views."""
+
+    def __init__(self, bootstrap: str) -> None:
         self._consumer = Consumer(
             {
                 **settings(bootstrap),
-                "group.id": f"view-of-{topic}",  # required by the client, never committed or joined
+                "group.id": "views",  # required by the client, never committed or joined
                 "enable.auto.commit": False,
                 "enable.partition.eof": True,
                 "isolation.level": "read_committed",
@@ -62,41 +147,31 @@ class TopicView(Newest[Record]):
             }
         )
         self._bounds = Bounds(bootstrap, timeout_s=_ANSWER_S)
-        self._behind: dict[int, int] = {}
-        self._caught_up, self._closing = threading.Event(), threading.Event()
-        self._thread = threading.Thread(target=self._follow, name=f"view {topic}", daemon=True)
+        self._views: dict[str, TopicView[Any]] = {}
+        self._joining: deque[tuple[TopicView[Any], list[TopicPartition]]] = deque()
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="views", daemon=True)
 
-    def start(self, timeout_s: float = 30) -> None:
-        """Read to the end once, then follow. Raises EngineError when that takes longer, or Kafka is away."""
-        self._started = time.monotonic()  # what the broker says from now on is as of then at least
+    def follows(self, topic: str) -> bool:
+        """Whether it has a view of this topic; there is no room for a second one."""
+        return topic in self._views or any(view.topic == topic for view, _ in self._joining)
+
+    def view(self, view: TopicView[Record], timeout_s: float = 30) -> TopicView[Record]:
+        """Read its topic to the end once, then follow; the same view.
+
+        Raises EngineError when that takes longer, or Kafka is away.
+        """
         try:
-            self._find_out(timeout_s)
+            places = self._find_out(view, timeout_s)
         except KafkaException as error:
             reason = error.args[0]
-            raise EngineError(f"{self.topic}: {reason.str()}", hint(reason, "tideline status")) from error
-        self._consumer.assign(
-            [
-                TopicPartition(self.topic, p, OFFSET_BEGINNING if self._lost is None else at)
-                for p, at in self._positions.items()
-            ]
-        )
-        self._thread.start()
-        if not self._caught_up.wait(timeout_s):
-            raise EngineError(f"{self.topic}: not read to its end in {timeout_s:.0f} s", "tideline status")
-
-    def _find_out(self, timeout_s: float) -> None:
-        """Where each partition begins and ends now."""
-        found = self._consumer.list_topics(self.topic, timeout=timeout_s).topics[self.topic]
-        if found.error is not None and found.error.code() in UNAUTHORIZED:
-            raise KafkaException(found.error)  # or what may not be read would look empty
-        for partition in found.partitions:
-            low, high = self._consumer.get_watermark_offsets(TopicPartition(self.topic, partition), timeout_s)
-            self._positions[partition] = low if self._lost is None else high
-            self._behind[partition] = high
-
-    def age_s(self) -> float:
-        """Seconds since this view was known to hold everything the broker had acknowledged."""
-        return time.monotonic() - self._as_of
+            raise EngineError(f"{view.topic}: {reason.str()}", hint(reason, "tideline status")) from error
+        self._joining.append((view, places))
+        if not self._thread.is_alive():
+            self._thread.start()
+        if not view.caught_up.wait(timeout_s):
+            raise EngineError(f"{view.topic}: not read to its end in {timeout_s:.0f} s", "tideline status")
+        return view
 
     def close(self) -> None:
         """Stop following; does nothing the second time."""
@@ -108,70 +183,78 @@ class TopicView(Newest[Record]):
         self._consumer.close()
         self._bounds.close()
 
+    def _find_out(self, view: TopicView[Any], timeout_s: float) -> list[TopicPartition]:
+        """Where the topic of a view begins and ends now."""
+        places = self._bounds.partitions(view.topic, timeout_s)
+        begins, ends = self._bounds.begins(places), self._bounds.ends(places)
+        if len(begins) < len(places) or len(ends) < len(places):
+            raise KafkaException(KafkaError(KafkaError._TIMED_OUT, "where it ends is not known"))
+        return view.begin(begins, ends)
+
     def _follow(self) -> None:
-        looked, looking = self._started, False
+        asked = tried = time.monotonic()
         while not self._closing.is_set():
-            if self._at_end():
-                self._as_of = max(self._as_of, looked)
-                self._caught_up.set()
-                looking = False
-            if not looking and time.monotonic() - looked >= _LOOK_S:
-                looked, looking = self._look(looked)
+            while self._joining:
+                self._join(*self._joining.popleft())
+            for view in self._views.values():
+                view.look()
+            now = time.monotonic()
+            if now - asked >= _LOOK_S:
+                asked = now
+                self._ask(now)
+            if now - tried >= _PAUSE_S:
+                tried = now
+                self._go_on()
             try:
                 messages = self._consumer.consume(1000, timeout=0.1)
             except KafkaException:
                 self._closing.wait(_PAUSE_S)  # the broker is away; librdkafka reconnects by itself
                 continue
             for message in messages:
-                partition, offset, error = message.partition() or 0, message.offset() or 0, message.error()
-                if error is None:
-                    self._expect(partition, offset)
-                    self._take(message.key() or b"", message.value())
-                    self._positions[partition] = offset + 1
-                elif error.code() == KafkaError._PARTITION_EOF:
-                    self._expect(partition, offset)
-                    self._positions[partition] = offset
-                elif passed(self._consumer, message):
-                    metrics.VIEW_SKIPPED.labels(self.topic).inc()
-                    self._positions[partition] = offset + 1
+                self._hand_on(message)
 
-    def _look(self, before: float) -> tuple[float, bool]:
-        """Ask where the topic ends now; returns as of when the answer holds, and whether there was one."""
-        now = time.monotonic()
-        ends = self._bounds.ends((self.topic, number) for number in self._behind)
-        if len(ends) < len(self._behind):
-            return before, False
-        self._behind = {number: end for (_, number), end in ends.items()}
-        return now, True
+    def _join(self, view: TopicView[Any], places: list[TopicPartition]) -> None:
+        """In this thread: a call from another one waits for as long as the client waits for records."""
+        self._views[view.topic] = view
+        if places:
+            self._consumer.incremental_assign(places)
 
-    def _at_end(self) -> bool:
-        """Compaction and transactions leave holes, also at the end: there the broker says where that is."""
-        return all(self._positions[p] >= end for p, end in self._behind.items())
+    def _hand_on(self, message: Message) -> None:
+        view, error = self._views.get(message.topic() or ""), message.error()
+        if view is None:
+            return
+        if error is None or error.code() == KafkaError._PARTITION_EOF:
+            waited = view.waits
+            view.take(message)
+            if view.waits and not waited:
+                self._consumer.pause(_all_of(view))
+        elif passed(self._consumer, message):
+            view.skip(message)
 
-    def _expect(self, partition: int, offset: int) -> None:
-        """The next record is this one. Compaction leaves holes; where nothing is compacted there are none."""
-        if self._lost is not None and offset != self._positions[partition]:
-            _log.warning("view.lost", topic=self.topic, partition=partition, read_to=offset)
-            self._positions[partition] = offset
-            self._lost()
+    def _go_on(self) -> None:
+        """Views that had to wait try again; their topics are read on once they have taken everything."""
+        for view in self._views.values():
+            if view.waits:
+                view.go_on()
+                if not view.waits:
+                    self._consumer.resume(_all_of(view))
 
-    def _use(self, key: bytes, value: bytes | None, name: str) -> None:
-        while not self._closing.is_set():
-            try:
-                super()._use(key, value, name)
-            except (Unavailable, EngineError) as away:  # a schema registry: the record may be good
-                _log.warning("view.waiting", topic=self.topic, key=name, error=away.message)
-                self._closing.wait(_PAUSE_S)
-            else:
-                return
+    def _ask(self, now: float) -> None:
+        """Ask where all topics end."""
+        views = self._views.values()
+        ends = self._bounds.ends(place for view in views for place in view.partitions)
+        for view in views:
+            view.ends(ends, now)
+
+
+def _all_of(view: TopicView[Any]) -> list[TopicPartition]:
+    return [TopicPartition(*place) for place in view.partitions]
 
 
 def whole(bootstrap: str, topic: str, record: type[Record]) -> list[Record]:
     """Every record that a compacted topic holds now. Raises EngineError when Kafka does not answer."""
-    decoding: Callable[[bytes], Record] = partial(decode, expected=record)
-    view = TopicView(bootstrap, topic, decoding)
+    follower = Follower(bootstrap)
     try:
-        view.start()
-        return view.values()
+        return follower.view(TopicView(topic, partial(decode, expected=record))).values()
     finally:
-        view.close()
+        follower.close()

@@ -6,7 +6,7 @@ The twin is `memory`: the wiring makes the same stages of both.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Protocol
 
@@ -17,7 +17,7 @@ from pipeline.kafka.emit import Emit
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.ports import Kept, KeyedView
 from pipeline.kafka.registry import SchemaRegistry
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import Follower, TopicView
 from pipeline.path import RECORDS
 from pipeline.store.cassandra import open_stores
 from pipeline.store.ports import Stores
@@ -73,17 +73,32 @@ class LiveResources:
     outbox: Outbox
     stack: AsyncExitStack
     clock: Clock = CLOCK
+    views: dict[str, TopicView[Any]] = field(default_factory=dict)
+    followers: list[Follower] = field(default_factory=list)
 
     def view(
         self, topic: str, kept: Kept[Any] | None = None, *, lost: Callable[[], None] | None = None
     ) -> TopicView[Any]:
-        """As `Resources`."""
+        """As `Resources`. What keeps nothing of its own is shared by all who ask."""
+        plain = kept is None and lost is None
+        if plain and topic in self.views:
+            return self.views[topic]
         decode = partial(codec.decode, expected=RECORDS[topic])
         name = self.topology.names.topic(topic)
-        view: TopicView[Any] = TopicView(self.kafka, name, decode, kept, lost=lost)
-        view.start()
-        self.stack.callback(view.close)
+        view = self._follower(name).view(TopicView(name, decode, kept, lost=lost))
+        if plain:
+            self.views[topic] = view
         return view
+
+    def _follower(self, topic: str) -> Follower:
+        """One that does not follow this topic yet: the first, but for a topic that is kept in two ways."""
+        for follower in self.followers:
+            if not follower.follows(topic):
+                return follower
+        follower = Follower(self.kafka)
+        self.stack.callback(follower.close)
+        self.followers.append(follower)
+        return follower
 
     def emit(self, stage: str) -> Emit:
         """As `Resources`."""

@@ -29,11 +29,23 @@ async def tell(
     authors: Iterable[int] = (),
     posts: Iterable[int] = (),
 ) -> None:
+    """Send what `messages` makes of the same. Nothing is sent when it is nobody."""
+    await emit.all(messages(emit, batch, readers=readers, authors=authors, posts=posts))
+
+
+def messages(
+    emit: Emit,
+    batch: Sequence[Delivery[Any]],
+    *,
+    readers: Iterable[int] = (),
+    authors: Iterable[int] = (),
+    posts: Iterable[int] = (),
+) -> Iterator[Outgoing]:
     """What this batch was about: readers whose state, edges or relations may be others now, authors who have
-    new posts, posts that are shown differently or not at all. Nothing is sent when it is nobody.
+    new posts, posts that are shown differently or not at all.
     """
     kinds = {"reader": set(readers), "author": set(authors), "post": set(posts)}
-    await emit.all(
+    return (
         message for kind, ids in kinds.items() if ids for message in _messages(emit, kind, ids, batch[-1])
     )
 

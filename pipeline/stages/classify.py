@@ -31,7 +31,7 @@ from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, numbering, repairs
 from pipeline.stages.overrides import Overrides
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
-from pipeline.store.values import AuthorGraph, Placed, StoredPost
+from pipeline.store.values import AuthorGraph, Claim, Placed, StoredPost
 from pipeline.telemetry import metrics
 from pipeline.wire import headers
 from pipeline.wire.enums import EventType, RefusalReason
@@ -67,46 +67,21 @@ class Classify:
     tasks_per_post: int
 
     async def handle(self, batch: Sequence[Post]) -> list[Refused]:
-        """Store a batch, then its routes, then its tasks: each durable before the next."""
-        ttl_s = self.window.life_ms // 1000
-        batch, unnumbered = await numbering.number(self.posts, batch, ttl_s=ttl_s)
-        claims = await self.posts.claims([post.record.post_id for post in batch])
-        known = {post_id: claim.author_id for post_id, claim in claims.items() if claim.author_id is not None}
-        accepted, ahead, changed, refused = self._accepted(batch, known)
-        await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=ttl_s)
+        """Store a batch and the routes of its authors, then send its tasks: each durable before the next.
+
+        What does not need each other goes together: a post that comes alone waits for four answers of the
+        store and one of the broker.
+        """
+        known = await self._known(batch)
+        accepted, ahead, changed, refused = self._accepted(known)
         published = [post for post in accepted if post.record.type == EventType.PUBLISHED]
-        authors = {post.record.author_id for post in published}
-        awaited = {post_id for post_id, claim in claims.items() if claim.ahead}
-        awaited |= {post.record.post_id for post in ahead}
-        early = await self._ahead({(p.record.post_id, p.record.author_id) for p in published}, awaited)
-        graphs, records, stored_hints = await asyncio.gather(
-            self.graph.author_graphs(authors),
-            self.routes.routes(authors),
-            self._stored_hints([post.record for post in published if post.record.post_id in known]),
-        )
-        hint_of = dict(stored_hints)
-        for post in published:  # of several with one id those of the first, as in batches of their own
-            hint_of.setdefault(post.record.post_id, _hints(post.record, graphs[post.record.author_id]))
-        await self.posts.put_posts([*early, *map(_placed, accepted)], hint_of)
-
-        before = dict(records)
-        for post in published:
-            self._route(post, graphs, records)
-        await self._put_routes(before, records, published)
-        flagged = {  # what the index says of their posts may change
-            post.record.author_id
-            for post in accepted
-            if post.record.type == EventType.DELETED or _edits_visibility(post.record)
-        }
-        await changes.tell(self.emit, batch, authors=authors | flagged, posts=changed)
-
-        classes = {p.record.post_id: _class_of(p.record, records) for p in published}
+        records = self._routes(published, known)
+        hint_of = await self._stored(accepted, ahead, published, known, records)
         # anew: whoever joins once the posts are stored finds them there, whoever joined before is in a task
         stored, seats = await asyncio.gather(
             self.posts.posts([post.record.post_id for post in accepted if _sets_visibility(post.record)]),
-            self.graph.author_graphs(authors),
+            self.graph.author_graphs({post.record.author_id for post in published}),
         )
-        gone = {post.post_id for post in stored.values() if post.gone}
         # two authors with one id, on two partitions at once: the later write has it, whole
         owners = {post_id: post.author_id for post_id, post in stored.items()}
         lost = [
@@ -114,22 +89,68 @@ class Classify:
         ]
         refused += [_not_the_owner(post, owners[post.record.post_id]) for post in lost]
         published = [post for post in published if post not in lost]
+        gone = {post.post_id for post in stored.values() if post.gone}
+        classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         await self.emit.all(
-            task
-            for post in published
-            if post.record.post_id not in gone
-            for task in self._tasks(post, classes[post.record.post_id], seats[post.record.author_id], hint_of)
-        )
-        await self.emit.all(
-            self._classified(post, classes[post.record.post_id], graphs[post.record.author_id])
-            for post in published
+            [
+                *changes.messages(self.emit, batch, authors=_authors_told(accepted), posts=changed),
+                *(
+                    task
+                    for post in published
+                    if post.record.post_id not in gone
+                    for task in self._tasks(
+                        post, classes[post.record.post_id], seats[post.record.author_id], hint_of
+                    )
+                ),
+                *(
+                    self._classified(post, classes[post.record.post_id], known.graphs[post.record.author_id])
+                    for post in published
+                ),
+            ]
         )
         for author_class in classes.values():
             metrics.POSTS_CLASSIFIED.labels(author_class).inc()
         for post in published:
             metrics.PRODUCER_DELAY.observe(max(post.entered_ms - post.origin_ts, 0) / 1000)
-        await self._repair([each for post in accepted for each in _caused(post, stored, known)])
-        return [*unnumbered, *refused]
+        await self._repair([each for post in accepted for each in _caused(post, stored, known.owners)])
+        return [*known.refused, *refused]
+
+    async def _known(self, batch: Sequence[Post]) -> "_Known":
+        """The batch with its ids, and what the tables say of them and of the authors."""
+        authors = {post.record.author_id for post in batch if post.record.type == EventType.PUBLISHED}
+        own = [post.record.post_id for post in batch if not numbering.is_made(post.record)]
+        numbered, claims, graphs, records = await asyncio.gather(
+            numbering.number(self.posts, batch, ttl_s=self.window.life_ms // 1000),
+            self.posts.claims(own),
+            self.graph.author_graphs(authors),
+            self.routes.routes(authors),
+        )
+        return _Known(numbered.batch, numbered.refused, numbered.claims | claims, graphs, records)
+
+    async def _stored(
+        self,
+        accepted: Sequence[Post],
+        ahead: Sequence[Post],
+        published: Sequence[Post],
+        known: "_Known",
+        records: Mapping[int, RouteRecord],
+    ) -> dict[int, int]:
+        """Store the posts and the routes of their authors; returns the hints of the posts."""
+        await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=self.window.life_ms // 1000)
+        awaited = {post_id for post_id, claim in known.claims.items() if claim.ahead}
+        awaited |= {post.record.post_id for post in ahead}
+        early, stored_hints = await asyncio.gather(
+            self._ahead({(p.record.post_id, p.record.author_id) for p in published}, awaited),
+            self._stored_hints([post.record for post in published if post.record.post_id in known.owners]),
+        )
+        hint_of = dict(stored_hints)
+        for post in published:  # of several with one id those of the first, as in batches of their own
+            hint_of.setdefault(post.record.post_id, _hints(post.record, known.graphs[post.record.author_id]))
+        await asyncio.gather(
+            self.posts.put_posts([*early, *map(_placed, accepted)], hint_of),
+            self._put_routes(known.records, records, published),
+        )
+        return hint_of
 
     async def _repair(self, caused: Sequence[tuple[Post, str, int]]) -> None:
         """Pages show or hide a post at once; its rows come and go by and by: on which topic, as of when."""
@@ -154,18 +175,16 @@ class Classify:
             )
         )
 
-    def _accepted(
-        self, batch: Sequence[Post], known: Mapping[int, int]
-    ) -> tuple[list[Post], list[Post], set[int], list[Refused]]:
+    def _accepted(self, known: "_Known") -> tuple[list[Post], list[Post], set[int], list[Refused]]:
         """What is applied, what waits for its post, the posts that are known already and change; and what is
         refused: ids that are another author's post.
         """
-        taken = dict(known)
+        taken = known.owners
         accepted: list[Post] = []
         ahead: list[Post] = []
         changed: set[int] = set()
         refused: list[Refused] = []
-        for post in batch:
+        for post in known.batch:
             event = post.record
             owner = taken.get(event.post_id, event.author_id)
             if owner != event.author_id:
@@ -196,26 +215,28 @@ class Classify:
         )
         return {row.post_id: hints.plain(row.hints) for rows in found for row in rows}
 
-    def _route(self, post: Post, graphs: dict[int, AuthorGraph], records: dict[int, RouteRecord]) -> None:
-        author_id = post.record.author_id
-        record = records.get(author_id, RouteRecord(author_id, (), 0))
-        at = post.message.timestamp_ms
-        followers = graphs[author_id].followers
-        if post.record.post_id <= record.latest_post_id:
-            return  # it has its class: nothing is asked, and no rate is used up
-        influences = self.overrides.influences(post, budgets.tier_for(followers, self.tiers).name)
-        records[author_id] = route_for(
-            post.record.post_id,
-            record,
-            followers,
-            self.overrides.thresholds(),
-            window_start=snowflake.first_id(at - self.window.window_ms),
-            oldest=snowflake.first_id(at - self.window.life_ms),
-            influences=influences,
-        )
+    def _routes(self, published: Sequence[Post], known: "_Known") -> dict[int, RouteRecord]:
+        """The route records of these posts' authors once every post has its class."""
+        records = dict(known.records)
+        for post in published:
+            author_id, post_id = post.record.author_id, post.record.post_id
+            record = records.get(author_id, RouteRecord(author_id, (), 0))
+            if post_id <= record.latest_post_id:
+                continue  # it has its class: nothing is asked, and no rate is used up
+            followers, at = known.graphs[author_id].followers, post.message.timestamp_ms
+            records[author_id] = route_for(
+                post_id,
+                record,
+                followers,
+                self.overrides.thresholds(),
+                window_start=snowflake.first_id(at - self.window.window_ms),
+                oldest=snowflake.first_id(at - self.window.life_ms),
+                influences=self.overrides.influences(post, budgets.tier_for(followers, self.tiers).name),
+            )
+        return records
 
     async def _put_routes(
-        self, before: dict[int, RouteRecord], after: dict[int, RouteRecord], published: Sequence[Post]
+        self, before: Mapping[int, RouteRecord], after: Mapping[int, RouteRecord], published: Sequence[Post]
     ) -> None:
         """Store what changed; publish what readers need to know: any record but that of plain push authors.
 
@@ -273,6 +294,34 @@ class Classify:
         return self.emit.message("posts.classified", str(event.author_id), record, source=post)
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A batch with its ids, what found none, and what the tables said: whose the ids are, by author the
+    followers and the route.
+    """
+
+    batch: Sequence[Post]
+    refused: Sequence[Refused]
+    claims: Mapping[int, Claim]
+    graphs: Mapping[int, AuthorGraph]
+    records: Mapping[int, RouteRecord]
+
+    @property
+    def owners(self) -> dict[int, int]:
+        """By post id, the author who published it."""
+        found = self.claims.items()
+        return {post_id: claim.author_id for post_id, claim in found if claim.author_id is not None}
+
+
+def _authors_told(accepted: Iterable[Post]) -> set[int]:
+    """Authors of whose posts the index says something else now."""
+    return {
+        post.record.author_id
+        for post in accepted
+        if post.record.type in (EventType.PUBLISHED, EventType.DELETED) or _edits_visibility(post.record)
+    }
+
+
 def _placed(post: Post) -> Placed[PostEvent]:
     return Placed(post.record, post.message.offset)
 
@@ -315,5 +364,5 @@ def _hints(event: PostEvent, graph: AuthorGraph) -> int:
     return hints.of_post(followers=graph.followers, body=event.body or "", media=len(event.media or ()))
 
 
-def _class_of(event: PostEvent, records: dict[int, RouteRecord]) -> AuthorClass:
+def _class_of(event: PostEvent, records: Mapping[int, RouteRecord]) -> AuthorClass:
     return class_of(event.post_id, records[event.author_id].entries)

@@ -14,7 +14,7 @@ from pipeline.kafka.backlog import Backlog
 from pipeline.kafka.offsets import Offsets
 from pipeline.kafka.spans import spans
 from pipeline.kafka.tail import tail
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import Follower, TopicView
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.records import RoutingSettings
 from tests.kafka.strangers import Transaction, batch, bomb, produce
@@ -109,9 +109,9 @@ def test_a_view_begins_and_follows_past_transactions(kafka, topic):
     settings = [encode(RoutingSettings(number, 100, 1)) for number in range(1, 5)]
     Transaction(kafka).send(topic, settings[0]).commit()
     Transaction(kafka).send(topic, settings[1]).abort()
-    view = TopicView(kafka, topic, partial(decode, expected=RoutingSettings))
+    follower = Follower(kafka)
     try:
-        view.start()
+        view = follower.view(TopicView(topic, partial(decode, expected=RoutingSettings)))
         assert view.get("key") == RoutingSettings(1, 100, 1)
         assert view.positions() == {0: 4}
 
@@ -120,7 +120,7 @@ def test_a_view_begins_and_follows_past_transactions(kafka, topic):
         eventually(lambda: view.positions() == {0: 6})
         eventually(lambda: view.age_s() < 1)
     finally:
-        view.close()
+        follower.close()
 
 
 def test_a_backlog_is_known_past_transactions(kafka, topic):

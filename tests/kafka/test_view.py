@@ -9,7 +9,7 @@ import pytest
 from confluent_kafka import Producer, TopicPartition
 
 from pipeline.errors import EngineError, Unavailable
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import Follower, TopicView
 from pipeline.telemetry import metrics
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.records import RoutingSettings
@@ -41,19 +41,18 @@ def topic(producer):
 
 
 @pytest.fixture
-def view(producer, topic):
-    """A started view of the topic."""
-    views = []
+def follower(producer):
+    """What follows the topics of a process."""
+    (broker,) = producer.list_topics(timeout=10).brokers.values()
+    made = Follower(f"{broker.host}:{broker.port}")
+    yield made
+    made.close()  # also when a test has
 
-    def start(decode=DECODE, **how):
-        (broker,) = producer.list_topics(timeout=10).brokers.values()
-        views.append(TopicView(f"{broker.host}:{broker.port}", topic.name, decode, **how))
-        views[-1].start()
-        return views[-1]
 
-    yield start
-    for one in views:
-        one.close()  # also one that a test has closed
+@pytest.fixture
+def view(follower, topic):
+    """A view of the topic, read to its end."""
+    return lambda decode=DECODE, **how: follower.view(TopicView(topic.name, decode, **how))
 
 
 def settings(push_below):
@@ -85,14 +84,14 @@ def test_a_view_from_the_end_knows_what_comes_from_now_on(topic, view):
     assert not gaps
 
 
-def test_a_view_from_the_end_tells_when_records_went_unread(topic, view):
+def test_a_view_from_the_end_tells_when_records_went_unread(topic, view, follower):
     """Here they come again, as after a topic was made anew: whatever was kept of it is not to be trusted."""
     topic(a=settings(1), b=settings(2), c=settings(3))
     gaps = []
     started = view(lost=lambda: gaps.append(1))
 
     partition = next(number for number, at in started.positions().items() if at)
-    started._consumer.seek(TopicPartition(topic.name, partition, 0))
+    follower._consumer.seek(TopicPartition(topic.name, partition, 0))
 
     eventually(lambda: gaps)
     topic(a=settings(4))
@@ -164,13 +163,13 @@ def test_a_batch_that_cannot_be_inflated_is_passed_over(producer, topic, view):
 
 def test_a_broker_that_is_away_is_said_so():
     """As `tideline contain list` says it: the topic, why, and what to do next."""
-    started = TopicView("localhost:1", "containment", DECODE)
+    follower = Follower("localhost:1")
 
     with pytest.raises(EngineError, match=r"^containment: Failed to get metadata: .*transport") as raised:
-        started.start(timeout_s=0.2)
+        follower.view(TopicView("containment", DECODE), timeout_s=0.2)
 
     assert raised.value.hint == "tideline status"
-    started.close()
+    follower.close()
 
 
 @pytest.mark.parametrize("error", [Unavailable("away"), EngineError("401")])
@@ -190,7 +189,38 @@ def test_a_record_waits_for_a_registry_that_does_not_answer(topic, view, error, 
     assert started.get("a") == settings(1)
 
 
-def test_a_view_can_be_closed_while_it_waits(topic, view):
+def test_a_record_that_waits_holds_up_its_topic_alone(producer, topic, view, follower, monkeypatch):
+    """Those behind it keep their order; other topics are followed meanwhile."""
+    monkeypatch.setattr("pipeline.kafka.view._PAUSE_S", 0.05)
+    away = threading.Event()
+
+    def decode_when_there(value):
+        if away.is_set():
+            raise Unavailable("away")
+        return DECODE(value)
+
+    waiting = view(decode_when_there)
+    producer.produce(topic.name + "-beside", encode(settings(1)), "b")
+    producer.flush(10)
+    beside = follower.view(TopicView(topic.name + "-beside", DECODE))
+
+    away.set()
+    for number in range(2, 50):
+        topic(a=settings(number))
+    producer.produce(topic.name + "-beside", encode(settings(2)), "b")
+    producer.flush(10)
+
+    eventually(lambda: beside.get("b") == settings(2))
+    assert waiting.get("a") is None
+    assert eventually(lambda: waiting.age_s() > 0.7)
+    away.clear()
+    eventually(lambda: waiting.get("a") == settings(49))
+    eventually(lambda: waiting.age_s() < 0.5)
+    topic(a=settings(50))
+    eventually(lambda: waiting.get("a") == settings(50))
+
+
+def test_a_view_can_be_closed_while_it_waits(topic, view, follower):
     """A stage ends also when its registry is away."""
     asked = []
 
@@ -201,13 +231,13 @@ def test_a_view_can_be_closed_while_it_waits(topic, view):
         return DECODE(value)
 
     topic(a=settings(1))
-    started = view(away_for_the_second)
+    view(away_for_the_second)
     topic(a=settings(2))
     eventually(lambda: len(asked) > 1)
 
-    started.close()
+    follower.close()
 
-    assert f"view {topic.name}" not in [thread.name for thread in threading.enumerate()]
+    assert "views" not in [thread.name for thread in threading.enumerate()]
 
 
 def test_a_view_that_has_all_is_young_again_and_again(topic, view):
@@ -222,10 +252,10 @@ def test_a_view_that_has_all_is_young_again_and_again(topic, view):
     )  # as of later than when it was first asked
 
 
-def test_a_view_that_is_closed_grows_old(topic, view):
+def test_a_view_that_is_closed_grows_old(topic, view, follower):
     """Nobody asks for it any more."""
     started = view()
-    started.close()
+    follower.close()
 
     first = started.age_s()
 

@@ -19,7 +19,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 
 from pipeline.errors import EngineError
 from pipeline.kafka.offsets import Offsets
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import Follower, TopicView
 from pipeline.local import engines
 from pipeline.local.engines import Endpoints, down, status, up
 from tests.leftovers import taken_down
@@ -160,16 +160,16 @@ def test_a_view_is_as_of_now_again_after_kafka_was_started_again(home: Path) -> 
     """Writers push to everyone, and queries read tables, for as long as a view does not know that it has all."""
     endpoints = up(home, silent)
     produce(endpoints.kafka, "viewed", b"one")
-    view: TopicView[bytes] = TopicView(endpoints.kafka, "viewed", bytes)
-    view.start()
+    follower = Follower(endpoints.kafka)
     try:
+        view = follower.view(TopicView("viewed", bytes))
         os.kill(processes(home)["kafka"], signal.SIGKILL)
         eventually(lambda: view.age_s() > 2)
         up(home, silent)
 
         eventually(lambda: view.age_s() < 1, 30)
     finally:
-        view.close()
+        follower.close()
 
 
 def test_two_ups_at_once_start_one_pair_beside_other_homes_and_down_ends_it(

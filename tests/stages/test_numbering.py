@@ -103,11 +103,11 @@ async def test_ten_thousand_authors_in_one_millisecond_have_a_post_each():
 
     numbered = set()
     for start in range(0, 10_000, 500):
-        batch, refused = await numbering.number(
+        done = await numbering.number(
             world.stores.posts, [deliver(post) for post in posts[start : start + 500]], ttl_s=9
         )
-        assert refused == []
-        numbered |= {(one.record.post_id, one.record.author_id) for one in batch}
+        assert done.refused == []
+        numbered |= {(one.record.post_id, one.record.author_id) for one in done.batch}
 
     assert len({post_id for post_id, _ in numbered}) == 10_000
 
