@@ -7,7 +7,7 @@ the classify stage gives it the first that is no other's (`stages.numbering`).
 """
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from pipeline.domain import snowflake
@@ -41,8 +41,11 @@ def post_id_of(digest: int, created_at: int, attempt: int = 0) -> int:
     return snowflake.first_id(created_at) | bits >> (64 - snowflake.SEQUENCE_BITS) or 1  # 0 is no id
 
 
-def chain(post_id: int, digest: int) -> list[int]:
-    """The ids to try for a post that came with one of them: that one, then those after it."""
+def chain(post_id: int, digest: int) -> Iterator[int]:
+    """The ids to try for a post that came with one of them: that one, then those after it. Nearly every post
+    has its first, so the others are made when they are asked for.
+    """
+    yield post_id
     created_at = snowflake.time_ms(post_id)
     ids = [post_id_of(digest, created_at, attempt) for attempt in range(ATTEMPTS)]
-    return ids[ids.index(post_id) :] if post_id in ids else [post_id, *ids]
+    yield from ids[ids.index(post_id) + 1 :] if post_id in ids else ids

@@ -12,7 +12,7 @@ Budget     a write and two reads a batch, one of them beside the write; none whe
 """
 
 import asyncio
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pipeline.domain import made_ids
@@ -27,15 +27,16 @@ Post = Delivery[PostEvent]
 
 @dataclass(slots=True)
 class _Wanted:
-    """A made post and the ids that are left for it; the first is the one it tries."""
+    """A made post, the id it tries, and those that are left for it."""
 
     post: Post
     digest: int
-    ids: list[int]
+    post_id: int
+    others: Iterator[int]
 
     @property
     def reservation(self) -> Reservation:
-        return Reservation(self.ids[0], self.post.record.author_id, self.digest)
+        return Reservation(self.post_id, self.post.record.author_id, self.digest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,11 +66,12 @@ async def number(posts: PostStore, batch: Sequence[Post], *, ttl_s: int) -> Numb
         known |= claims
         for n, one in list(open_.items()):
             if _is_mine(one.reservation, claims, rivals):
-                settled[n] = replace(one.post, record=replace(one.post.record, post_id=one.ids[0]))
+                settled[n] = replace(one.post, record=replace(one.post.record, post_id=one.post_id))
                 del open_[n]
                 continue
-            one.ids.pop(0)
-            if not one.ids:
+            try:
+                one.post_id = next(one.others)
+            except StopIteration:
                 refused.append(
                     Refused(one.post.message, RefusalReason.OWNER, "every id of this post is another's")
                 )
@@ -94,4 +96,5 @@ def is_made(event: PostEvent) -> bool:
 
 def _wanted(post: Post) -> _Wanted:
     digest = made_ids.digest_of_event(post.record)
-    return _Wanted(post, digest, made_ids.chain(post.record.post_id, digest))
+    ids = made_ids.chain(post.record.post_id, digest)
+    return _Wanted(post, digest, next(ids), ids)

@@ -17,7 +17,7 @@ from pipeline.kafka.memory import MemoryKafka, MemoryOutbox, MemoryView
 from pipeline.kafka.outbox import Outbox
 from pipeline.kafka.ports import NoSuchTopic, NotDelivered, Outgoing, TooLarge
 from pipeline.kafka.spans import spans
-from pipeline.kafka.view import TopicView
+from pipeline.kafka.view import Follower, TopicView
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.records import RoutingSettings
 from tests.waiting import eventually_async
@@ -46,6 +46,9 @@ class Twin:
     async def view(self, **how):
         return MemoryView(self.kafka, self.topic, DECODE, **how)
 
+    async def stop(self, view):
+        view.close()
+
     def log(self):
         return [one for place in self.kafka.partitions(self.topic) for one in self.kafka.read(place, 0)]
 
@@ -60,7 +63,7 @@ class Clients:
     """Our clients on a broker."""
 
     def __init__(self, bootstrap, topic):
-        self.bootstrap, self.topic, self.open, self.views = bootstrap, topic, [], []
+        self.bootstrap, self.topic, self.open, self.followers = bootstrap, topic, [], []
 
     def outbox(self):
         self.open.append(Outbox(self.bootstrap))
@@ -71,9 +74,11 @@ class Clients:
         await self.open[-1].send_all([message])
 
     async def view(self, **how):
-        self.views.append(TopicView(self.bootstrap, self.topic, DECODE, **how))
-        await asyncio.to_thread(self.views[-1].start)
-        return self.views[-1]
+        self.followers.append(Follower(self.bootstrap))
+        return await asyncio.to_thread(self.followers[-1].view, TopicView(self.topic, DECODE, **how))
+
+    async def stop(self, view):
+        self.followers[-1].close()
 
     def log(self):
         with spans(self.bootstrap) as reader:
@@ -86,7 +91,7 @@ class Clients:
         await eventually_async(lambda: len({one.key for one in self.log()}) == len(self.log()), 90)
 
     async def close(self):
-        for one in self.views:
+        for one in self.followers:
             one.close()
         for one in self.open:
             await one.close()
@@ -250,7 +255,7 @@ async def test_a_view_is_young_while_it_follows_and_grows_old_when_it_is_closed(
     view = await broker.view()
     assert view.age_s() < 5
 
-    view.close()
+    await broker.stop(view)
     before = view.age_s()
 
     assert await eventually_async(lambda: view.age_s() > before)
