@@ -225,10 +225,10 @@ def test_what_the_controller_says_is_shown(domain, run):
     assert [one["status"] for one in small["partitions"]][:3] == ["STOP", "STOP", "UNKNOWN"]
     assert (budget["status"], budget["alert"]) == ("STOP", "page")
     assert budget["burn"][1] == {"window_seconds": 3600, "rate": 20.5}
-    line = next(line for line in table.splitlines() if line.startswith("fanout.small"))
+    line = next(line for line in table.splitlines() if line.startswith("fanout.small "))
     assert "12,345" in line.split()
     assert line.split()[1:3] in (["STOP", "01-01"], ["STOP", "12-31"])  # in any time zone
-    line = next(line for line in budgets.splitlines() if line.startswith("fanout.small"))
+    line = next(line for line in budgets.splitlines() if line.startswith("fanout.small "))
     assert line.split()[-8:] == ["100.0", "–", "20.5", "–", "–", "–", "–", "page"]
 
 
