@@ -102,7 +102,7 @@ class SafeLoop:
         """Process the stream until the app stops; Faust calls it again, afresh, after a rebalance."""
         self._open, self._open_bytes, self._working, self._waiting = deque(), 0, 0, 0
         self._arrived, self._moved, self._asking = asyncio.Event(), asyncio.Event(), asyncio.Lock()
-        arriving: asyncio.Queue[Any] = asyncio.Queue(self._batch)
+        arriving: asyncio.Queue[Any] = asyncio.Queue(self._batch * self._in_flight)
         stream.enable_acks = False  # or Faust acknowledges each event as it hands out the next
         async with asyncio.TaskGroup() as group:
             beside = [

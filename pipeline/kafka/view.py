@@ -30,6 +30,7 @@ _LOOK_S = 0.3
 """Seconds between two questions to the broker where the topics end."""
 
 _ANSWER_S = 1.0
+_MAX_MESSAGES = 1000
 
 _log = structlog.get_logger()
 
@@ -206,7 +207,7 @@ class Follower:
                 tried = now
                 self._go_on()
             try:
-                messages = self._consumer.consume(1000, timeout=0.1)
+                messages = self._read()
             except KafkaException:
                 self._closing.wait(_PAUSE_S)  # the broker is away; librdkafka reconnects by itself
                 continue
@@ -218,6 +219,11 @@ class Follower:
         self._views[view.topic] = view
         if places:
             self._consumer.incremental_assign(places)
+
+    def _read(self) -> list[Message]:
+        """What is there, or comes first. Asked for many, the client would wait until it had as many."""
+        first = self._consumer.poll(0.1)
+        return [] if first is None else [first, *self._consumer.consume(_MAX_MESSAGES, timeout=0)]
 
     def _hand_on(self, message: Message) -> None:
         view, error = self._views.get(message.topic() or ""), message.error()
