@@ -101,8 +101,8 @@ rootLogger.appenderRef.stdout.ref=stdout
 
 
 def _compiler(home: Path) -> list[str]:
-    """The quick compiler alone: the other one takes half of a broker's first minutes (measured), and most brokers
-    of one machine have no more. With TLS it stays: the quick one has no instructions for AES.
+    """The quick compiler alone: the other one takes half of a broker's first minutes (measured), and most
+    brokers of one machine have no more. With TLS it stays: the quick one has no instructions for AES.
     """
     return [] if secure.is_secure(home) else ["-XX:TieredStopAtLevel=1"]
 
