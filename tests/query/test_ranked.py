@@ -151,7 +151,8 @@ class Ranked(World):
     def _score(self, post, engaged):
         author = self.author_of(post)
         age_s = max(T0 + AS_OF - time_ms(post), 0) / 1000
-        hides = sum(self.author_of(one) == author for one in self.known.hidden)
+        lately = [one for one in self.known.hidden if one >= at(AS_OF - WINDOW)]
+        hides = sum(self.author_of(one) == author for one in lately)
         return math.fsum(
             [
                 -math.log2(1 + age_s / HALF_S),

@@ -17,13 +17,13 @@ from pipeline.kafka.messages import Delivery
 from pipeline.kafka.ports import NotDelivered, Outgoing
 from pipeline.path import RECORDS
 from pipeline.query.caches import Sizes
-from pipeline.runtime import serving, wiring
+from pipeline.runtime import wiring
 from pipeline.runtime.memory import MemoryResources, broker
 from pipeline.store.memory import memory_stores
 from pipeline.store.ports import Stores, StoreUnavailable
 from pipeline.wire.codec import decode, encode
 from pipeline.wire.headers import entered_at, origin_ts
-from tests.query.cores import KEYS
+from tests.query.cores import KEYS, core_of
 from tests.twin import SETTINGS, shaped
 
 T0, MARGIN, WINDOW = 1_700_000_000_000, 2_000, 40_000
@@ -65,9 +65,9 @@ class Whole:
                 self.readers_of[topic].append(stage)
         self.topics = list(self.readers_of)
         slow = self.opened(_ports(self, fails=False))
-        self.query, _ = serving.core_of(self.opened(self.stores), keys=KEYS)
-        self.slow_query, _ = serving.core_of(slow, keys=KEYS)
-        self.cached_query, _ = serving.core_of(slow, Sizes(), KEYS)
+        self.query = core_of(self.opened(self.stores))
+        self.slow_query = core_of(slow)
+        self.cached_query = core_of(slow, Sizes())
 
     def opened(self, stores):
         """What a process opens that has these stores."""
