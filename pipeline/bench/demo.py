@@ -20,7 +20,7 @@ from pipeline import topology
 from pipeline.audit import feeds, from_events
 from pipeline.auth.home_keys import tokens_of
 from pipeline.auth.tokens import TokenKeys
-from pipeline.bench import demo_readers, demo_traffic, graph, probe, verdict
+from pipeline.bench import demo_readers, demo_traffic, graph, probe, processes, verdict
 from pipeline.bench.demo_publish import Publisher
 from pipeline.bench.demo_traffic import TrafficStep
 from pipeline.bench.demo_view import Moment, View
@@ -229,6 +229,7 @@ class Demo:
             dead_letters=letters.total,
             audit=report,
             seconds=self.seconds,
+            machine=processes.machine(),
         )
 
     async def _look(self, until: Callable[[], bool], patience_s: float, *, done: Callable[[], int]) -> None:

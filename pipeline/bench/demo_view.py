@@ -185,7 +185,7 @@ def verdict(figures: DemoFigures) -> Table:
         f"({', '.join(f'{path} {count:,}' for path, count in sorted(audit.paths.items()))})\n"
         f"missing {audit.found['missing']} · duplicates {audit.found['duplicate']} · "
         f"forbidden {audit.found['forbidden']} · dead letters {figures.dead_letters} · "
-        f"{seconds['total']:.0f} s in all"
+        f"{seconds['total']:.0f} s in all on {figures.machine['cores']} cores"
     )
     for example in audit.examples:
         found = example.finding

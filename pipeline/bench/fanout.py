@@ -11,7 +11,6 @@ The turn ends when the last row can be read by a client outside; then a query co
 
 import asyncio
 import os
-import platform
 import secrets
 import shutil
 import sys
@@ -22,12 +21,10 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import psutil
-
 from pipeline import topology
 from pipeline.bench.engines import Engines, engines_for
 from pipeline.bench.figures import BenchReport, Turn
-from pipeline.bench.processes import Running, cpu_seconds, running
+from pipeline.bench.processes import Running, cpu_seconds, machine, running
 from pipeline.bench.table import BenchedTable, table
 from pipeline.bench.workload import Workload
 from pipeline.clock import now_ms
@@ -118,7 +115,7 @@ class FanoutBench:
                     self.progress(f"round {number} of {rounds}: {name}: {turn.rows_s:,.0f} rows/s")
                     turns.append(turn)
             weights = {name: await self._bytes_a_row(tables[name]) for name in CONTENDERS}
-        return BenchReport(_machine(), _shape(self.workload), turns, weights)
+        return BenchReport(machine(), _shape(self.workload), turns, weights)
 
     async def _table(self, contender: str, stack: AsyncExitStack) -> BenchedTable:
         keyspace = f"bench_{secrets.token_hex(3)}_{contender.replace('-', '_')}"
@@ -225,11 +222,6 @@ class FanoutBench:
 def _check(processes: Sequence[Running]) -> None:
     for process in processes:
         process.check()
-
-
-def _machine() -> Mapping[str, object]:
-    memory_gib = psutil.virtual_memory().total / 2**30
-    return {"cores": os.cpu_count(), "memory_gib": round(memory_gib), "python": platform.python_version()}
 
 
 def _shape(workload: Workload) -> Mapping[str, int]:

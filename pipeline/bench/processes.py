@@ -7,6 +7,7 @@ and takes no part in anything, so the clock measures work and never a start-up.
 
 import asyncio
 import os
+import platform
 import signal
 import subprocess
 import time
@@ -118,3 +119,13 @@ def _stop(processes: Sequence[Running]) -> None:
             process.popen.wait()
         if process.popen.stdin is not None:
             process.popen.stdin.close()
+
+
+def machine() -> dict[str, object]:
+    """What figures are from: cores that this process may use, memory (GiB), Python, and the load so far."""
+    return {
+        "cores": len(os.sched_getaffinity(0)),
+        "memory_gib": round(psutil.virtual_memory().total / 2**30),
+        "python": platform.python_version(),
+        "load": [round(each, 1) for each in os.getloadavg()],
+    }

@@ -9,8 +9,6 @@ is that of the API, in this process, with the caches and the deadline of the top
 
 import asyncio
 import math
-import os
-import platform
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
@@ -18,10 +16,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from itertools import cycle
 
-import psutil
-
 from pipeline import topology
-from pipeline.bench import graph, reads_contenders, reads_faults, reads_figures, reads_world
+from pipeline.bench import graph, processes, reads_contenders, reads_faults, reads_figures, reads_world
 from pipeline.bench.instance import Pipeline
 from pipeline.bench.reads_figures import EmptyCaches, ReadsFigures, SlowAuthorFigures
 from pipeline.bench.reads_ground import POSTS_A_SECOND, Ground
@@ -139,7 +135,7 @@ async def measure(bench: ReadsBench, running: Instance, only: Collection[str]) -
     await bench.warm()
     serving.tune()  # as an API does
     before = _untrusted()
-    figures = ReadsFigures(_machine(), _workload(bench))
+    figures = ReadsFigures(processes.machine(), _workload(bench))
     if not only:
         figures = replace(figures, contenders=await bench.compared(running))
         await bench.ground.settled()
@@ -203,15 +199,6 @@ def _untrusted() -> int:
             if one.labels.get("outcome") == "untrusted" and one.name.endswith("total")
         )
     )
-
-
-def _machine() -> dict[str, object]:
-    return {
-        "cores": os.cpu_count(),
-        "memory_gib": round(psutil.virtual_memory().total / 2**30),
-        "python": platform.python_version(),
-        "load": [round(each, 1) for each in os.getloadavg()],
-    }
 
 
 def _workload(bench: ReadsBench) -> dict[str, object]:

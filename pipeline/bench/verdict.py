@@ -51,6 +51,7 @@ class DemoFigures:
     dead_letters: int
     audit: AuditReport
     seconds: Mapping[str, float]
+    machine: Mapping[str, object]
 
     @property
     def problems(self) -> list[str]:
@@ -69,6 +70,10 @@ class DemoFigures:
                 found.append(f"{visible.never} of {visible.probes} probes of {name} authors never seen")
             elif not visible.probes:
                 found.append(f"no probe of {name} authors")
+        for name, tier in self.tiers.items():
+            p99_s, budget_s = tier.visible.p99_s or 0, tier.lag_budget_s
+            if p99_s > budget_s:
+                found.append(f"{name}: visible in {p99_s:.2f} s at p99, {budget_s:g} s are its budget")
         return found
 
     def document(self) -> dict[str, Any]:
@@ -82,6 +87,7 @@ class DemoFigures:
                 "import_seconds": self.seconds["import"],
                 "edges_per_second": self.edges / self.seconds["import"],
             },
+            "machine": self.machine,
             "posts": self.posts,
             "events": self.events,
             "rows": {

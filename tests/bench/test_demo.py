@@ -37,6 +37,7 @@ CLEAN = DemoFigures(
     dead_letters=0,
     audit=AuditReport(readers=600, pages=700, posts=9_000, paths=Counter(push=8_000, pull=1_000)),
     seconds={"start": 9.0, "import": 60.0, "traffic": 35.0, "settle": 1.0, "audit": 8.0, "total": 113.0},
+    machine={"cores": 2},
 )
 
 LATENCY = {
@@ -105,6 +106,10 @@ def test_one_finding_is_enough(kind):
         ({"dead_letters": 2}, "2 dead letters"),
         ({"classes": {"pull": Latency(9, 1, 0.1, 0.2)}}, "1 of 9 probes of pull authors never seen"),
         ({"classes": {"pull": Latency(0, 0, None, None)}}, "no probe of pull authors"),
+        (
+            {"tiers": {"small": TierFigures(9, 2.0, 0.4, Latency(9, 0, 0.1, 2.01))}},
+            "small: visible in 2.01 s at p99, 2 s are its budget",
+        ),
     ],
 )
 def test_so_is_anything_else_that_proves_less_than_it_should(changes, problem):
@@ -141,6 +146,7 @@ def test_the_screen_shows_the_verdict_and_each_example():
     console.print(verdict(broken))
 
     text = console.export_text()
+    assert "113 s in all on 2 cores" in text
     assert "missing 0 · duplicates 0 · forbidden 0" in text
     assert "NOT CLEAN: missing 1" in text
     assert "missing: reader 7, post 11, pull author 3, path none" in text
