@@ -51,6 +51,7 @@ class Ranked(World):
         model = ranker or Weighted(WEIGHTS, HALF_S)
         self.how = Ranking(model, candidates, pruned, frontier, diversity, 24 * HOUR_MS)
         super().__init__(authors, own)
+        self.kafka.clock.now = T0 + WINDOW  # so that every hide is loaded with the reader
 
     def query_on(self, stores):
         return core(stores, kafka=self.kafka, ranking=self.how, **SHAPE)
@@ -151,8 +152,7 @@ class Ranked(World):
     def _score(self, post, engaged):
         author = self.author_of(post)
         age_s = max(T0 + AS_OF - time_ms(post), 0) / 1000
-        lately = [one for one in self.known.hidden if one >= at(AS_OF - WINDOW)]
-        hides = sum(self.author_of(one) == author for one in lately)
+        hides = sum(self.author_of(one) == author for one in self.known.hidden)
         return math.fsum(
             [
                 -math.log2(1 + age_s / HALF_S),
