@@ -29,7 +29,9 @@ class Targets:
             place = worker.stage, worker.worker
             if worker.port is not None:
                 self._ports[place] = worker.port
-            if worker.state is not State.STOPPED and place in self._ports:
+            if worker.state is State.STOPPED:
+                self._ports.pop(place, None)  # started again, it answers elsewhere
+            if place in self._ports:
                 found.append(_target(worker, self._ports[place]))
         self._file.parent.mkdir(exist_ok=True)
         fresh = self._file.with_suffix(".new")

@@ -52,3 +52,4 @@ def test_a_worker_that_died_stays_where_it_answered_last_until_it_is_stopped_by_
     assert ports(None, State.STARTING) == ["41001", "8480"]
     assert ports(41_002, State.READY) == ["41002", "8480"]
     assert ports(None, State.STOPPED) == ["8480"]
+    assert ports(None, State.STARTING) == ["8480"], "where it answers is not known yet"
