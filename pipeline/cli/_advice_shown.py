@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pipeline.cli._no_worker import said
+from pipeline.cli._no_worker import explanation
 from pipeline.domain.capacity import NEVER, DrainTime
 from pipeline.ops.advise import StageSample, WorkRate
 from pipeline.path import tier_of
@@ -44,7 +44,7 @@ def document(seen: StageSample, command: str | None) -> dict[str, Any]:
             "partitions": advice.partitions,
             "lag_budget_seconds": advice.lag_budget_s,
         },
-        "says": [*([said(seen.backlog, command)] if command else ()), *_says(seen)],
+        "says": [*([explanation(seen.backlog, command)] if command else ()), *_says(seen)],
     }
 
 
@@ -72,7 +72,7 @@ def lines(seen: StageSample, over_s: float, command: str | None) -> Iterator[str
     """A stage for people: what was seen, each sum, and what follows. `command` as in `document`."""
     idle = not seen.backlog and not seen.arrives.records
     if command is not None:
-        yield f"{seen.stage}: {said(seen.backlog, command)}"
+        yield f"{seen.stage}: {explanation(seen.backlog, command)}"
     elif idle:
         yield f"{seen.stage}: nothing waits, nothing arrives"
     else:

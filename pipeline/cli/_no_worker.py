@@ -36,10 +36,10 @@ def next_command(stage: str, workers: "Sequence[WorkerStatus]") -> str:
 
 def lines(stages: "Iterable[StageLag]", next_: Mapping[str, str]) -> list[str]:
     """Of each stage without a live worker: that it has none, what waits, the next command."""
-    return [f"{one.stage}: {said(one.lag, next_[one.stage])}" for one in stages if one.workers == 0]
+    return [f"{one.stage}: {explanation(one.lag, next_[one.stage])}" for one in stages if one.workers == 0]
 
 
-def said(lag: int | None, command: str) -> str:
+def explanation(lag: int | None, command: str) -> str:
     """One stage without a live worker, in words."""
     waits = "" if lag == 0 else ", unknown what waits" if lag is None else f", {lag:,} records wait"
     return f"no live worker{waits}: {command}"

@@ -69,7 +69,7 @@ class Controller:
         if not self.leads():
             return []
         now = self.clock.now_ms()
-        self._say_who_is_down(healths)
+        self._log_stages_without_worker(healths)
         seen = seen_of(healths)
         known = self._hot(now) if asks_who(seen, self.rules) else []
         in_force = await self.throttle.bring(records, now)
@@ -88,7 +88,7 @@ class Controller:
                 _log.info(f"containment.{one.event}", kind=what.kind, target=what.target, why=what.cause)
         return changes
 
-    def _say_who_is_down(self, healths: Sequence[StageHealth]) -> None:
+    def _log_stages_without_worker(self, healths: Sequence[StageHealth]) -> None:
         """Once: why nothing is done about them."""
         down = {one.stage for one in healths if one.workers == 0}
         for stage in sorted(down - self.down):

@@ -88,7 +88,7 @@ class Health:
         places = ((stage.stage, one.topic, one.partition) for one in stage.partitions)
         standing_s = max((self._windows[place].standing_s(now_s) for place in places), default=0.0)
         before = self._outages.get(stage.stage, Outage())
-        after = before.look(now_s, stage.workers, stage.age_s, standing_s, stage.lag_budget_s)
+        after = before.observed(now_s, stage.workers, stage.age_s, standing_s, stage.lag_budget_s)
         self._outages[stage.stage] = after
         return after.seconds
 

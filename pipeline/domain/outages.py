@@ -26,7 +26,7 @@ class Outage:
     at_s: float | None = None
     down: bool = False
 
-    def look(
+    def observed(
         self, now_s: float, workers: int | None, age_s: float | None, standing_s: float, budget_s: float
     ) -> "Outage":
         """After a look that found so many workers, and the oldest record of this age (None: unknown).

@@ -88,14 +88,14 @@ class TopicView(Newest[Record]):
             self._behind = {number: ends[topic, number] for topic, number in self.partitions}
             self._asked = asked
 
-    def look(self) -> None:
+    def check_end(self) -> None:
         """Compaction and transactions leave holes, also at the end: there the broker says where that is."""
         if all(self._positions[number] >= end for number, end in self._behind.items()):
             self._as_of = max(self._as_of, self._asked)
             self.caught_up.set()
 
     def take(self, message: Message) -> None:
-        """The next record, or the end of a partition. Behind a record that has to wait, all wait."""
+        """The next record, the end of a partition, or what cannot be read; behind one that waits all wait."""
         self._waiting.append(message)
         if len(self._waiting) == 1:
             self.go_on()
@@ -111,18 +111,16 @@ class TopicView(Newest[Record]):
                 return
             self._waiting.popleft()
 
-    def skip(self, message: Message) -> None:
-        """What cannot be read of its topic."""
-        metrics.VIEW_SKIPPED.labels(self.topic).inc()
-        self._positions[message.partition() or 0] = (message.offset() or 0) + 1
-
     def _read(self, message: Message) -> None:
         partition, offset = message.partition() or 0, message.offset() or 0
         self._expect(partition, offset)
-        if message.error() is None:
+        error = message.error()
+        if error is None:
             self._take(message.key() or b"", message.value())
-            offset += 1
-        self._positions[partition] = offset
+        elif error.code() != KafkaError._PARTITION_EOF:
+            metrics.VIEW_SKIPPED.labels(self.topic).inc()
+        ended = error is not None and error.code() == KafkaError._PARTITION_EOF
+        self._positions[partition] = offset if ended else offset + 1
 
     def _expect(self, partition: int, offset: int) -> None:
         """The next record is this one. Compaction leaves holes; where nothing is compacted there are none."""
@@ -198,7 +196,7 @@ class Follower:
             while self._joining:
                 self._join(*self._joining.popleft())
             for view in self._views.values():
-                view.look()
+                view.check_end()
             now = time.monotonic()
             if now - asked >= _LOOK_S:
                 asked = now
@@ -229,13 +227,11 @@ class Follower:
         view, error = self._views.get(message.topic() or ""), message.error()
         if view is None:
             return
-        if error is None or error.code() == KafkaError._PARTITION_EOF:
+        if error is None or error.code() == KafkaError._PARTITION_EOF or passed(self._consumer, message):
             waited = view.waits
             view.take(message)
             if view.waits and not waited:
                 self._consumer.pause(_all_of(view))
-        elif passed(self._consumer, message):
-            view.skip(message)
 
     def _go_on(self) -> None:
         """Views that had to wait try again; their topics are read on once they have taken everything."""

@@ -73,7 +73,7 @@ def remember(caches: Caches, plan: Plan, newest: Loaded, loaded: Loaded, page: P
     caches.pages.keep(key_of(plan.request), kept)
 
 
-def whatever(caches: Caches, plan: Plan, degraded: Sequence[str]) -> Page | None:
+def stale_page(caches: Caches, plan: Plan, degraded: Sequence[str]) -> Page | None:
     """The first page that was served last, whatever has happened since, but for what may not be shown now."""
     kept = _kept(caches, plan)
     if kept is None:

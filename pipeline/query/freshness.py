@@ -19,7 +19,7 @@ _newest = {
 }
 
 
-def saw(plan: Plan, page: Page) -> None:
+def observe(plan: Plan, page: Page) -> None:
     """A page was served. Own posts say nothing of the way of others'."""
     if plan.request.first and plan.request.place.mode == "latest":
         made = next((item.post.created_at for item in page.items if item.path != "own"), None)

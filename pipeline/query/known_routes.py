@@ -17,7 +17,7 @@ from pipeline.wire.records import RouteRecord, Suspension
 
 Record = TypeVar("Record")
 
-MOST_RANGES = 1_000
+MAX_RANGES = 1_000
 """Kinds of edges to one author whose ranges are remembered; nearly all edges are of one kind."""
 
 
@@ -42,7 +42,7 @@ class Route:
         if found is None:
             entries = () if self.record is None else self.record.entries
             found = pull_ranges(entries, EdgeCover(covered_from, warm_since), 0, margin_ms=margin_ms)
-            if len(self._ranges) >= MOST_RANGES:
+            if len(self._ranges) >= MAX_RANGES:
                 self._ranges.clear()
             self._ranges[key] = found
         return found

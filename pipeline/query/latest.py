@@ -13,7 +13,7 @@ from pipeline.query.load import Load, Loaded
 from pipeline.query.page import Item, Selected
 from pipeline.query.plan import Plan
 
-MOST_CANDIDATES = 50_000
+MAX_CANDIDATES = 50_000
 """A page that had to look at more gives what it has, and a cursor to go on from there."""
 
 WIDEST = 1_000
@@ -46,7 +46,7 @@ async def select(load: Load, plan: Plan, loaded: Loaded, wanted: int) -> Selecte
             if not loaded.cut and len(items) < wanted:
                 below = min(below, frontier(loaded.sources))
             loaded = loaded.named("hydration")._replace(cut=short)
-        if loaded.cut or len(items) == wanted or seen >= MOST_CANDIDATES:
+        if loaded.cut or len(items) == wanted or seen >= MAX_CANDIDATES:
             break
         if anything_below(loaded.sources, below):
             thin = 2 * len(looked) < len(loaded.candidates)

@@ -29,7 +29,7 @@ from pipeline.wire.records import RouteRecord
 
 READS_A_ROUND = 64
 
-MOST_ROWS = 5_000
+MAX_ROWS = 5_000
 """Rows of one read at most: one answer of Cassandra."""
 
 KEPT = 100
@@ -266,7 +266,7 @@ class Load:
     async def _deepened(self, plan: Plan, source: Source, asked: int) -> tuple[Source, RecentPosts | None]:
         """The source read on below its horizon, and what was remembered of its author for that."""
         lo, hi = source.lo, source.horizon
-        asked, kept = min(asked * source.stride, MOST_ROWS), min(asked * source.stride, KEPT)
+        asked, kept = min(asked * source.stride, MAX_ROWS), min(asked * source.stride, KEPT)
         recent: RecentPosts | None = None
         if source.path == "push":
             rows = await self.stores.timelines.timeline(plan.request.reader_id, lo, hi, asked, gone=True)

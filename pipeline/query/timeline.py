@@ -69,7 +69,7 @@ class Query:
         except (Unavailable, Unprocessable) as error:
             page, loaded = None, loaded._replace(cut=error)
         if page is None:
-            page = first_pages.whatever(self.load.caches, plan, loaded.degraded) if newest else None
+            page = first_pages.stale_page(self.load.caches, plan, loaded.degraded) if newest else None
         if page is None:
             raise loaded.cut or Unavailable("no page")
         if request.explain:
@@ -77,7 +77,7 @@ class Query:
         metrics.PAGE_SECONDS.observe(time.perf_counter() - deadline.began)
         for step in page.degraded:
             metrics.PAGES_DEGRADED.labels(step).inc()
-        freshness.saw(plan, page)
+        freshness.observe(plan, page)
         return page
 
     async def post(self, reader_id: int, post_id: int) -> StoredPost | None:

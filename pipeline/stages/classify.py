@@ -14,7 +14,7 @@ Budget     part of every tier's: age counts from the broker's time for the post
 """
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 
 from pipeline.domain import budgets, hints, order, repair, segments, snowflake
@@ -31,7 +31,7 @@ from pipeline.kafka.ports import Outgoing
 from pipeline.stages import changes, numbering, repairs
 from pipeline.stages.overrides import Overrides
 from pipeline.store.ports import GraphStore, PostStore, RouteStore
-from pipeline.store.values import AuthorGraph, Claim, Placed, StoredPost
+from pipeline.store.values import AuthorGraph, Placed, StoredPost
 from pipeline.telemetry import metrics
 from pipeline.wire import headers
 from pipeline.wire.enums import EventType, RefusalReason
@@ -93,7 +93,7 @@ class Classify:
         classes = {p.record.post_id: _class_of(p.record, records) for p in published}
         await self.emit.all(
             [
-                *changes.messages(self.emit, batch, authors=_authors_told(accepted), posts=changed),
+                *changes.messages(self.emit, batch, authors=_authors_changed(accepted), posts=changed),
                 *(
                     task
                     for post in published
@@ -125,7 +125,10 @@ class Classify:
             self.graph.author_graphs(authors),
             self.routes.routes(authors),
         )
-        return _Known(numbered.batch, numbered.refused, numbered.claims | claims, graphs, records)
+        claims |= numbered.claims
+        owners = {post_id: one.author_id for post_id, one in claims.items() if one.author_id is not None}
+        ahead = {post_id for post_id, one in claims.items() if one.ahead}
+        return _Known(numbered.batch, numbered.refused, owners, ahead, graphs, records)
 
     async def _stored(
         self,
@@ -137,8 +140,7 @@ class Classify:
     ) -> dict[int, int]:
         """Store the posts and the routes of their authors; returns the hints of the posts."""
         await self.posts.put_ahead([_placed(post) for post in ahead], ttl_s=self.window.life_ms // 1000)
-        awaited = {post_id for post_id, claim in known.claims.items() if claim.ahead}
-        awaited |= {post.record.post_id for post in ahead}
+        awaited = known.ahead | {post.record.post_id for post in ahead}
         early, stored_hints = await asyncio.gather(
             self._ahead({(p.record.post_id, p.record.author_id) for p in published}, awaited),
             self._stored_hints([post.record for post in published if post.record.post_id in known.owners]),
@@ -179,7 +181,7 @@ class Classify:
         """What is applied, what waits for its post, the posts that are known already and change; and what is
         refused: ids that are another author's post.
         """
-        taken = known.owners
+        taken = dict(known.owners)
         accepted: list[Post] = []
         ahead: list[Post] = []
         changed: set[int] = set()
@@ -296,24 +298,19 @@ class Classify:
 
 @dataclass(frozen=True, slots=True)
 class _Known:
-    """A batch with its ids, what found none, and what the tables said: whose the ids are, by author the
-    followers and the route.
+    """A batch with its ids, what found none, and what the tables said: by id the author who published it, ids
+    of which events came ahead of the post, by author the followers and the route.
     """
 
     batch: Sequence[Post]
     refused: Sequence[Refused]
-    claims: Mapping[int, Claim]
+    owners: Mapping[int, int]
+    ahead: Set[int]
     graphs: Mapping[int, AuthorGraph]
     records: Mapping[int, RouteRecord]
 
-    @property
-    def owners(self) -> dict[int, int]:
-        """By post id, the author who published it."""
-        found = self.claims.items()
-        return {post_id: claim.author_id for post_id, claim in found if claim.author_id is not None}
 
-
-def _authors_told(accepted: Iterable[Post]) -> set[int]:
+def _authors_changed(accepted: Iterable[Post]) -> set[int]:
     """Authors of whose posts the index says something else now."""
     return {
         post.record.author_id

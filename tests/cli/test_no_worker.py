@@ -2,7 +2,7 @@
 
 import pytest
 
-from pipeline.cli._no_worker import next_command, said
+from pipeline.cli._no_worker import explanation, next_command
 from pipeline.local.worker import State, WorkerStatus
 
 
@@ -29,4 +29,4 @@ def test_the_next_command_is_the_one_that_helps(states, command):
     ("lag", "words"), [(0, ""), (1_200, ", 1,200 records wait"), (None, ", unknown what waits")]
 )
 def test_what_waits_is_said_with_it(lag, words):
-    assert said(lag, "tideline status") == f"no live worker{words}: tideline status"
+    assert explanation(lag, "tideline status") == f"no live worker{words}: tideline status"

@@ -25,7 +25,7 @@ class Queue:
         self.done = min(self.now, self.done + rate * alive)
         age_s = self.now - self.done
         workers = int(self.dead_s <= self.session_s)
-        self.outage = self.outage.look(self.now, workers, age_s, min(float(self.dead_s), age_s), BUDGET_S)
+        self.outage = self.outage.observed(self.now, workers, age_s, min(float(self.dead_s), age_s), BUDGET_S)
         return age_s, max(age_s - self.outage.seconds, 0.0)
 
 
@@ -74,19 +74,19 @@ def test_an_outage_is_over_once_the_tier_is_inside_half_its_budget(dead, rate):
 
 def test_after_most_was_made_up_for_only_what_is_left_counts():
     """A minute without a worker, of which 15 s are left to catch up: the next burst is somebody's."""
-    outage = Outage(60.0, 0.0).look(1.0, 1, 15.0, 0.0, BUDGET_S)
+    outage = Outage(60.0, 0.0).observed(1.0, 1, 15.0, 0.0, BUDGET_S)
 
     assert outage.seconds == 25.0
-    assert outage.look(2.0, 1, 40.0, 0.0, BUDGET_S).seconds == 25.0
+    assert outage.observed(2.0, 1, 40.0, 0.0, BUDGET_S).seconds == 25.0
 
 
 def test_a_tier_that_is_first_seen_without_a_worker_is_late_for_want_of_it():
-    assert Outage().look(0.0, 0, 3_600.0, 0.0, BUDGET_S).seconds == 3_600.0
-    assert Outage().look(0.0, 1, 3_600.0, 0.0, BUDGET_S).seconds == 0.0
+    assert Outage().observed(0.0, 0, 3_600.0, 0.0, BUDGET_S).seconds == 3_600.0
+    assert Outage().observed(0.0, 1, 3_600.0, 0.0, BUDGET_S).seconds == 0.0
 
 
 def test_while_nobody_says_who_works_an_outage_goes_on_and_none_begins():
     down = Outage(5.0, 0.0, down=True)
 
-    assert down.look(3.0, None, None, 0.0, BUDGET_S) == Outage(8.0, 3.0, down=True)
-    assert Outage(0.0, 0.0).look(3.0, None, None, 9.0, BUDGET_S) == Outage(0.0, 3.0)
+    assert down.observed(3.0, None, None, 0.0, BUDGET_S) == Outage(8.0, 3.0, down=True)
+    assert Outage(0.0, 0.0).observed(3.0, None, None, 9.0, BUDGET_S) == Outage(0.0, 3.0)

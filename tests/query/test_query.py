@@ -48,11 +48,11 @@ def test_a_page_that_looked_at_enough_goes_on_without_a_skip(world, limit, most)
 
     async def run():
         await world.settle()
-        latest.MOST_CANDIDATES = most
+        latest.MAX_CANDIDATES = most
         try:
             return await world.session(limit)
         finally:
-            latest.MOST_CANDIDATES = 50_000
+            latest.MAX_CANDIDATES = 50_000
 
     assert ids(asyncio.run(run())) == world.shown()
 
